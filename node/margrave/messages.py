@@ -1,0 +1,310 @@
+"""What passes between the stages: frozen messages, one kind per arrow.
+
+``collect -> Reading -> guard -> Snapshot -> score -> Scores -> decide -> Report -> attest -> Bundle -> publish -> Receipt``
+
+Times are Unix milliseconds, as integers: `venue_time_ms` is when the venue says it happened, `seen_time_ms` when this
+node read it. Prices are US dollars, rates and volatilities fractions (0.62 is 62 %), sizes US dollars unless said.
+Nothing here is edited after it is made: a stage makes the next kind.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from margrave.lanes import Words
+from margrave.verdicts import HaltReason, HoldReason, Outcome, Rejection, Trigger
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all messages: immutable, by keyword, encoded as JSON objects in the journal."""
+
+
+# --- collect -> guard --------------------------------------------------------------------------------------------------
+
+
+class Kind(StrEnum):
+    """What a scalar reading measures, with its unit."""
+
+    INDEX_PRICE = "index_price"  # USD
+    MARK_PRICE = "mark_price"  # USD, perpetual
+    FUNDING_8H = "funding_8h"  # fraction of notional per 8 hours
+    OPEN_INTEREST = "open_interest"  # USD, perpetual
+    VOL_INDEX = "vol_index"  # annualised 30-day implied volatility, fraction
+    COLLATERAL_RATIO = "collateral_ratio"  # collateral over maintenance margin of the protocol's accounts
+    BASE_FEE = "base_fee"  # wei
+
+
+class Reading(Message, frozen=True, kw_only=True, tag_field="type"):
+    """One thing a source said about one market. `source` is a venue ("binance") or a chain ("chain:31337")."""
+
+    source: str
+    market: str
+    instrument: str
+    venue_time_ms: int
+    seen_time_ms: int
+
+
+class ScalarReading(Reading, frozen=True, kw_only=True, tag="scalar"):
+    kind: Kind
+    value: float
+
+
+class BookReading(Reading, frozen=True, kw_only=True, tag="book"):
+    """Top of a spot or perpetual order book and its depth within 1 % of the mid, each side, in USD."""
+
+    perpetual: bool
+    bid: float
+    ask: float
+    bid_depth_usd: float
+    ask_depth_usd: float
+
+
+class Bar(msgspec.Struct, frozen=True, array_like=True):
+    """One closed or running hourly candle."""
+
+    open_time_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class BarsReading(Reading, frozen=True, kw_only=True, tag="bars"):
+    """Hourly candles, ascending; the last may still be running (`venue_time_ms` tells)."""
+
+    perpetual: bool
+    bars: tuple[Bar, ...]
+
+
+class OptionQuote(msgspec.Struct, frozen=True, array_like=True):
+    """One option of a chain; prices as fractions of the forward, `None` where nobody quotes."""
+
+    expiry_ms: int
+    strike: float
+    is_call: bool
+    forward: float
+    bid: float | None
+    ask: float | None
+    mark_iv: float | None
+    open_interest: float
+
+
+class ChainReading(Reading, frozen=True, kw_only=True, tag="chain"):
+    """A whole option chain of one underlying in one answer."""
+
+    quotes: tuple[OptionQuote, ...]
+
+
+AnyReading = ScalarReading | BookReading | BarsReading | ChainReading
+
+
+class Refusal(Message, frozen=True, kw_only=True):
+    """A reading or payload that was dropped: by whom, why, and the numbers behind it."""
+
+    source: str
+    market: str
+    what: str
+    reason: Rejection
+    detail: str
+
+
+# --- guard -> score ----------------------------------------------------------------------------------------------------
+
+
+class SourcePrice(Message, frozen=True, kw_only=True):
+    source: str
+    price: float
+    weight: float
+    distance_bp: float
+    age_s: float
+
+
+class MarketSnapshot(Message, frozen=True, kw_only=True):
+    """What the guard vouches for about one market at `as_of_ms`. `None` means nobody said it: absence, never a default."""
+
+    market: str
+    price: float
+    sources: tuple[SourcePrice, ...]
+    half_spread: float | None
+    """Fraction of the mid, median over venues."""
+    depth_usd: float | None
+    """Within 1 % of the mid, the thinner side, summed over the venues kept, each capped."""
+    perp_basis: float | None
+    """Perpetual mark over index, minus one."""
+    funding_8h: float | None
+    open_interest_usd: float | None
+    vol_index: float | None
+    collateral_ratio: float | None
+    bars: tuple[Bar, ...]
+    """Closed hourly bars, ascending and gap-free, the median over venues of each field."""
+    quotes: tuple[OptionQuote, ...]
+    chain_age_s: float | None
+
+
+class MarketHold(Message, frozen=True, kw_only=True):
+    market: str
+    reason: HoldReason
+    detail: str
+
+
+class Snapshot(Message, frozen=True, kw_only=True):
+    """One round's view: markets that can be scored, markets that cannot and why, everything refused and why."""
+
+    round: int
+    as_of_ms: int
+    markets: tuple[MarketSnapshot, ...]
+    holds: tuple[MarketHold, ...]
+    refusals: tuple[Refusal, ...]
+
+
+# --- score -> decide ---------------------------------------------------------------------------------------------------
+
+
+class Ladder(Message, frozen=True, kw_only=True):
+    """Quantiles and expected shortfalls of the simple return over the MPOR, both sides as positive magnitudes."""
+
+    down_q975: float
+    down_q995: float
+    down_es99: float
+    down_q9995: float
+    down_es999: float
+    up_q975: float
+    up_q995: float
+    up_es99: float
+    up_q9995: float
+    up_es999: float
+
+
+class Surface(Message, frozen=True, kw_only=True):
+    """SSVI: total volatility at three tenors, rho, wing b = eta (1 + |rho|), decay gamma, and how well it fits."""
+
+    total_vol_7d: float
+    total_vol_30d: float
+    total_vol_90d: float
+    rho: float
+    wing: float
+    decay: float
+    rmse_vol: float
+    """Root mean square error against the quotes used, in volatility (0.01 is one point)."""
+    quotes_used: int
+
+
+class Reason(Message, frozen=True, kw_only=True):
+    """One additive part of the score, in score points, with a plain sentence."""
+
+    name: str
+    points: float
+    sentence: str
+
+
+class MarketScores(Message, frozen=True, kw_only=True):
+    market: str
+    price: float
+    ladder: Ladder
+    sigma_annual: float
+    """The volatility forecast over the MPOR, annualised."""
+    surface: Surface
+    basis: float
+    vol_up: float
+    vol_down: float
+    liquidity: float
+    cascade_probability: float
+    cascade_size: float
+    contagion: float
+    score: float
+    confidence: float
+    reasons: tuple[Reason, ...]
+    """All parts of the score, largest first; their points sum to the score before it is capped."""
+    fallback: bool
+    """The baseline model spoke because the main one refused its input."""
+    words: Words
+
+
+class Scores(Message, frozen=True, kw_only=True):
+    round: int
+    as_of_ms: int
+    model_set: bytes
+    markets: tuple[MarketScores, ...]
+    holds: tuple[MarketHold, ...]
+
+
+# --- decide -> attest --------------------------------------------------------------------------------------------------
+
+
+class ReportRow(Message, frozen=True, kw_only=True):
+    """One market of a report. An abstaining member signs zero words; the contract then skips that market."""
+
+    market: str
+    market_id: int
+    trigger: Trigger
+    words: Words
+
+
+class MarketHalt(Message, frozen=True, kw_only=True):
+    """A figure that the contract will answer with a halt. It is signed all the same: only a quorum can halt a market."""
+
+    market: str
+    reason: HaltReason
+    detail: str
+
+
+class Report(Message, frozen=True, kw_only=True):
+    """What this node is willing to sign: the consecutive markets from `first_market`, own words."""
+
+    round: int
+    epoch: int
+    first_market: int
+    model_set: bytes
+    policy_digest: bytes
+    rows: tuple[ReportRow, ...]
+    halts: tuple[MarketHalt, ...]
+
+
+class Hold(Message, frozen=True, kw_only=True):
+    """Nothing to sign this round, and why."""
+
+    round: int
+    reason: HoldReason
+    detail: str
+
+
+# --- attest -> publish -------------------------------------------------------------------------------------------------
+
+
+class Attestation(Message, frozen=True, kw_only=True):
+    """One member's signed own words for one round."""
+
+    member: str
+    round: int
+    epoch: int
+    first_market: int
+    words: tuple[int, ...]
+    """risk, market, risk, market, … as signed."""
+    signature: bytes
+    """64 bytes, r and vs (EIP-2098)."""
+
+
+class Bundle(Message, frozen=True, kw_only=True):
+    """A quorum for one round, in the order of the member list."""
+
+    round: int
+    epoch: int
+    attestations: tuple[Attestation, ...]
+
+
+class Receipt(Message, frozen=True, kw_only=True):
+    round: int
+    outcome: Outcome
+    transaction: str | None
+    block: int | None
+    gas_used: int | None
+    publisher: str | None
+    detail: str
+
+
+NEVER: Final = 0
+"""The round that an empty market was last observed in."""

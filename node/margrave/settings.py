@@ -1,0 +1,236 @@
+"""Everything an operator or governance can set, in one schema: node.toml, markets.toml and policy.toml.
+
+Unknown keys are refused, because a mistyped key that is silently ignored is a guard that is silently off.
+`load` raises `Fatal` with the file, the key and what to write instead; nothing else in the project reads TOML.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from margrave.errors import Fatal
+from margrave.lanes import BOXES, LANES, Lane
+
+PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
+"""Where config/, models/ and contracts/ lie beside node/."""
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+SectionT = TypeVar("SectionT", bound="Section")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- node.toml: one operator's machine ----------------------------------------------------------------------------------
+
+
+class KeySettings(Section):
+    keystore: Path
+    """Encrypted JSON keystore (Web3 Secret Storage) of the member's signing key."""
+    passphrase_file: Path
+    """File with the passphrase, readable by the node's user only."""
+
+
+class ChainSettings(Section):
+    rpc: list[str] = Field(min_length=1)
+    """HTTP endpoints, first is preferred."""
+    chain_id: int = Field(gt=0)
+    oracle: str
+    clearinghouse: str | None = None
+    confirmations: int = Field(default=2, ge=0)
+    max_fee_gwei: Positive = 200.0
+    timeout_s: Positive = 5.0
+
+
+class PeerSettings(Section):
+    urls: list[str] = []
+    host: str = "127.0.0.1"
+    port: int = Field(default=8710, ge=0, le=65535)
+
+
+class VenueSettings(Section):
+    base_url: str
+    enabled: bool = True
+    timeout_s: Positive = 5.0
+    requests_per_minute: Positive = 600.0
+
+
+class ClockSettings(Section):
+    """An accelerated clock for drills and replays: `origin_ms` of the tape is at `wall_origin_ms` of the machine."""
+
+    origin_ms: int
+    wall_origin_ms: int
+    speed: Positive
+
+
+class NodeSettings(Section):
+    name: str
+    state_dir: Path
+    keys: KeySettings
+    chain: ChainSettings
+    peers: PeerSettings = PeerSettings()
+    venues: dict[str, VenueSettings]
+    clock: ClockSettings | None = None
+    markets_file: Path = PROJECT_ROOT / "config" / "markets.toml"
+    policy_file: Path = PROJECT_ROOT / "config" / "policy.toml"
+    registry_dir: Path = PROJECT_ROOT / "models" / "registry"
+    log_format: str = Field(default="text", pattern="^(text|json)$")
+
+
+# --- markets.toml: what is watched -------------------------------------------------------------------------------------
+
+
+class Instruments(Section):
+    """A venue's names for one market; a missing name means the venue is not asked for it."""
+
+    index: str | None = None
+    spot: str | None = None
+    perpetual: str | None = None
+    options: str | None = None
+    vol_index: str | None = None
+
+
+class MarketSettings(Section):
+    id: int = Field(ge=0, lt=65536)
+    reference_size_usd: Positive
+    """The position whose closing cost the liquidity lane prices."""
+    instruments: dict[str, Instruments]
+
+
+# --- policy.toml: what governance decides ------------------------------------------------------------------------------
+
+
+class RoundPolicy(Section):
+    period_s: int = Field(gt=0)
+    mpor_s: int = Field(gt=0)
+    """Margin period of risk: the time a liquidation is given, and the horizon of the ladder."""
+    heartbeat_s: int = Field(gt=0)
+    deviation: dict[str, float]
+    """A market is reported before its heartbeat when a lane has moved by more than this, in the lane's unit."""
+    max_report_age_s: int = Field(gt=0)
+    aging_after_s: int = Field(gt=0)
+    stale_after_s: int = Field(gt=0)
+
+
+class GuardPolicy(Section):
+    min_sources: int = Field(default=3, ge=1)
+    max_age_s: Positive
+    max_future_s: Positive = 5.0
+    max_chain_age_s: Positive
+    max_spread: Share = 0.02
+    min_depth_usd: float = Field(default=10_000.0, ge=0)
+    weight_cap: Share = 0.25
+    mad_multiple: Positive = 6.0
+    mad_floor_bp: Positive = 20.0
+    breaker_per_sqrt_hour: Positive = 0.10
+    """A lone venue's jump beyond this times the square root of the hours since it was last accepted is not believed."""
+    min_bars: int = Field(default=200, ge=2)
+
+
+class LaneLimit(Section):
+    """Hard bounds and the largest step per round of one lane, in its own unit; outside the bounds the market halts."""
+
+    low: float
+    high: float
+    max_rise: float | None = None
+    """`None`: unlimited."""
+    max_fall: float | None = None
+
+    @model_validator(mode="after")
+    def ordered(self) -> LaneLimit:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}")
+        return self
+
+
+class LimitPolicy(Section):
+    lanes: dict[str, LaneLimit]
+    max_price_move: Positive
+    """Relative move of the index price between two accepted rounds beyond which the market halts."""
+
+    @model_validator(mode="after")
+    def complete(self) -> LimitPolicy:
+        wanted = {name for name, lane in LANES.items() if not lane.stamped}
+        if missing := sorted(wanted - self.lanes.keys()):
+            raise ValueError(f"no limits for lane {missing[0]}: add [limits.lanes.{missing[0]}]")
+        if unknown := sorted(self.lanes.keys() - wanted):
+            raise ValueError(f"unknown lane {unknown[0]}")
+        for name, (low, high) in BOXES.items():
+            if self.lanes[name].low < low or self.lanes[name].high > high:
+                raise ValueError(f"lane {name}: bounds must lie within [{low:g}, {high:g}]")
+        return self
+
+    def of(self, lane: Lane) -> LaneLimit:
+        return self.lanes[lane.name]
+
+
+class ModelPolicy(Section):
+    main: str
+    """Registry family that makes the ladder, as `family/version`."""
+    baseline: str
+    """What speaks when the main model refuses its input."""
+
+
+class Policy(Section):
+    round: RoundPolicy
+    guard: GuardPolicy
+    limits: LimitPolicy
+    models: ModelPolicy
+
+
+class Settings(Section):
+    node: NodeSettings
+    markets: dict[str, MarketSettings]
+    policy: Policy
+
+
+def load(path: Path) -> Settings:
+    """Read node.toml and the two files it names.
+
+    Raises:
+        Fatal: a file is missing or not TOML, or a key is unknown, missing or out of range.
+    """
+    node = _section(path, NodeSettings)
+    markets = load_markets(_beside(path, node.markets_file))
+    policy = load_policy(_beside(path, node.policy_file))
+    return Settings(node=node, markets=markets, policy=policy)
+
+
+def load_markets(path: Path) -> dict[str, MarketSettings]:
+    class Markets(Section):
+        market: dict[str, MarketSettings] = Field(min_length=1)
+
+    markets = _section(path, Markets).market
+    ids = sorted(m.id for m in markets.values())
+    if ids != list(range(len(ids))):
+        raise Fatal(f"{path}: market ids are {ids}", advice="number the markets 0, 1, 2, … without gaps or repeats")
+    return dict(sorted(markets.items(), key=lambda item: item[1].id))
+
+
+def load_policy(path: Path) -> Policy:
+    return _section(path, Policy)
+
+
+def _beside(config: Path, named: Path) -> Path:
+    return named if named.is_absolute() else config.parent / named
+
+
+def _section(path: Path, schema: type[SectionT]) -> SectionT:
+    try:
+        return schema.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise Fatal(f"{path}: {error.strerror or error}", advice="check the path, or run `margrave init`") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Fatal(f"{path} is not TOML: {error}", advice="mend the line that it names") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        if first["type"] == "extra_forbidden":
+            raise Fatal(f"{path}: unknown key {key}", advice="remove it or correct its spelling") from error
+        raise Fatal(f"{path}: {key}: {first['msg']}", advice="correct the value") from error

@@ -1,0 +1,88 @@
+"""Every decision the node takes, as an enum. The same word names the log line, the metric label and the journal row."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Rejection(StrEnum):
+    """Why a reading, payload or attestation was dropped."""
+
+    # what the bytes say
+    MALFORMED = "malformed"  # not the JSON or ABI that the venue documents
+    UNKNOWN_SHAPE = "unknown_shape"  # well formed, but no endpoint that the adapter reads
+    EMPTY = "empty"  # well formed, and nothing in it
+    VENUE_ERROR = "venue_error"  # the venue answered with an error of its own
+    WRONG_INSTRUMENT = "wrong_instrument"  # an answer about something that was not asked
+    # what the numbers say
+    NOT_FINITE = "not_finite"
+    NOT_POSITIVE = "not_positive"
+    OUT_OF_RANGE = "out_of_range"
+    CROSSED_BOOK = "crossed_book"
+    WIDE_SPREAD = "wide_spread"
+    THIN_BOOK = "thin_book"
+    # what the clock says
+    STALE = "stale"
+    FUTURE = "future"
+    FROZEN = "frozen"  # same value and same venue time for too long
+    # what the other venues say
+    OUTLIER = "outlier"  # further from the median than the MAD allows
+    BREAKER = "breaker"  # a jump no other venue confirms
+    # what a peer sent
+    WRONG_SIGNER = "wrong_signer"
+    WRONG_DIGEST = "wrong_digest"
+    WRONG_ROUND = "wrong_round"
+    EQUIVOCATION = "equivocation"  # two different signed reports of one member for one round
+
+
+class HoldReason(StrEnum):
+    """Why a round or a market is not reported although nothing is broken for good. Next round tries again."""
+
+    TOO_FEW_SOURCES = "too_few_sources"
+    TOO_LITTLE_HISTORY = "too_little_history"
+    NO_SURFACE = "no_surface"
+    UNLIKE_TRAINING = "unlike_training"
+    WITHIN_BAND = "within_band"  # nothing to do: distinct from every reason that means «cannot see»
+    ALREADY_PUBLISHED = "already_published"
+    NO_QUORUM = "no_quorum"
+    CHAIN_UNREACHABLE = "chain_unreachable"
+    DEADLINE = "deadline"  # a stage overran its share of the round
+    CLOCK_SKEW = "clock_skew"
+
+
+class HaltReason(StrEnum):
+    """Why a market must stop until governance or a recovery rule says otherwise."""
+
+    OUT_OF_BOUNDS = "out_of_bounds"  # the honest figure lies outside the contract's hard bounds
+    PRICE_JUMP = "price_jump"
+    INCOHERENT = "incoherent"
+
+
+class Trigger(StrEnum):
+    """Why a market is in this round's report."""
+
+    FIRST = "first"  # nothing on chain yet
+    HEARTBEAT = "heartbeat"
+    DEVIATION = "deviation"
+    EARLY_RIDER = "early_rider"  # not due yet, but it rides along in a transaction that is sent anyway
+    EMERGENCY = "emergency"
+
+
+class Outcome(StrEnum):
+    """How a round ended on this node."""
+
+    PUBLISHED = "published"  # this node's transaction is final
+    PUBLISHED_BY_PEER = "published_by_peer"
+    HELD = "held"
+    HALTED = "halted"
+    FAILED = "failed"
+
+
+class MarketStatus(StrEnum):
+    """What a reader of the contract is told about a market; mirrors `IRiskOracle.Status`, in its order."""
+
+    EMPTY = "empty"
+    FRESH = "fresh"
+    AGING = "aging"
+    STALE = "stale"
+    HALTED = "halted"
