@@ -143,9 +143,7 @@ def encode(values: Mapping[str, float], price_usd: float) -> Words:
             raise Rejected(Rejection.NOT_FINITE, f"lane {lane.name} is {value}")
         raw = round(value / lane.unit) + (EXCESS if lane.signed else 0)
         if not 0 <= raw <= LANE_MAX:
-            raise Rejected(
-                Rejection.OUT_OF_RANGE, f"lane {lane.name} = {value:g} does not fit 15 bits of {lane.unit:g}"
-            )
+            raise Rejected(Rejection.OUT_OF_RANGE, f"lane {lane.name} = {value:g} exceeds 15 bits of {lane.unit:g}")
         words[lane.word] |= raw << lane.shift
     if not price_usd > 0:
         raise Rejected(Rejection.NOT_POSITIVE, f"price is {price_usd}")
@@ -158,7 +156,8 @@ def encode(values: Mapping[str, float], price_usd: float) -> Words:
 def raw(words: Words, name: str) -> int:
     """The 15-bit count of one lane, without its unit or excess."""
     lane = LANES[name]
-    return (getattr(words, lane.word) >> lane.shift) & LANE_MAX
+    word = words.risk if lane.word == "risk" else words.market
+    return word >> lane.shift & LANE_MAX
 
 
 def decode(words: Words, name: str) -> float:
@@ -189,7 +188,7 @@ def table() -> list[Mapping[str, object]]:
             "name": "time",
             "unit": 1,
             "signed": False,
-            "meaning": "observation time, s",
+            "meaning": "observed, Unix s",
         }
     )
     rows.append(
@@ -199,7 +198,7 @@ def table() -> list[Mapping[str, object]]:
             "name": "price",
             "unit": 1e-8,
             "signed": False,
-            "meaning": "index price, USD",
+            "meaning": "index, USD",
         }
     )
     return rows

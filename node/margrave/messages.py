@@ -1,6 +1,7 @@
 """What passes between the stages: frozen messages, one kind per arrow.
 
-``collect -> Reading -> guard -> Snapshot -> score -> Scores -> decide -> Report -> attest -> Bundle -> publish -> Receipt``
+``collect -> Reading -> guard -> Snapshot -> score -> Scores
+-> decide -> Report -> attest -> Bundle -> publish -> Receipt``
 
 Times are Unix milliseconds, as integers: `venue_time_ms` is when the venue says it happened, `seen_time_ms` when this
 node read it. Prices are US dollars, rates and volatilities fractions (0.62 is 62 %), sizes US dollars unless said.
@@ -22,7 +23,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base of all messages: immutable, by keyword, encoded as JSON objects in the journal."""
 
 
-# --- collect -> guard --------------------------------------------------------------------------------------------------
+# --- collect -> guard -----------------------------------------------------------------------------------------------
 
 
 class Kind(StrEnum):
@@ -112,7 +113,7 @@ class Refusal(Message, frozen=True, kw_only=True):
     detail: str
 
 
-# --- guard -> score ----------------------------------------------------------------------------------------------------
+# --- guard -> score -------------------------------------------------------------------------------------------------
 
 
 class SourcePrice(Message, frozen=True, kw_only=True):
@@ -124,7 +125,7 @@ class SourcePrice(Message, frozen=True, kw_only=True):
 
 
 class MarketSnapshot(Message, frozen=True, kw_only=True):
-    """What the guard vouches for about one market at `as_of_ms`. `None` means nobody said it: absence, never a default."""
+    """What the guard vouches for about one market at `as_of_ms`. `None` means nobody said it, never a default."""
 
     market: str
     price: float
@@ -161,7 +162,7 @@ class Snapshot(Message, frozen=True, kw_only=True):
     refusals: tuple[Refusal, ...]
 
 
-# --- score -> decide ---------------------------------------------------------------------------------------------------
+# --- score -> decide ------------------------------------------------------------------------------------------------
 
 
 class Ladder(Message, frozen=True, kw_only=True):
@@ -232,7 +233,7 @@ class Scores(Message, frozen=True, kw_only=True):
     holds: tuple[MarketHold, ...]
 
 
-# --- decide -> attest --------------------------------------------------------------------------------------------------
+# --- decide -> attest -----------------------------------------------------------------------------------------------
 
 
 class ReportRow(Message, frozen=True, kw_only=True):
@@ -245,7 +246,7 @@ class ReportRow(Message, frozen=True, kw_only=True):
 
 
 class MarketHalt(Message, frozen=True, kw_only=True):
-    """A figure that the contract will answer with a halt. It is signed all the same: only a quorum can halt a market."""
+    """A figure that the contract will answer with a halt. It is signed all the same: only a quorum can halt."""
 
     market: str
     reason: HaltReason
@@ -272,7 +273,7 @@ class Hold(Message, frozen=True, kw_only=True):
     detail: str
 
 
-# --- attest -> publish -------------------------------------------------------------------------------------------------
+# --- attest -> publish ----------------------------------------------------------------------------------------------
 
 
 class Attestation(Message, frozen=True, kw_only=True):

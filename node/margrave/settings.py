@@ -27,7 +27,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-# --- node.toml: one operator's machine ----------------------------------------------------------------------------------
+# --- node.toml: one operator's machine ------------------------------------------------------------------------------
 
 
 class KeySettings(Section):
@@ -83,7 +83,7 @@ class NodeSettings(Section):
     log_format: str = Field(default="text", pattern="^(text|json)$")
 
 
-# --- markets.toml: what is watched -------------------------------------------------------------------------------------
+# --- markets.toml: what is watched ----------------------------------------------------------------------------------
 
 
 class Instruments(Section):
@@ -103,7 +103,7 @@ class MarketSettings(Section):
     instruments: dict[str, Instruments]
 
 
-# --- policy.toml: what governance decides ------------------------------------------------------------------------------
+# --- policy.toml: what governance decides ---------------------------------------------------------------------------
 
 
 class RoundPolicy(Section):

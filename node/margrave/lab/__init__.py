@@ -1,0 +1,1 @@
+"""What people do with the node beside running it: demonstrations, replays, studies, benchmarks."""

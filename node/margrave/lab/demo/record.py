@@ -1,0 +1,123 @@
+"""What a demonstration leaves behind, round by round: the one structure behind the live view, the page and summary.json."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Side = Literal["down", "up"]
+
+
+class ReasonRow(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    points: float
+    sentence: str
+
+
+class MarketRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One market in one round, as read back from the chain after publication (`None`: nothing on chain yet)."""
+
+    price_usd: float
+    sigma_forecast: float
+    """Annualised volatility forecast over the MPOR."""
+    sigma_implied_30d: float
+    down_es99: float
+    up_es99: float
+    down_q995: float
+    up_q995: float
+    score: float
+    confidence: float
+    reasons: tuple[ReasonRow, ...]
+    status: str
+    """`verdicts.MarketStatus` on chain."""
+    limited: bool
+    """The contract's step limit held a lane back this round."""
+    fallback: bool
+    """The baseline model spoke."""
+    requirement_usd: float
+    """Initial margin that the chain asks of the demonstration account in this market."""
+    static_requirement_usd: float
+    """What a fixed published grid asks of the same positions."""
+    member_scores: dict[str, float]
+    """Each member's own signed score: the chart of who stood where."""
+
+
+class RoundRow(msgspec.Struct, frozen=True, kw_only=True):
+    round: int
+    time_ms: int
+    """Market time of the round (tape time in a drill or replay)."""
+    markets: dict[str, MarketRow]
+    published: bool
+    publisher: str | None
+    signers: tuple[str, ...]
+    transaction: str | None
+    block: int | None
+    gas_used: int | None
+    seconds_to_chain: float | None
+    """Wall-clock seconds from the round's start to its transaction's block."""
+    refusals: int
+    notes: tuple[str, ...]
+    """Holds, halts, fall-backs of the turn order: plain sentences."""
+
+
+class Breach(msgspec.Struct, frozen=True, kw_only=True):
+    """The index moved over the MPOR by more than the expected shortfall that was on chain when the MPOR began."""
+
+    market: str
+    round: int
+    side: Side
+    moved: float
+    es99: float
+
+
+class Realised(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a round's forecast, known one MPOR later; `None` where the run ended before."""
+
+    round: int
+    market: str
+    move: float | None
+    """Simple return of the index over the MPOR that began at the round."""
+    sigma: float | None
+    """Annualised volatility realised over that MPOR."""
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    market: str
+    expiry_ms: int
+    strike: float
+    is_call: bool
+    quantity: float
+    """Contracts of one unit of the underlying; negative is short."""
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    input: Literal["drill", "recording", "live"]
+    title: str
+    source: str
+    """Where the input comes from, in words a reader can check."""
+    real: str
+    """What of it is recorded or documented."""
+    generated: str
+    """What of it is generated between or around that."""
+    period_s: int
+    mpor_s: int
+    speed: float
+    markets: tuple[str, ...]
+    members: tuple[str, ...]
+    quorum: int
+    chain_id: int
+    oracle: str
+    model_set: str
+    models: tuple[str, ...]
+    portfolio: tuple[Position, ...]
+    static_method: str
+    rounds_attempted: int
+    rounds_published: int
+    signers_by_round: dict[str, list[str]]
+    gas_by_round: dict[str, int | None]
+    requirement_by_round: dict[str, float]
+    breaches: tuple[Breach, ...]
+    realised: tuple[Realised, ...]
+    versions: dict[str, str]
+    rounds: tuple[RoundRow, ...]
