@@ -11,12 +11,11 @@ Nothing here is edited after it is made: a stage makes the next kind.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
 
 import msgspec
 
 from margrave.lanes import Words
-from margrave.verdicts import HaltReason, HoldReason, Outcome, Rejection, Trigger
+from margrave.verdicts import HaltReason, HoldReason, MarketStatus, Outcome, Rejection, Trigger
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -236,6 +235,30 @@ class Scores(Message, frozen=True, kw_only=True):
 # --- decide -> attest -----------------------------------------------------------------------------------------------
 
 
+class OnchainMarket(Message, frozen=True, kw_only=True):
+    """What the oracle holds of one market, as of the block the state was read at."""
+
+    words: Words
+    observed_at_s: int
+    """Zero where nothing was ever published."""
+    status: MarketStatus
+
+
+class ChainState(Message, frozen=True, kw_only=True):
+    """The oracle contract at one block: who may sign, under which models and policy, and what it holds."""
+
+    block: int
+    block_time_s: int
+    epoch: int
+    members: tuple[str, ...]
+    quorum: int
+    model_set: bytes
+    policy_digest: bytes
+    period_s: int
+    markets: tuple[OnchainMarket, ...]
+    """By market id."""
+
+
 class ReportRow(Message, frozen=True, kw_only=True):
     """One market of a report. An abstaining member signs zero words; the contract then skips that market."""
 
@@ -305,7 +328,3 @@ class Receipt(Message, frozen=True, kw_only=True):
     gas_used: int | None
     publisher: str | None
     detail: str
-
-
-NEVER: Final = 0
-"""The round that an empty market was last observed in."""

@@ -1,4 +1,4 @@
-"""What a demonstration leaves behind, round by round: the one structure behind the live view, the page and summary.json."""
+"""What a demonstration leaves behind, round by round: the one structure behind live view, page and summary.json."""
 
 from __future__ import annotations
 
