@@ -196,10 +196,8 @@ def load(path: Path) -> Settings:
     Raises:
         Fatal: a file is missing or not TOML, or a key is unknown, missing or out of range.
     """
-    node = _section(path, NodeSettings)
-    markets = load_markets(_beside(path, node.markets_file))
-    policy = load_policy(_beside(path, node.policy_file))
-    return Settings(node=node, markets=markets, policy=policy)
+    node = _beside(path.absolute().parent, _section(path, NodeSettings))
+    return Settings(node=node, markets=load_markets(node.markets_file), policy=load_policy(node.policy_file))
 
 
 def load_markets(path: Path) -> dict[str, MarketSettings]:
@@ -217,8 +215,20 @@ def load_policy(path: Path) -> Policy:
     return _section(path, Policy)
 
 
-def _beside(config: Path, named: Path) -> Path:
-    return named if named.is_absolute() else config.parent / named
+def _beside(folder: Path, node: NodeSettings) -> NodeSettings:
+    """Relative paths in node.toml are relative to node.toml, not to where the command happens to be run."""
+    keys = node.keys
+    return node.model_copy(
+        update={
+            "state_dir": folder / node.state_dir,
+            "markets_file": folder / node.markets_file,
+            "policy_file": folder / node.policy_file,
+            "registry_dir": folder / node.registry_dir,
+            "keys": keys.model_copy(
+                update={"keystore": folder / keys.keystore, "passphrase_file": folder / keys.passphrase_file}
+            ),
+        }
+    )
 
 
 def _section(path: Path, schema: type[SectionT]) -> SectionT:

@@ -1,0 +1,85 @@
+"""Several RPC endpoints as one: the first that answers, in the operator's order, and none of a foreign chain.
+
+Reads may go to any endpoint; the next call starts at the preferred one again, so a recovered primary is used at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from aiohttp import ClientError, ClientTimeout
+from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3.exceptions import BadResponseFormat, Web3RPCError
+
+from margrave.errors import Fatal, Transient
+from margrave.settings import ChainSettings
+
+T = TypeVar("T")
+Web3 = AsyncWeb3[AsyncHTTPProvider]
+
+_UNREACHABLE: Final = (ClientError, asyncio.TimeoutError, OSError, BadResponseFormat)
+
+
+class Rpc:
+    """Promises: a call returns an endpoint's answer or raises `Transient` naming every endpoint that failed."""
+
+    def __init__(self, settings: ChainSettings) -> None:
+        self._chain_id = settings.chain_id
+        timeout = {"timeout": ClientTimeout(total=settings.timeout_s)}
+        # Retries are ours: a provider that retries by itself hides a dead endpoint for the whole round.
+        self._endpoints: list[tuple[str, Web3]] = [
+            (url, AsyncWeb3(AsyncHTTPProvider(url, request_kwargs=timeout, exception_retry_configuration=None)))
+            for url in settings.rpc
+        ]
+
+    async def verify_chain(self) -> None:
+        """Every endpoint that answers must be on the configured chain.
+
+        Raises:
+            Fatal: an endpoint answers for another chain.
+            Transient: none answers.
+        """
+        answered = False
+        for url, web3 in self._endpoints:
+            try:
+                chain_id = await web3.eth.chain_id
+            except _UNREACHABLE:
+                continue
+            answered = True
+            if chain_id != self._chain_id:
+                raise Fatal(
+                    f"{url} is chain {chain_id}, the configuration says {self._chain_id}",
+                    advice="correct chain.rpc or chain.chain_id in node.toml",
+                )
+        if not answered:
+            raise self._nobody([(url, "no answer") for url, _ in self._endpoints])
+
+    async def use(self, action: Callable[[Web3], Awaitable[T]]) -> T:
+        """Do `action` on the first endpoint that can. An answer that is an error is an answer: it is raised as it is."""
+        failures: list[tuple[str, str]] = []
+        for url, web3 in self._endpoints:
+            try:
+                return await action(web3)
+            except _UNREACHABLE as error:
+                failures.append((url, type(error).__name__))
+            except Web3RPCError as error:
+                if not _is_overload(error):
+                    raise
+                failures.append((url, "overloaded"))
+        raise self._nobody(failures)
+
+    async def close(self) -> None:
+        for _, web3 in self._endpoints:
+            await web3.provider.disconnect()
+
+    @staticmethod
+    def _nobody(failures: list[tuple[str, str]]) -> Transient:
+        tried = ", ".join(f"{url}: {why}" for url, why in failures)
+        return Transient(f"no RPC endpoint answers ({tried})", advice="check the endpoints; the node keeps trying")
+
+
+def _is_overload(error: Web3RPCError) -> bool:
+    text = str(error).lower()
+    return "rate limit" in text or "too many requests" in text

@@ -1,0 +1,239 @@
+"""The command line. Every verb loads, calls one function, prints; every bad input ends in one line and a code.
+
+Exit codes: 0 done, 1 the answer is no (a check failed, a replay differs, a round was held), 2 it could not be tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from margrave import __version__
+from margrave.errors import MargraveError
+
+app = typer.Typer(
+    help="On-chain risk oracle node for crypto options.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(soft_wrap=True)
+
+Config = Annotated[
+    Path, typer.Option("--config", "-c", envvar="MARGRAVE_CONFIG", help="The node's node.toml.", show_default=True)
+]
+HERE = Path("node.toml")
+
+
+def main() -> None:
+    try:
+        app()
+    except MargraveError as error:
+        sys.stderr.write(f"margrave: {error}\n")
+        sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if show:
+        out.print(f"margrave {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="New folder for configuration, encrypted key and state.")],
+    name: Annotated[str, typer.Option(help="How this node is called in logs and by peers.")] = "",
+    rpc: Annotated[list[str] | None, typer.Option(help="RPC endpoint; repeat for more, preferred first.")] = None,
+    chain_id: Annotated[int, typer.Option(help="The chain the oracle lives on.")] = 31337,
+    oracle: Annotated[str, typer.Option(help="Address of the RiskOracle contract.")] = "0x" + "00" * 20,
+    peer: Annotated[list[str] | None, typer.Option(help="URL of another member's node; repeat for more.")] = None,
+    port: Annotated[int, typer.Option(help="Port this node serves peers and dashboards on.")] = 8710,
+    passphrase_file: Annotated[
+        Path | None, typer.Option(help="Take the keystore's passphrase from here; without it one is drawn at random.")
+    ] = None,
+) -> None:
+    """Make a node's folder: node.toml, an encrypted keystore, and its passphrase file."""
+    from margrave.operate.init import Plan
+    from margrave.operate.init import init as make
+
+    passphrase = None if passphrase_file is None else _text(passphrase_file).rstrip("\n")
+    plan = Plan(
+        name=name or folder.name,
+        rpc=tuple(rpc or ("http://127.0.0.1:8545",)),
+        chain_id=chain_id,
+        oracle=oracle,
+        peers=tuple(peer or ()),
+        port=port,
+        passphrase=passphrase,
+    )
+    address = make(folder, plan)
+    out.print(f"made {folder}: member address {address}")
+    out.print("next: ask governance to add that address, send it gas money, then `margrave check`")
+
+
+@app.command()
+def check(
+    config: Config = HERE,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """May this node go live? Looks at configuration, key, models, chain, venues, peers and clock."""
+    from margrave.operate.check import Check, Verdict
+
+    findings = asyncio.run(Check(config).run())
+    good = all(f.verdict is not Verdict.FAIL for f in findings)
+    if as_json:
+        rows = [{"check": f.check, "verdict": f.verdict, "found": f.found, "advice": f.advice} for f in findings]
+        sys.stdout.write(json.dumps({"ready": good, "findings": rows}) + "\n")
+    else:
+        table = Table("check", "", "found", "what to do", box=None, pad_edge=False)
+        colours = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+        for f in findings:
+            table.add_row(f.check, f"[{colours[f.verdict]}]{f.verdict}[/]", f.found, f.advice)
+        out.print(table)
+        out.print("ready to run" if good else "not ready")
+    raise typer.Exit(0 if good else 1)
+
+
+@app.command()
+def run(
+    config: Config = HERE,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Stop by itself after so many rounds.")] = None,
+) -> None:
+    """Run the node until it is told to stop (SIGTERM or Ctrl-C)."""
+    _run(config, rounds)
+
+
+@app.command()
+def once(config: Config = HERE) -> None:
+    """Run one whole round, the next one, and say how it ended."""
+    from margrave.verdicts import Outcome
+
+    outcome = _run(config, 1)
+    raise typer.Exit(0 if outcome in (Outcome.PUBLISHED, Outcome.PUBLISHED_BY_PEER) else 1)
+
+
+@app.command()
+def replay(
+    rounds: Annotated[
+        list[int] | None, typer.Argument(help="Rounds to make again; all of the journal without.")
+    ] = None,
+    config: Config = HERE,
+    show: Annotated[bool, typer.Option("--list", help="Only list the rounds that the journal holds.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Make past rounds again from their recorded inputs and compare every published lane."""
+    from margrave.operate.replay import recorded_rounds
+    from margrave.operate.replay import replay as again
+    from margrave.settings import load
+
+    settings = load(config)
+    known = recorded_rounds(settings)
+    if show:
+        out.print("\n".join(str(round_) for round_ in known) or "the journal is empty")
+        return
+    made = again(settings, rounds or known)
+    same = all(not r.differences for r in made)
+    if as_json:
+        rows = [
+            {
+                "round": r.round,
+                "outcome": r.outcome,
+                "markets": len(r.again.markets),
+                "differences": [
+                    {"market": d.market, "lane": d.lane, "recorded": d.recorded, "replayed": d.replayed}
+                    for d in r.differences
+                ],
+            }
+            for r in made
+        ]
+        sys.stdout.write(json.dumps({"same": same, "rounds": rows}) + "\n")
+    else:
+        for r in made:
+            verdict = "the same words" if not r.differences else f"{len(r.differences)} lanes differ"
+            out.print(f"round {r.round}: {len(r.again.markets)} markets, {verdict}; it ended {r.outcome or 'unknown'}")
+            for d in r.differences:
+                out.print(f"  {d.market} {d.lane}: recorded {d.recorded:g}, now {d.replayed:g}")
+    raise typer.Exit(0 if same else 1)
+
+
+@app.command()
+def parse(
+    venue: Annotated[str, typer.Argument(help="deribit, binance, okx, bybit or kraken.")],
+    files: Annotated[list[Path], typer.Argument(help="Recorded payloads: JSON bodies or recorder text, also gzipped.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Print what an adapter makes of recorded payloads: a line a reading or a rejection with its reason."""
+    from margrave.operate.parse import lines
+
+    read = 0
+    for line, is_reading in lines(venue, files, as_json=as_json):
+        sys.stdout.write(line + "\n")
+        read += is_reading
+    raise typer.Exit(0 if read else 1)
+
+
+@app.command()
+def demo(
+    recording: Annotated[Path | None, typer.Option(help="Replay real history from this folder.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Public venue endpoints, no keys.")] = False,
+    scenario: Annotated[str, typer.Option(help="Drill to run, from config/scenarios.")] = "may-2021",
+    start: Annotated[
+        str | None, typer.Option("--from", help="First round of a recording or drill (ISO time, UTC).")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="End by itself after so many rounds.")] = None,
+    speed: Annotated[float | None, typer.Option(min=0.001, help="Market seconds a wall second.")] = None,
+    folder: Annotated[Path, typer.Option("--out", help="Where summary.json, index.html and the pictures go.")] = Path(
+        "demo-output"
+    ),
+    wait: Annotated[
+        bool, typer.Option(help="At the end, wait for Enter before stopping the chain and the nodes.")
+    ] = True,
+) -> None:
+    """The whole job on this machine: a local chain, four nodes, venues, and a margin requirement that moves."""
+    from margrave.lab.demo.stage import Wish, perform
+
+    if recording is not None and live:
+        raise typer.BadParameter("choose one of --recording and --live")
+    wish = Wish(
+        recording=recording,
+        live=live,
+        scenario=scenario,
+        start=start,
+        rounds=rounds,
+        speed=speed,
+        out=folder,
+        wait=wait and sys.stdin.isatty(),
+    )
+    raise typer.Exit(asyncio.run(perform(wish)))
+
+
+def _run(config: Path, rounds: int | None) -> str:
+    from margrave import daemon
+    from margrave.ops import log
+    from margrave.settings import load
+
+    settings = load(config)
+    style = "json" if settings.node.log_format == "json" else "text"
+    log.configure(style, node=settings.node.name, level=os.environ.get("MARGRAVE_LOG", "info"))
+    receipts = asyncio.run(daemon.run(settings, rounds=rounds))
+    for receipt in receipts if rounds is not None else ():
+        out.print(f"round {receipt.round}: {receipt.outcome} ({receipt.detail})")
+    return receipts[-1].outcome if receipts else ""
+
+
+def _text(path: Path) -> str:
+    from margrave.errors import Fatal
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Fatal(f"{path}: {error.strerror}", advice="check the path") from error

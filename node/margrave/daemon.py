@@ -1,0 +1,272 @@
+"""The node as a process: one page that wires the stages together and keeps the rounds turning.
+
+Crash-only: start-up is recovery. Journal and chain are read, pending transactions settled, and the node goes on;
+there is no other way in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import signal
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from margrave import __version__
+from margrave.attest.attester import Attester
+from margrave.attest.peers import Peers
+from margrave.attest.pool import Pool
+from margrave.attest.service import service
+from margrave.chain.oracle import Oracle
+from margrave.chain.rpc import Rpc
+from margrave.chain.signer import KeystoreSigner
+from margrave.collect.collector import Collector
+from margrave.errors import Fatal, Transient
+from margrave.messages import Receipt
+from margrave.ops import log
+from margrave.ops.clock import Clock
+from margrave.ops.metrics import Metrics
+from margrave.pipeline import Pipeline
+from margrave.publish.publisher import Publisher
+from margrave.publish.sender import Sender
+from margrave.score.forecast import Forecaster
+from margrave.score.registry import model_set_hash, open_model
+from margrave.score.scores import Scorer
+from margrave.settings import Settings
+from margrave.store.journal import Journal
+from margrave.verdicts import Outcome
+
+POLLS_A_ROUND: Final = 5
+JOURNAL_DAYS: Final = 90
+ROUNDS_TO_BE_READY: Final = 3
+"""A node is ready when one of so many last rounds reached the chain."""
+
+
+async def run(settings: Settings, *, rounds: int | None = None) -> list[Receipt]:
+    """Run until SIGTERM or SIGINT, or for a number of rounds; returns how the rounds ended.
+
+    Raises:
+        Fatal: configuration, key, models or chain are wrong.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with Node.assemble(settings) as node:
+        await node.recover()
+        return await node.turn(stop, rounds)
+
+
+class Node:
+    """One member: its pipeline, its collectors and what it serves."""
+
+    def __init__(self, pipeline: Pipeline, collector: Collector, rpc: Rpc, sender: Sender, pool: Pool) -> None:
+        self.pipeline = pipeline
+        self._collector = collector
+        self._rpc = rpc
+        self._sender = sender
+        self._pool = pool
+        self._receipts: list[Receipt] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def assemble(cls, settings: Settings) -> AsyncIterator[Node]:
+        """Everything a node is made of, in the order of the pipeline."""
+        node, policy = settings.node, settings.policy
+        with _alone(node.state_dir), contextlib.closing(Journal(node.state_dir / "journal.sqlite")) as journal:
+            clock, metrics = Clock.of(node.clock), Metrics()
+            signer = KeystoreSigner.unlock(node.keys)
+            main, baseline = (
+                open_model(node.registry_dir, name) for name in (policy.models.main, policy.models.baseline)
+            )
+            rpc = Rpc(node.chain)
+            await rpc.verify_chain()
+            oracle = Oracle(rpc, node.chain.oracle)
+            sender = Sender(
+                rpc=rpc,
+                signer=signer,
+                journal=journal,
+                clock=clock,
+                metrics=metrics,
+                chain_id=node.chain.chain_id,
+                max_fee_gwei=node.chain.max_fee_gwei,
+            )
+            poll_s = policy.round.period_s / POLLS_A_ROUND
+            collector = Collector(node, settings.markets, clock=clock, interval_s=poll_s)
+            pool = Pool()
+            async with Peers(node.peers.urls, timeout_s=node.chain.timeout_s) as peers:
+                pipeline = Pipeline(
+                    settings=settings,
+                    clock=clock,
+                    metrics=metrics,
+                    journal=journal,
+                    board=collector.board,
+                    scorer=Scorer(
+                        Forecaster(main, baseline), settings.markets, policy, model_set_hash((main, baseline))
+                    ),
+                    oracle=oracle,
+                    attester=Attester(
+                        signer=signer,
+                        peers=peers,
+                        pool=pool,
+                        journal=journal,
+                        clock=clock,
+                        metrics=metrics,
+                        chain_id=node.chain.chain_id,
+                        oracle=node.chain.oracle,
+                    ),
+                    publisher=Publisher(oracle=oracle, sender=sender, clock=clock, address=signer.address),
+                )
+                assembled = cls(pipeline, collector, rpc, sender, pool)
+                async with collector, assembled._serving(), assembled._slow_jobs():
+                    yield assembled
+            await rpc.close()
+
+    async def recover(self) -> None:
+        """Settle what the last run left open."""
+        with contextlib.suppress(Transient):
+            await self._sender.reconcile()
+
+    async def turn(self, stop: asyncio.Event, rounds: int | None) -> list[Receipt]:
+        """Round after round at `round * period`, none twice; a round that fails is logged and the next one comes."""
+        period_ms = self.pipeline.settings.policy.round.period_s * 1000
+        clock, done = self.pipeline.clock, 0
+        while not stop.is_set() and (rounds is None or done < rounds):
+            round_ = clock.now_ms() // period_ms + 1
+            if await _stopped(stop, clock, round_ * period_ms):
+                break
+            await self.once(round_)
+            done += 1
+        return self._receipts
+
+    async def once(self, round_: int) -> Receipt:
+        """One round with a deadline: what is not done by its end is given up, so that rounds never pile up."""
+        settings = self.pipeline.settings
+        try:
+            async with asyncio.timeout(self.pipeline.clock.wall_s(settings.policy.round.period_s)):
+                receipt = await self.pipeline.run(round_)
+        except (Transient, TimeoutError) as error:
+            why = str(error) if isinstance(error, Transient) else "deadline: the round took longer than its period"
+            receipt = Receipt(
+                round=round_,
+                outcome=Outcome.FAILED,
+                transaction=None,
+                block=None,
+                gas_used=None,
+                publisher=None,
+                detail=why,
+            )
+        self._receipts.append(receipt)
+        self.pipeline.journal.ended(round_, receipt.outcome, receipt.detail)
+        self.pipeline.metrics.rounds.labels(outcome=receipt.outcome).inc()
+        self.pipeline.metrics.last_round_time.set(round_ * settings.policy.round.period_s)
+        log.get().info("round", round=round_, outcome=receipt.outcome, detail=receipt.detail, gas=receipt.gas_used)
+        return receipt
+
+    def status(self) -> Mapping[str, Any]:
+        """What `/v1/status` answers."""
+        settings, scores = self.pipeline.settings, self.pipeline.last_scores
+        last = self._receipts[-ROUNDS_TO_BE_READY:]
+        reached = any(r.outcome in (Outcome.PUBLISHED, Outcome.PUBLISHED_BY_PEER) for r in last)
+        return {
+            "version": __version__,
+            "name": settings.node.name,
+            "member": self.pipeline.attester.signer.address,
+            "market_time_ms": self.pipeline.clock.now_ms(),
+            "model_set": "0x" + self.pipeline.scorer.model_set.hex(),
+            "ready": reached,
+            "why": last[-1].detail if last else "no round yet",
+            "last_round": last[-1].round if last else None,
+            "last_outcome": last[-1].outcome if last else None,
+            "markets": {
+                m.market: {
+                    "score": m.score,
+                    "confidence": m.confidence,
+                    "price": m.price,
+                    "fallback": m.fallback,
+                    "reasons": [{"name": r.name, "points": r.points, "sentence": r.sentence} for r in m.reasons],
+                }
+                for m in (scores.markets if scores else ())
+            },
+            "holds": [
+                {"market": h.market, "reason": h.reason, "detail": h.detail} for h in (scores.holds if scores else ())
+            ],
+            "sources": self._collector.board.health(),
+        }
+
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
+        """The HTTP service in this loop; it leaves the signals to us."""
+        peers = self.pipeline.settings.node.peers
+        app = service(self._pool, self.pipeline.metrics, self.status)
+        server = _QuietServer(uvicorn.Config(app, host=peers.host, port=peers.port, log_level="error", lifespan="off"))
+        task = asyncio.create_task(server.serve())
+        try:
+            while not server.started and not task.done():  # noqa: ASYNC110  (uvicorn offers no event)
+                await asyncio.sleep(0.01)
+            if task.done():
+                raise Fatal(
+                    f"cannot listen on {peers.host}:{peers.port}", advice="choose another peers.port in node.toml"
+                )
+            yield
+        finally:
+            server.should_exit = True
+            await task
+
+    @asynccontextmanager
+    async def _slow_jobs(self) -> AsyncIterator[None]:
+        """Calendar jobs, with explicit misfire rules: a missed run is made up once, never several times."""
+        scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600})
+        scheduler.add_job(self._prune, "interval", hours=6)
+        scheduler.add_job(self._look_at_wallet, "interval", minutes=5)
+        scheduler.start()
+        try:
+            yield
+        finally:
+            scheduler.shutdown(wait=False)
+
+    def _prune(self) -> None:
+        period_s = self.pipeline.settings.policy.round.period_s
+        now_round = self.pipeline.clock.now_ms() // (period_s * 1000)
+        gone = self.pipeline.journal.prune(now_round - JOURNAL_DAYS * 86_400 // period_s)
+        log.get().info("journal pruned", rounds=gone, advice="no action")
+
+    async def _look_at_wallet(self) -> None:
+        address = self.pipeline.attester.signer.address
+        with contextlib.suppress(Transient):
+            self.pipeline.metrics.wallet.set(await self._rpc.use(lambda w: w.eth.get_balance(address)))
+
+
+class _QuietServer(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _stopped(stop: asyncio.Event, clock: Clock, until_ms: int) -> bool:
+    """Wait for the time or the stop, whichever is first; whether it was the stop."""
+    waiting = asyncio.create_task(clock.sleep_until_ms(until_ms))
+    stopping = asyncio.create_task(stop.wait())
+    done, pending = await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    return stopping in done
+
+
+@contextmanager
+def _alone(state_dir: Path) -> Iterator[None]:
+    """Two processes with one key would race for nonces and could sign a round twice: the second one stops here."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with (state_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Fatal(
+                f"another node runs on {state_dir}", advice="stop it first, or give this one its own state_dir and key"
+            ) from error
+        yield

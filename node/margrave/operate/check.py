@@ -1,0 +1,163 @@
+"""`margrave check`: may this node go live? Every answer says what was found and, where it is bad, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from margrave.attest.peers import Peers
+from margrave.chain.oracle import Oracle
+from margrave.chain.rpc import Rpc
+from margrave.chain.signer import KeystoreSigner
+from margrave.collect.collector import Collector
+from margrave.errors import MargraveError
+from margrave.guard.snapshot import Memory, take
+from margrave.messages import ChainState
+from margrave.mirror.limits import policy_digest
+from margrave.ops.clock import Clock
+from margrave.score.registry import model_set_hash, open_model
+from margrave.settings import Settings, load
+
+GAS_A_REPORT: Final = 400_000
+ROUNDS_OF_GAS: Final = 500
+CLOCK_TOLERANCE_S: Final = 30.0
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    check: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+
+@dataclass(slots=True)
+class Check:
+    """Runs every check it can: one that fails stops only those that need what it would have brought."""
+
+    config: Path
+    findings: list[Finding] = field(default_factory=list)
+
+    async def run(self) -> list[Finding]:
+        with self._asking("configuration"):
+            settings = load(self.config)
+            self._say(
+                "configuration", Verdict.OK, f"{', '.join(settings.markets)}; {settings.policy.round.period_s} s rounds"
+            )
+            await self._all(settings)
+        return self.findings
+
+    async def _all(self, settings: Settings) -> None:
+        signer = model_set = state = None
+        with self._asking("key"):
+            signer = KeystoreSigner.unlock(settings.node.keys)
+            self._say("key", Verdict.OK, signer.address)
+        with self._asking("models"):
+            wanted = settings.policy.models
+            model_set = model_set_hash(
+                [open_model(settings.node.registry_dir, n) for n in (wanted.main, wanted.baseline)]
+            )
+            self._say("models", Verdict.OK, f"{wanted.main} over {wanted.baseline}, set 0x{model_set.hex()[:16]}…")
+        rpc = Rpc(settings.node.chain)
+        with self._asking("chain"):
+            await rpc.verify_chain()
+            state = await Oracle(rpc, settings.node.chain.oracle).state()
+            self._say("chain", Verdict.OK, f"epoch {state.epoch}, quorum {state.quorum} of {len(state.members)}")
+        if state is not None:
+            self._clock(settings, state)
+            self._policy(settings, state)
+            if model_set is not None:
+                self._model_set(model_set, state)
+            if signer is not None:
+                with self._asking("membership"):
+                    await self._member(rpc, signer, state)
+        await rpc.close()
+        await self._venues(settings)
+        await self._peers(settings)
+
+    async def _member(self, rpc: Rpc, signer: KeystoreSigner, state: ChainState) -> None:
+        if signer.address in state.members:
+            self._say("membership", Verdict.OK, f"member {state.members.index(signer.address)} of epoch {state.epoch}")
+        else:
+            self._say("membership", Verdict.FAIL, f"{signer.address} is no member", "ask governance to add it")
+        balance = await rpc.use(lambda w: w.eth.get_balance(signer.address))
+        block = await rpc.use(lambda w: w.eth.get_block("latest"))
+        rounds = balance // max(1, block["baseFeePerGas"] * GAS_A_REPORT)
+        enough = rounds >= ROUNDS_OF_GAS
+        self._say(
+            "gas money",
+            Verdict.OK if enough else Verdict.WARN,
+            f"{balance / 1e18:.4f} ether, about {min(rounds, 10**6):,} reports at today's base fee",
+            "" if enough else f"send ether to {signer.address}",
+        )
+
+    def _model_set(self, ours: bytes, state: ChainState) -> None:
+        if ours == state.model_set:
+            self._say("model set", Verdict.OK, "approved on chain")
+        else:
+            self._say("model set", Verdict.FAIL, f"chain approves 0x{state.model_set.hex()[:16]}…", "install that set")
+
+    def _policy(self, settings: Settings, state: ChainState) -> None:
+        if policy_digest(settings.policy, settings.markets) == state.policy_digest:
+            self._say("policy", Verdict.OK, "policy.toml is what the chain enforces")
+        else:
+            self._say("policy", Verdict.FAIL, "policy.toml differs from the chain's limits", "take governance's file")
+        period_s = settings.policy.round.period_s
+        if period_s != state.period_s:
+            self._say("period", Verdict.FAIL, f"{period_s} s here, {state.period_s} s on chain", "correct policy.toml")
+
+    def _clock(self, settings: Settings, state: ChainState) -> None:
+        clock = Clock.of(settings.node.clock)
+        apart_s = clock.now_ms() / 1000 - state.block_time_s
+        tolerance_s = CLOCK_TOLERANCE_S * clock.speed
+        good = -tolerance_s <= apart_s <= tolerance_s
+        self._say(
+            "clock",
+            Verdict.OK if good else Verdict.WARN,
+            f"{apart_s:+.1f} s from the newest block",
+            "" if good else "check NTP here, and whether the RPC endpoint lags",
+        )
+
+    async def _venues(self, settings: Settings) -> None:
+        clock = Clock.of(settings.node.clock)
+        collector = Collector(settings.node, settings.markets, clock=clock, interval_s=60.0)
+        async with collector.polled_by_hand():
+            await collector.collect_once()
+        for source, health in collector.board.health().items():
+            verdict, advice = (Verdict.OK, "") if health["ok"] else (Verdict.WARN, "the others must make the quorum")
+            self._say(f"venue {source}", verdict, str(health["detail"]), advice)
+        now_ms = clock.now_ms()
+        snapshot, _ = take(0, now_ms, collector.board.readings(), settings.markets, settings.policy.guard, Memory())
+        for market in snapshot.markets:
+            self._say(
+                f"market {market.market}", Verdict.OK, f"{market.price:,.2f} USD from {len(market.sources)} venues"
+            )
+        for hold in snapshot.holds:
+            self._say(f"market {hold.market}", Verdict.FAIL, f"{hold.reason}: {hold.detail}", "see the venues above")
+
+    async def _peers(self, settings: Settings) -> None:
+        async with Peers(settings.node.peers.urls, timeout_s=settings.node.chain.timeout_s) as peers:
+            for url in peers.urls:
+                with self._asking(f"peer {url}", Verdict.WARN):
+                    status = await peers.status(url)
+                    self._say(f"peer {url}", Verdict.OK, f"{status.get('name')}, version {status.get('version')}")
+
+    def _say(self, check: str, verdict: Verdict, found: str, advice: str = "") -> None:
+        self.findings.append(Finding(check, verdict, found, advice))
+
+    @contextmanager
+    def _asking(self, check: str, verdict: Verdict = Verdict.FAIL) -> Iterator[None]:
+        try:
+            yield
+        except MargraveError as error:
+            self._say(check, verdict, error.problem, error.advice)

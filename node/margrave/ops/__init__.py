@@ -1,0 +1,1 @@
+"""What every running node needs whatever it does: time, logs, metrics, health."""

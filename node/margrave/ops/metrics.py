@@ -1,0 +1,53 @@
+"""Prometheus metrics, prefix `margrave_`; labels are the words of verdicts.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """One registry a node, so that several nodes can live in one process in tests."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    rounds: Counter = field(init=False)
+    stage_seconds: Histogram = field(init=False)
+    last_round_time: Gauge = field(init=False)
+    refusals: Counter = field(init=False)
+    holds: Counter = field(init=False)
+    source_age: Gauge = field(init=False)
+    source_up: Gauge = field(init=False)
+    price: Gauge = field(init=False)
+    score: Gauge = field(init=False)
+    confidence: Gauge = field(init=False)
+    onchain_age: Gauge = field(init=False)
+    peer_up: Gauge = field(init=False)
+    quorum_size: Gauge = field(init=False)
+    transactions: Counter = field(init=False)
+    wallet: Gauge = field(init=False)
+
+    def __post_init__(self) -> None:
+        def put(name: str, metric: object) -> None:
+            object.__setattr__(self, name, metric)
+
+        at = self.registry
+        put("rounds", Counter("margrave_round", "Rounds by how they ended", ["outcome"], registry=at))
+        put("stage_seconds", Histogram("margrave_round_seconds", "Seconds a stage took", ["stage"], registry=at))
+        put("last_round_time", Gauge("margrave_last_round_timestamp", "Market time of the last round", registry=at))
+        put("refusals", Counter("margrave_refusals", "What was dropped", ["source", "reason"], registry=at))
+        put("holds", Counter("margrave_holds", "Markets or rounds held", ["market", "reason"], registry=at))
+        put("source_age", Gauge("margrave_source_age_seconds", "Age of the newest reading", ["source"], registry=at))
+        put("source_up", Gauge("margrave_source_up", "1 while a source answers", ["source"], registry=at))
+        put("price", Gauge("margrave_price_usd", "Index price of the last round", ["market"], registry=at))
+        put("score", Gauge("margrave_score", "Risk score of the last round", ["market"], registry=at))
+        put("confidence", Gauge("margrave_confidence", "Confidence of the last round", ["market"], registry=at))
+        put("onchain_age", Gauge("margrave_onchain_age_seconds", "Age of the words on chain", ["market"], registry=at))
+        put("peer_up", Gauge("margrave_peer_up", "1 while a peer answers", ["peer"], registry=at))
+        put("quorum_size", Gauge("margrave_quorum_size", "Valid attestations of the last round", registry=at))
+        put("transactions", Counter("margrave_transactions", "Transactions by outcome", ["outcome"], registry=at))
+        put("wallet", Gauge("margrave_wallet_balance_wei", "Balance of the key that pays for gas", registry=at))
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)

@@ -1,0 +1,183 @@
+"""One round, from readings to a receipt: collect -> guard -> score -> decide -> attest -> publish."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from margrave.attest.attester import Attester
+from margrave.chain.oracle import Oracle
+from margrave.collect.board import Board
+from margrave.decide.report import decide
+from margrave.guard.snapshot import Memory, take
+from margrave.messages import (
+    AnyReading,
+    Bundle,
+    ChainState,
+    Hold,
+    MarketHold,
+    Receipt,
+    Report,
+    Scores,
+    Snapshot,
+    Surface,
+)
+from margrave.ops import log
+from margrave.ops.clock import Clock
+from margrave.ops.metrics import Metrics
+from margrave.publish.publisher import Publisher
+from margrave.score.scores import Scorer
+from margrave.settings import Settings
+from margrave.store.journal import Journal
+from margrave.verdicts import Outcome
+
+GATHER_SHARE: Final = 0.35
+"""Of the period: until then every member's attestation is awaited; afterwards a quorum is enough."""
+STAGGER_SHARE: Final = 0.12
+"""Of the period: how long each publisher waits for the one before it."""
+PUBLISH_SHARE: Final = 0.92
+"""Of the period: then the round ends, published or not, and the next one must find this node ready."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Pipeline:
+    """The stages of one node, and the two memories that a round leaves to the next."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    journal: Journal
+    board: Board
+    scorer: Scorer
+    oracle: Oracle
+    attester: Attester
+    publisher: Publisher
+    memory: Memory = field(default_factory=Memory)
+    surfaces: Mapping[str, Surface] = field(default_factory=dict)
+    last_scores: Scores | None = None
+
+    async def run(self, round_: int) -> Receipt:
+        """The round. A stage that has nothing to pass on says why in a `Hold`, and the round ends there.
+
+        Raises:
+            Transient: the chain cannot be reached.
+            Fatal: the chain disagrees with this node on models, policy or period.
+        """
+        readings = self.board.readings()
+        snapshot = await asyncio.to_thread(self._guard, round_, readings)
+        scores = await asyncio.to_thread(self._score, snapshot)
+        state = await self.oracle.state()
+        report = self._decide(scores, state)
+        if isinstance(report, Hold):
+            return self._held(report)
+        bundle = await self._attest(report, state)
+        if isinstance(bundle, Hold):
+            return self._held(bundle)
+        return await self._publish(bundle, state)
+
+    def _guard(self, round_: int, readings: Sequence[AnyReading]) -> Snapshot:
+        with self._timed("guard"):
+            snapshot, self.memory = take(
+                round_,
+                self._starts_ms(round_),
+                readings,
+                self.settings.markets,
+                self.settings.policy.guard,
+                self.memory,
+            )
+        for refusal in (*snapshot.refusals, *self.board.refusals()):
+            self.metrics.refusals.labels(source=refusal.source, reason=refusal.reason).inc()
+            log.get().debug("reading refused", source=refusal.source, reason=refusal.reason, detail=refusal.detail)
+        self._tell_holds(snapshot.holds)
+        self.journal.saw(snapshot, dict(self.surfaces))
+        return snapshot
+
+    def _score(self, snapshot: Snapshot) -> Scores:
+        with self._timed("score"):
+            scores = self.scorer.score(snapshot, self.surfaces)
+        self.surfaces = {**self.surfaces, **{m.market: m.surface for m in scores.markets}}
+        self.last_scores = scores
+        for market in scores.markets:
+            self.metrics.price.labels(market=market.market).set(market.price)
+            self.metrics.score.labels(market=market.market).set(market.score)
+            self.metrics.confidence.labels(market=market.market).set(market.confidence)
+        self._tell_holds(tuple(hold for hold in scores.holds if hold not in snapshot.holds))
+        self.journal.scored(scores)
+        return scores
+
+    def _decide(self, scores: Scores, state: ChainState) -> Report | Hold:
+        with self._timed("decide"):
+            now_ms = self.clock.now_ms()
+            for name, market in zip(self.settings.markets, state.markets, strict=False):
+                if market.observed_at_s:
+                    self.metrics.onchain_age.labels(market=name).set(now_ms / 1000 - market.observed_at_s)
+            report = decide(scores, state, self.settings, now_ms)
+        if isinstance(report, Report):
+            for halt in report.halts:
+                log.get().warning(
+                    "the contract will halt this market",
+                    market=halt.market,
+                    reason=halt.reason,
+                    detail=halt.detail,
+                    advice="look at the market; governance resumes it when the figures are honest again",
+                )
+        return report
+
+    async def _attest(self, report: Report, state: ChainState) -> Bundle | Hold:
+        with self._timed("attest"):
+            self.attester.sign(report)
+            return await self.attester.gather(report.round, state, until_ms=self._at_ms(report.round, GATHER_SHARE))
+
+    async def _publish(self, bundle: Bundle, state: ChainState) -> Receipt:
+        with self._timed("publish"):
+            return await self.publisher.publish(
+                bundle,
+                state,
+                stagger_ms=round(self._period_ms * STAGGER_SHARE),
+                until_ms=self._at_ms(bundle.round, PUBLISH_SHARE),
+            )
+
+    @property
+    def _period_ms(self) -> int:
+        return self.settings.policy.round.period_s * 1000
+
+    def _starts_ms(self, round_: int) -> int:
+        return round_ * self._period_ms
+
+    def _at_ms(self, round_: int, share: float) -> int:
+        return self._starts_ms(round_) + round(self._period_ms * share)
+
+    def _held(self, hold: Hold) -> Receipt:
+        self.metrics.holds.labels(market="*", reason=hold.reason).inc()
+        return Receipt(
+            round=hold.round,
+            outcome=Outcome.HELD,
+            transaction=None,
+            block=None,
+            gas_used=None,
+            publisher=None,
+            detail=f"{hold.reason}: {hold.detail}",
+        )
+
+    def _tell_holds(self, holds: Sequence[MarketHold]) -> None:
+        for hold in holds:
+            self.metrics.holds.labels(market=hold.market, reason=hold.reason).inc()
+            log.get().warning(
+                "market held",
+                market=hold.market,
+                reason=hold.reason,
+                detail=hold.detail,
+                advice="ignore in the first rounds; otherwise look at `margrave check`",
+            )
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.metrics.stage_seconds.labels(stage=stage).observe(time.perf_counter() - begun)

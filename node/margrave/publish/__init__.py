@@ -1,0 +1,1 @@
+"""Bring a quorum to the chain: whose turn, what fee, send, replace, confirm."""

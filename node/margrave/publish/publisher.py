@@ -1,0 +1,92 @@
+"""The stage: wait for this node's turn, drop out if another was faster, simulate, send, read the result back."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from margrave.chain.oracle import Oracle
+from margrave.errors import Rejected
+from margrave.messages import Bundle, ChainState, Receipt
+from margrave.ops import log
+from margrave.ops.clock import Clock
+from margrave.publish import turns
+from margrave.publish.sender import Sender
+from margrave.verdicts import Outcome
+
+REPLACE_AFTER_SHARE: Final = 0.25
+"""Of the time left: a transaction that is pending for longer is replaced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publisher:
+    oracle: Oracle
+    sender: Sender
+    clock: Clock
+    address: str
+
+    async def publish(self, bundle: Bundle, state: ChainState, *, stagger_ms: int, until_ms: int) -> Receipt:
+        """Bring the bundle to the chain, or see that somebody has.
+
+        Raises:
+            Transient: no RPC endpoint answers, or the transaction is still pending at `until_ms`.
+        """
+        turn_ms = self.clock.now_ms() + turns.wait_ms(bundle.round, self.address, state.members, stagger_ms)
+        while self.clock.now_ms() < turn_ms:
+            if await self._on_chain(bundle):
+                return self._by_peer(bundle)
+            left_s = self.clock.wall_s((turn_ms - self.clock.now_ms()) / 1000)
+            await asyncio.sleep(max(0.0, min(left_s, 0.2)))
+        if await self._on_chain(bundle):
+            return self._by_peer(bundle)
+        data = self.oracle.calldata(bundle, state)
+        try:
+            await self.oracle.simulate(data, self.address)
+        except Rejected as rejected:
+            if await self._on_chain(bundle):
+                return self._by_peer(bundle)
+            log.get().error("the contract would refuse the report", problem=rejected.problem, advice=rejected.advice)
+            return self._ended(bundle, Outcome.FAILED, rejected.problem)
+        left_s = self.clock.wall_s((until_ms - self.clock.now_ms()) / 1000)
+        mined = await self.sender.send(
+            self.oracle.address,
+            data,
+            round_=bundle.round,
+            until_ms=until_ms,
+            replace_after_s=max(left_s * REPLACE_AFTER_SHARE, 0.5),
+        )
+        if mined["status"] != 1:
+            if await self._on_chain(bundle):
+                return self._by_peer(bundle)
+            return self._ended(bundle, Outcome.FAILED, "the transaction reverted")
+        return Receipt(
+            round=bundle.round,
+            outcome=Outcome.PUBLISHED,
+            transaction="0x" + bytes(mined["transactionHash"]).hex(),
+            block=mined["blockNumber"],
+            gas_used=mined["gasUsed"],
+            publisher=self.address,
+            detail=f"quorum of {len(bundle.attestations)}",
+        )
+
+    async def _on_chain(self, bundle: Bundle) -> bool:
+        """Whether any market of this bundle already carries this round (or a later one)."""
+        state = await self.oracle.state()
+        first, count = bundle.attestations[0].first_market, len(bundle.attestations[0].words) // 2
+        observed_s = bundle.round * state.period_s
+        return any(m.observed_at_s >= observed_s for m in state.markets[first : first + count])
+
+    def _by_peer(self, bundle: Bundle) -> Receipt:
+        return self._ended(bundle, Outcome.PUBLISHED_BY_PEER, "another member's transaction came first")
+
+    def _ended(self, bundle: Bundle, outcome: Outcome, detail: str) -> Receipt:
+        return Receipt(
+            round=bundle.round,
+            outcome=outcome,
+            transaction=None,
+            block=None,
+            gas_used=None,
+            publisher=None,
+            detail=detail,
+        )

@@ -1,0 +1,142 @@
+"""One key, one nonce at a time: write down, send, replace while it is stuck, settle.
+
+The intent is in the journal before the bytes leave, so a crash at any instruction loses no transaction and sends none
+twice: a repeated send of the same bytes is the same transaction, and a replacement has the same nonce.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from web3 import Web3
+from web3.exceptions import TransactionNotFound, Web3RPCError
+from web3.types import TxParams, TxReceipt
+
+from margrave.chain.rpc import Rpc
+from margrave.chain.signer import Signer
+from margrave.errors import Transient
+from margrave.ops import log
+from margrave.ops.clock import Clock
+from margrave.ops.metrics import Metrics
+from margrave.publish.fees import GWEI, Fees
+from margrave.store.journal import Journal
+
+GAS_MARGIN: Final = 1.2
+"""Over the estimate: a block in between may change what the storage writes cost."""
+POLL_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    rpc: Rpc
+    signer: Signer
+    journal: Journal
+    clock: Clock
+    metrics: Metrics
+    chain_id: int
+    max_fee_gwei: float
+
+    async def send(self, to: str, data: bytes, *, round_: int, until_ms: int, replace_after_s: float) -> TxReceipt:
+        """Send, and wait until it is mined.
+
+        Args:
+            to: the contract.
+            data: calldata.
+            round_: the round it serves, for the journal.
+            until_ms: market time at which waiting ends; the transaction stays in the journal to be settled later.
+            replace_after_s: wall seconds after which a pending transaction is replaced by one that pays more.
+
+        Raises:
+            Transient: no endpoint answers, or the transaction is still pending at `until_ms`.
+        """
+        cap = round(self.max_fee_gwei * GWEI)
+        base_fee = await self._base_fee()
+        tip = await self.rpc.use(lambda w: w.eth.max_priority_fee)
+        nonce = await self.rpc.use(lambda w: w.eth.get_transaction_count(self._address, "latest"))
+        call: TxParams = {"to": Web3.to_checksum_address(to), "data": data, "from": self._address}
+        call["gas"] = int(await self.rpc.use(lambda w: w.eth.estimate_gas(call)) * GAS_MARGIN)
+        call |= {"nonce": nonce, "chainId": self.chain_id, "value": Web3.to_wei(0, "wei")}
+        fees: Fees | None = Fees.first(base_fee=base_fee, suggested_tip=int(tip), cap=cap)
+        sent: list[str] = []
+        while True:
+            if fees is not None:
+                sent.append(await self._send_once(call, fees, round_))
+            receipt = await self._mined(sent, until_ms, patience_s=replace_after_s)
+            if receipt is not None:
+                self._settle(sent, receipt)
+                return receipt
+            if self.clock.now_ms() >= until_ms:
+                raise Transient(
+                    f"transaction {sent[-1]} is still pending",
+                    advice="raise chain.max_fee_gwei if this lasts; the next round replaces it",
+                )
+            if fees is not None:
+                fees = fees.replacement(base_fee=await self._base_fee(), cap=cap)
+
+    async def reconcile(self) -> None:
+        """Start-up is recovery: settle what the journal left open, and send again what the chain does not know.
+
+        A transaction whose nonce has been used by another one can never be mined any more.
+        """
+        for transaction, round_, nonce, raw in self.journal.unsettled():
+            receipt = await self._receipt(transaction)
+            if receipt is not None:
+                self._settle([transaction], receipt)
+            elif await self.rpc.use(lambda w: w.eth.get_transaction_count(self._address, "latest")) > nonce:
+                self.journal.settled(transaction, "replaced")
+            else:
+                await self._broadcast(raw)
+                log.get().info("transaction sent again", transaction=transaction, round=round_, advice="no action")
+
+    @property
+    def _address(self) -> str:
+        return self.signer.address
+
+    async def _send_once(self, call: TxParams, fees: Fees, round_: int) -> str:
+        raw, transaction = self.signer.sign_transaction(
+            {**{k: v for k, v in call.items() if k != "from"}, "type": 2}
+            | {"maxFeePerGas": fees.max_fee, "maxPriorityFeePerGas": fees.tip}
+        )
+        self.journal.sending(
+            round_=round_, nonce=call["nonce"], transaction=transaction, raw=raw, now_ms=self.clock.now_ms()
+        )
+        await self._broadcast(raw)
+        self.metrics.transactions.labels(outcome="sent").inc()
+        return transaction
+
+    async def _broadcast(self, raw: bytes) -> None:
+        try:
+            await self.rpc.use(lambda w: w.eth.send_raw_transaction(raw))
+        except Web3RPCError as error:
+            # «Already known», «nonce too low», «underpriced»: the chain decides which of ours is mined; we look there.
+            log.get().debug("endpoint refuses the transaction", problem=str(error), advice="no action")
+
+    async def _mined(self, sent: list[str], until_ms: int, *, patience_s: float) -> TxReceipt | None:
+        waited_s = 0.0
+        while waited_s < patience_s and self.clock.now_ms() < until_ms:
+            for transaction in reversed(sent):
+                receipt = await self._receipt(transaction)
+                if receipt is not None:
+                    return receipt
+            await asyncio.sleep(POLL_S)
+            waited_s += POLL_S
+        return None
+
+    async def _receipt(self, transaction: str) -> TxReceipt | None:
+        try:
+            return await self.rpc.use(lambda w: w.eth.get_transaction_receipt(Web3.to_bytes(hexstr=transaction)))
+        except TransactionNotFound:
+            return None
+
+    async def _base_fee(self) -> int:
+        block = await self.rpc.use(lambda w: w.eth.get_block("latest"))
+        return int(block["baseFeePerGas"])
+
+    def _settle(self, sent: list[str], receipt: TxReceipt) -> None:
+        mined = "0x" + bytes(receipt["transactionHash"]).hex()
+        outcome = "mined" if receipt["status"] == 1 else "reverted"
+        for transaction in sent:
+            self.journal.settled(transaction, outcome if transaction == mined else "replaced")
+        self.metrics.transactions.labels(outcome=outcome).inc()
