@@ -1,0 +1,99 @@
+"""Hourly history that the venues agree on: closed bars only, ascending, without gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from margrave.messages import Bar
+from margrave.verdicts import Rejection
+
+HOUR_MS: Final = 3_600_000
+MAX_BARS: Final = 1_000
+LATE_HOURS: Final = 1
+"""The newest hour may still be missing: venues serve a closed candle some seconds to minutes late."""
+MAX_STEP: Final = 10.0
+"""Inside one bar, high over low beyond this is a wrong unit, not a market."""
+
+Fields = NDArray[np.float64]
+"""Shape (hours, 5): open, high, low, close, volume; NaN where the venue has no sound bar."""
+
+_TIME = attrgetter("open_time_ms")
+_FIELDS = tuple(attrgetter(name) for name in ("open", "high", "low", "close", "volume"))
+
+
+def consensus(
+    histories: Mapping[str, Sequence[Bar]], now_ms: int, min_sources: int
+) -> tuple[tuple[Bar, ...], Mapping[str, Mapping[Rejection, int]]]:
+    """The median over venues of each field, hour by hour, and the bars refused, counted by source and reason.
+
+    An hour counts if at least `min_sources` venues have it, so that a minority cannot write history. The result is the
+    newest gap-free run; it is empty if the hour before last is not in it. Medians keep low <= open, close <= high.
+    """
+    last_open_ms = now_ms // HOUR_MS * HOUR_MS - HOUR_MS
+    first_open_ms = last_open_ms - (MAX_BARS - 1) * HOUR_MS
+    grids: list[Fields] = []
+    refused: dict[str, Mapping[Rejection, int]] = {}
+    for source in sorted(histories):
+        grid, dropped = _on_grid(histories[source], first_open_ms)
+        grids.append(grid)
+        if dropped:
+            refused[source] = dropped
+    if not grids:
+        return (), refused
+    stack = np.stack(grids)
+    counts = np.isfinite(stack[:, :, 3]).sum(axis=0)
+    begin, end = _newest_run(counts >= min_sources)
+    if end < MAX_BARS - LATE_HOURS or begin == end:
+        return (), refused
+    fields = _median_over_venues(stack[:, begin:end], counts[begin:end])
+    times = range(first_open_ms + begin * HOUR_MS, first_open_ms + end * HOUR_MS, HOUR_MS)
+    return tuple(map(Bar, times, *fields.T.tolist())), refused
+
+
+def _on_grid(bars: Sequence[Bar], first_open_ms: int) -> tuple[Fields, Mapping[Rejection, int]]:
+    """One venue's closed bars on the common hours. Of two bars for one hour the later in the sequence stands."""
+    times = np.fromiter(map(_TIME, bars), dtype=np.int64, count=len(bars))
+    fields = np.column_stack([np.fromiter(map(get, bars), dtype=np.float64, count=len(bars)) for get in _FIELDS])
+    hours, rest = np.divmod(times - first_open_ms, HOUR_MS)
+    wanted = (hours >= 0) & (hours < MAX_BARS)
+    crooked = wanted & (rest != 0)
+    not_finite = wanted & ~np.isfinite(fields).all(axis=1)
+    open_, high, low, close, volume = fields.T
+    with np.errstate(invalid="ignore"):
+        not_positive = wanted & ~not_finite & ((low <= 0) | (volume < 0))
+        disordered = (low > np.minimum(open_, close)) | (high < np.maximum(open_, close)) | (high > MAX_STEP * low)
+    out_of_range = wanted & ~not_finite & ~not_positive & disordered
+    sound = wanted & ~(crooked | not_finite | not_positive | out_of_range)
+    grid = np.full((MAX_BARS, 5), np.nan)
+    grid[hours[sound]] = fields[sound]
+    counted = {
+        Rejection.MALFORMED: int(crooked.sum()),
+        Rejection.NOT_FINITE: int(not_finite.sum()),
+        Rejection.NOT_POSITIVE: int(not_positive.sum()),
+        Rejection.OUT_OF_RANGE: int(out_of_range.sum()),
+    }
+    return grid, {reason: count for reason, count in counted.items() if count}
+
+
+def _newest_run(present: NDArray[np.bool_]) -> tuple[int, int]:
+    """Begin and end of the last unbroken run of hours."""
+    if not present.any():
+        return 0, 0
+    end = MAX_BARS - int(np.argmax(present[::-1]))
+    gaps = np.flatnonzero(~present[:end])
+    return (int(gaps[-1]) + 1 if gaps.size else 0), end
+
+
+def _median_over_venues(stack: NDArray[np.float64], counts: NDArray[np.int64]) -> Fields:
+    """NaN-aware median over axis 0 of (venues, hours, 5); `np.nanmedian` is an order slower."""
+    ordered = np.sort(stack, axis=0)  # NaN last
+    low = ((counts - 1) // 2)[None, :, None]
+    high = (counts // 2)[None, :, None]
+    lower: Fields = np.take_along_axis(ordered, low, axis=0)[0]
+    upper: Fields = np.take_along_axis(ordered, high, axis=0)[0]
+    return (lower + upper) / 2

@@ -1,0 +1,98 @@
+"""A venue against its own past: a lone jump is not believed, a jump that others make too passes at once.
+
+The allowance widens with the square root of the time since the venue was last accepted, as a price's own spread does,
+so a venue that comes back after an outage is not locked out. Waiting out the breaker instead (a rate limit on the
+price) would under-react to true gaps; asking other venues does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from margrave.settings import GuardPolicy
+
+MIN_ELAPSED_MS: Final = 60_000
+"""Readings closer together than this get the allowance of one minute, not of none."""
+FROZEN_AFTER_AGES: Final = 5
+"""A value unchanged for this many times the allowed age, while the others moved, is a dead feed with a live clock."""
+
+
+class Remembered(msgspec.Struct, frozen=True, kw_only=True):
+    """What the guard keeps of one venue in one market from round to round."""
+
+    market: str
+    source: str
+    accepted_price: float | None
+    """Last price that took part in an agreement; `None` if none did."""
+    accepted_ms: int
+    value: float
+    """Last price the venue gave, accepted or not."""
+    value_since_ms: int
+    """Since when it gives exactly that."""
+    consensus_then: float | None
+    """What the market agreed on when `value` was first seen."""
+
+
+def unconfirmed(
+    prices: Mapping[str, float], memory: Mapping[str, Remembered], now_ms: int, policy: GuardPolicy
+) -> Mapping[str, str]:
+    """The sources whose jump too few others share, each with its numbers.
+
+    A source supports another's jump if its own price made at least half of it, in log price, the same way. With
+    `min_sources` supporters (the jumper counted) the jump is the market's.
+    """
+    return {
+        source: detail
+        for source, price in prices.items()
+        if (detail := _lone_jump(source, price, prices, memory, now_ms, policy))
+    }
+
+
+def frozen(
+    prices: Mapping[str, float], memory: Mapping[str, Remembered], now_ms: int, policy: GuardPolicy
+) -> Mapping[str, str]:
+    """The sources that repeat one price with fresh stamps while the others left it, each with its numbers."""
+    limit_ms = FROZEN_AFTER_AGES * policy.max_age_s * 1_000
+    found: dict[str, str] = {}
+    for source, price in prices.items():
+        past = memory.get(source)
+        others = sorted(p for other, p in prices.items() if other != source)
+        if past is None or past.value != price or past.consensus_then is None or not others:
+            continue
+        still_ms = now_ms - past.value_since_ms
+        now_price = (others[(len(others) - 1) // 2] + others[len(others) // 2]) / 2
+        moved_bp = abs(now_price / past.consensus_then - 1) * 1e4
+        if still_ms > limit_ms and moved_bp > policy.mad_floor_bp:
+            found[source] = f"the same price for {still_ms / 1_000:.0f} s while the others moved {moved_bp:.0f} bp"
+    return found
+
+
+def allowance(elapsed_ms: int, policy: GuardPolicy) -> float:
+    """The log move of one venue that needs no witness, after so long."""
+    return policy.breaker_per_sqrt_hour * math.sqrt(max(elapsed_ms, MIN_ELAPSED_MS) / 3_600_000)
+
+
+def _lone_jump(
+    source: str,
+    price: float,
+    prices: Mapping[str, float],
+    memory: Mapping[str, Remembered],
+    now_ms: int,
+    policy: GuardPolicy,
+) -> str | None:
+    past = memory.get(source)
+    if past is None or past.accepted_price is None:
+        return None
+    jump = math.log(price / past.accepted_price)
+    allowed = allowance(now_ms - past.accepted_ms, policy)
+    if abs(jump) <= allowed:
+        return None
+    halfway = math.log(past.accepted_price) + jump / 2
+    supporters = sum((math.log(p) - halfway) * jump >= 0 for p in prices.values())
+    if supporters >= policy.min_sources:
+        return None
+    return f"{math.expm1(jump):+.1%} from {past.accepted_price:g}, {allowed:.1%} allowed alone, {supporters} made it"
