@@ -1,0 +1,1 @@
+"""The chain as this node sees it: endpoints, the oracle contract, deployments."""

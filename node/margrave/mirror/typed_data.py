@@ -1,0 +1,58 @@
+"""What a member signs: EIP-712 typed data of its own words, as contracts/src/oracle/RiskOracle.sol hashes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+DOMAIN_TYPE: Final = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+OWN_WORDS_TYPE: Final = (
+    "OwnWords(uint32 epoch,uint32 round,uint16 firstMarket,bytes32 modelSet,bytes32 policy,uint256[] words)"
+)
+ORACLE_NAME: Final = "Margrave"
+VERSION: Final = "1"
+
+
+def domain_separator(chain_id: int, contract: str, name: str = ORACLE_NAME) -> bytes:
+    """EIP-712 domain: the same signature is worth nothing on another chain or contract."""
+    values = [keccak(text=DOMAIN_TYPE), keccak(text=name), keccak(text=VERSION), chain_id, contract]
+    return keccak(encode(["bytes32", "bytes32", "bytes32", "uint256", "address"], values))
+
+
+def own_words_digest(
+    chain_id: int,
+    oracle: str,
+    epoch: int,
+    round: int,  # noqa: A002 - the field's name in the signed type
+    first_market: int,
+    model_set: bytes,
+    policy_digest: bytes,
+    words: Sequence[int],
+) -> bytes:
+    """The 32 bytes to sign for one round.
+
+    Args:
+        chain_id: of the chain that the oracle is on.
+        oracle: address of the RiskOracle.
+        epoch: as the oracle's state gives it; every change by governance begins a new one.
+        round: observed at `round * period`.
+        first_market: id of the first market.
+        model_set: 32 bytes, the approved set.
+        policy_digest: 32 bytes, `mirror.limits.policy_digest`.
+        words: risk, market, risk, market, … of consecutive markets; zeros abstain.
+    """
+    packed = keccak(b"".join(word.to_bytes(32, "big") for word in words))
+    struct = keccak(
+        encode(
+            ["bytes32", "uint32", "uint32", "uint16", "bytes32", "bytes32", "bytes32"],
+            [keccak(text=OWN_WORDS_TYPE), epoch, round, first_market, model_set, policy_digest, packed],
+        )
+    )
+    return hash_typed_data(domain_separator(chain_id, oracle), struct)
+
+
+def hash_typed_data(domain: bytes, struct: bytes) -> bytes:
+    return keccak(b"\x19\x01" + domain + struct)
