@@ -37,9 +37,9 @@ class Attester:
     def sign(self, report: Report) -> Attestation:
         """Own words under EIP-712; the journal is bound to their digest before the key touches it.
 
-        Raises:
-            Rejected: EQUIVOCATION, when this node is bound to other words for the round.
+        A node that died after it had bound itself stands by that report, whatever it would say of the round now.
         """
+        report = self.journal.pledged(report.round) or report
         words = tuple(word for row in report.rows for word in (row.words.risk, row.words.market))
         digest = own_words_digest(
             chain_id=self.chain_id,

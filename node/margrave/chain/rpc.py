@@ -57,7 +57,7 @@ class Rpc:
             raise self._nobody([(url, "no answer") for url, _ in self._endpoints])
 
     async def use(self, action: Callable[[Web3], Awaitable[T]]) -> T:
-        """Do `action` on the first endpoint that can. An answer that is an error is an answer: it is raised as it is."""
+        """Do `action` on the first endpoint that can. An error that is an answer is raised as it is."""
         failures: list[tuple[str, str]] = []
         for url, web3 in self._endpoints:
             try:

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from eth_typing import Hash32
 
 from margrave.errors import Fatal
 from margrave.settings import KeySettings
@@ -59,7 +60,7 @@ class KeystoreSigner:
         return str(self._account.address)
 
     def sign_digest(self, digest: bytes) -> bytes:
-        signed = self._account.unsafe_sign_hash(digest)
+        signed = self._account.unsafe_sign_hash(Hash32(digest))
         return compact(signed.r, signed.s, signed.v)
 
     def sign_transaction(self, transaction: dict[str, Any]) -> tuple[bytes, str]:

@@ -10,9 +10,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
+from eth_typing import ChecksumAddress, HexStr
 from web3 import Web3
 from web3.exceptions import TransactionNotFound, Web3RPCError
-from web3.types import TxParams, TxReceipt
+from web3.types import RPCEndpoint, TxParams, TxReceipt
 
 from margrave.chain.rpc import Rpc
 from margrave.chain.signer import Signer
@@ -53,12 +54,12 @@ class Sender:
         """
         cap = round(self.max_fee_gwei * GWEI)
         base_fee = await self._base_fee()
-        tip = await self.rpc.use(lambda w: w.eth.max_priority_fee)
+        tip = await self._suggested_tip()
         nonce = await self.rpc.use(lambda w: w.eth.get_transaction_count(self._address, "latest"))
         call: TxParams = {"to": Web3.to_checksum_address(to), "data": data, "from": self._address}
         call["gas"] = int(await self.rpc.use(lambda w: w.eth.estimate_gas(call)) * GAS_MARGIN)
         call |= {"nonce": nonce, "chainId": self.chain_id, "value": Web3.to_wei(0, "wei")}
-        fees: Fees | None = Fees.first(base_fee=base_fee, suggested_tip=int(tip), cap=cap)
+        fees: Fees | None = Fees.first(base_fee=base_fee, suggested_tip=tip, cap=cap)
         sent: list[str] = []
         while True:
             if fees is not None:
@@ -91,8 +92,8 @@ class Sender:
                 log.get().info("transaction sent again", transaction=transaction, round=round_, advice="no action")
 
     @property
-    def _address(self) -> str:
-        return self.signer.address
+    def _address(self) -> ChecksumAddress:
+        return Web3.to_checksum_address(self.signer.address)
 
     async def _send_once(self, call: TxParams, fees: Fees, round_: int) -> str:
         raw, transaction = self.signer.sign_transaction(
@@ -126,13 +127,18 @@ class Sender:
 
     async def _receipt(self, transaction: str) -> TxReceipt | None:
         try:
-            return await self.rpc.use(lambda w: w.eth.get_transaction_receipt(Web3.to_bytes(hexstr=transaction)))
+            return await self.rpc.use(lambda w: w.eth.get_transaction_receipt(HexStr(transaction)))
         except TransactionNotFound:
             return None
 
     async def _base_fee(self) -> int:
         block = await self.rpc.use(lambda w: w.eth.get_block("latest"))
         return int(block["baseFeePerGas"])
+
+    async def _suggested_tip(self) -> int:
+        # Not `eth.max_priority_fee`: it answers an endpoint's refusal with a guess of its own and a warning.
+        method = RPCEndpoint("eth_maxPriorityFeePerGas")
+        return int(await self.rpc.use(lambda w: w.manager.coro_request(method, [])), 16)
 
     def _settle(self, sent: list[str], receipt: TxReceipt) -> None:
         mined = "0x" + bytes(receipt["transactionHash"]).hex()

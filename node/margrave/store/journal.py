@@ -79,14 +79,18 @@ class Journal:
     # what was seen and thought
 
     def saw(self, snapshot: Snapshot, surfaces: dict[str, Surface]) -> None:
-        """The round's inputs: the snapshot, and the previous surfaces that calibration starts from."""
+        """The round's inputs: the snapshot, and the previous surfaces that calibration starts from.
+
+        A round that is already signed keeps the inputs of what was signed: those are what it must be replayed from.
+        """
         self._db.execute(
-            "INSERT OR REPLACE INTO round (round, snapshot, surfaces) VALUES (?, ?, ?)",
+            "INSERT INTO round (round, snapshot, surfaces) VALUES (?1, ?2, ?3) ON CONFLICT (round) DO UPDATE "
+            "SET snapshot = ?2, surfaces = ?3, scores = NULL WHERE digest IS NULL",
             (snapshot.round, _pack(snapshot), _pack(surfaces)),
         )
 
     def scored(self, scores: Scores) -> None:
-        self._db.execute("UPDATE round SET scores = ? WHERE round = ?", (_pack(scores), scores.round))
+        self._db.execute("UPDATE round SET scores = ? WHERE round = ? AND digest IS NULL", (_pack(scores), scores.round))
 
     def ended(self, round_: int, outcome: str, detail: str) -> None:
         self._db.execute("UPDATE round SET outcome = ?, detail = ? WHERE round = ?", (outcome, detail, round_))
@@ -97,15 +101,23 @@ class Journal:
         """Bind this node to one digest for a round, before it signs.
 
         Raises:
-            Rejected: EQUIVOCATION, when another digest is already bound to the round.
+            Rejected: EQUIVOCATION, when another digest is already bound to the round; EMPTY, when the round's inputs
+                are not recorded, so that what is signed could not be replayed.
         """
         with self._transaction():
             row = self._db.execute("SELECT digest FROM round WHERE round = ?", (report.round,)).fetchone()
-            if row is not None and row[0] is not None and row[0] != digest:
+            if row is None:
+                raise Rejected(Rejection.EMPTY, f"the journal has no inputs for round {report.round}")
+            if row[0] is not None and row[0] != digest:
                 raise Rejected(Rejection.EQUIVOCATION, f"round {report.round} is already bound to another report")
             self._db.execute(
                 "UPDATE round SET report = ?, digest = ? WHERE round = ?", (_pack(report), digest, report.round)
             )
+
+    def pledged(self, round_: int) -> Report | None:
+        """The report this node is bound to for a round, if it is."""
+        row = self._db.execute("SELECT report FROM round WHERE round = ?", (round_,)).fetchone()
+        return None if row is None or row[0] is None else _unpack(row[0], Report)
 
     def signed(self, own: Attestation) -> None:
         self._db.execute("UPDATE round SET attestation = ? WHERE round = ?", (_pack(own), own.round))
