@@ -1,0 +1,325 @@
+"""GJR-GARCH(1,1) with Student-t tails: one recursion for every market, exported as its exact weighted sum.
+
+    h_t = w + (a + g 1[r_{t-1} < 0]) r_{t-1}^2 + b h_{t-1}        (Glosten, Jagannathan and Runkle 1993)
+
+The constants a, g, b are the medians of maximum-likelihood fits per asset (`arch`). The level is not fitted: w makes
+the unconditional variance equal to the mean square of the market's own returns (variance targeting, Engle and Mezrich
+1996), so that a market that was never seen has a forecast from its first weeks of bars.
+
+Aggregation: the horizon's variance is the sum of the forecasts of its hours. The sum of Student-t returns is not
+Student-t, so nothing is derived from the hourly fit: degrees of freedom and scale are fitted once, on pooled, not
+overlapping, standardised returns over the whole horizon. Quantiles and expected shortfalls are those of the log return,
+carried to simple returns by 1 - exp(-x) and exp(x) - 1.
+
+    MARGRAVE_DATA=... PYTHONPATH=node:models python -m train.gjr_garch_t
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import onnx.parser
+from arch import arch_model
+from scipy import stats
+
+from margrave.score import features
+from margrave.score.features import Floats, Ints
+from margrave.score.forecast import RETURNS_H
+from train import dataset, evaluate, export
+from train.dataset import HORIZON_H, Series
+
+NAME: Final = "gjr_garch_t/1"
+COMMAND: Final = "MARGRAVE_DATA=… PYTHONPATH=node:models python -m train.gjr_garch_t"
+PROBABILITIES: Final = {"q975": 0.025, "q995": 0.005, "es99": 0.01, "q9995": 0.0005, "es999": 0.001}
+LOG_CAP: Final = 3.0
+"""Largest log move that is ever stated: -95 %, +1,909 %. Keeps absurd input from becoming infinity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recursion:
+    alpha: float
+    gamma: float
+    beta: float
+
+    @property
+    def persistence(self) -> float:
+        return self.alpha + self.gamma / 2 + self.beta
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Student-t of the standardised return over the horizon: degrees of freedom, and scale of the t variable."""
+
+    nu: float
+    scale: float
+
+    def rungs(self) -> Floats:
+        """The five rungs of one side in units of the horizon's standard deviation, ascending, shape (5,)."""
+        return np.array([self._rung(name, p) for name, p in PROBABILITIES.items()])
+
+    def quantile(self, p: float) -> float:
+        return float(self.scale * stats.t.isf(p, self.nu))
+
+    def shortfall(self, p: float) -> float:
+        """Mean beyond the p-quantile: f(q) (nu + q^2) / ((nu - 1) p) for a Student-t (McNeil, Frey, Embrechts 2.2)."""
+        q = stats.t.isf(p, self.nu)
+        return float(self.scale * stats.t.pdf(q, self.nu) * (self.nu + q * q) / ((self.nu - 1) * p))
+
+    def _rung(self, name: str, p: float) -> float:
+        return self.shortfall(p) if name.startswith("es") else self.quantile(p)
+
+
+def fit_asset(returns: Floats) -> dict[str, float]:
+    """Maximum likelihood on one series of hourly log returns; the fit runs in percent, as `arch` likes it."""
+    fit = arch_model(100 * returns, mean="Zero", vol="GARCH", p=1, o=1, q=1, dist="t").fit(
+        disp="off", show_warning=False
+    )
+    found = {name: float(value) for name, value in fit.params.items()}
+    return {
+        "omega": found["omega"] / 1e4,
+        "alpha": found["alpha[1]"],
+        "gamma": found["gamma[1]"],
+        "beta": found["beta[1]"],
+        "nu": found["nu"],
+        "converged": float(fit.convergence_flag == 0),
+    }
+
+
+def pooled(fits: dict[str, dict[str, float]]) -> Recursion:
+    """Medians over the assets that converged; the persistence is kept below one so that a level exists."""
+    good = [fit for fit in fits.values() if fit["converged"]]
+    alpha, gamma, beta = (float(np.median([fit[name] for fit in good])) for name in ("alpha", "gamma", "beta"))
+    beta = min(beta, 0.995 - alpha - gamma / 2)
+    return Recursion(alpha, gamma, beta)
+
+
+def filter_variance(recursion: Recursion, returns: Floats) -> Floats:
+    """The recursion as a loop: one-step-ahead variances (n + 1,), the last one about the future. The test oracle."""
+    level = max(float(np.mean(returns**2)), features.VARIANCE_FLOOR)
+    h = np.empty(len(returns) + 1)
+    h[0] = level
+    for t, r in enumerate(returns):
+        impulse = (recursion.alpha + recursion.gamma * (r < 0)) * r * r
+        h[t + 1] = level * (1 - recursion.persistence) + impulse + recursion.beta * h[t]
+    return h
+
+
+def graph(recursion: Recursion, tail: Tail) -> onnx.ModelProto:
+    """The recursion as a weighted sum in float64, any batch, any length.
+
+    Hours before a market's first bar contribute what keeps the variance at its level, so short histories need no
+    branch. Parameters are float64 tensors: as graph attributes they would be rounded to float32.
+    """
+    body = f"""
+        <ir_version: {export.IR_VERSION}, opset_import: ["" : {export.OPSET}]>
+        gjr_garch_t (double[batch, hours] returns_1h, int64[batch] bars)
+            => (double[batch] sigma, double[batch, ten] ladder, double[batch, four] es_quantiles,
+                double[batch, hours_ahead] variance_path)
+        {{
+            size = Shape <start = 1, end = 2> (returns_1h)
+            length = Squeeze (size)
+            zero = Constant <value_int: int = 0> ()
+            one = Constant <value_int: int = 1> ()
+            column = Constant <value_ints: ints = [1]> ()
+            position = Range (zero, length, one)
+            bars_column = Unsqueeze (bars, column)
+            first = Sub (length, bars_column)
+            known = GreaterOrEqual (position, first)
+
+            square = Mul (returns_1h, returns_1h)
+            known_square = Where (known, square, none)
+            total = ReduceSum <keepdims = 1> (known_square, column)
+            count = Cast <to = 11> (bars_column)
+            mean = Div (total, count)
+            level = Max (mean, floor)
+
+            negative = Less (returns_1h, none)
+            weight = Where (negative, alpha_gamma, alpha)
+            relative = Div (square, level)
+            shock = Mul (weight, relative)
+            impulse = Where (known, shock, steady)
+            fed = Add (impulse, pull)
+            last = Sub (length, one)
+            age_int = Sub (last, position)
+            age = Cast <to = 11> (age_int)
+            age_log = Mul (age, log_beta)
+            decay = Exp (age_log)
+            decayed = Mul (fed, decay)
+            shocks = ReduceSum <keepdims = 1> (decayed, column)
+            length_double = Cast <to = 11> (length)
+            start_log = Mul (length_double, log_beta)
+            start = Exp (start_log)
+            next = Add (shocks, start)
+
+            excess = Sub (next, unit)
+            fading = Mul (excess, fade)
+            path = Add (fading, unit)
+            variance_path = Mul (path, level)
+            variance = ReduceSum <keepdims = 1> (variance_path, column)
+            sigma_column = Sqrt (variance)
+            sigma = Squeeze (sigma_column, column)
+            ten_moves = Mul (sigma_column, rungs)
+            ten_capped = Min (ten_moves, cap)
+            ten_signed = Mul (ten_capped, sign_ten)
+            ten_growth = Exp (ten_signed)
+            ten_change = Sub (ten_growth, unit)
+            ladder = Mul (ten_change, sign_ten)
+            four_moves = Mul (sigma_column, quantiles)
+            four_capped = Min (four_moves, cap)
+            four_signed = Mul (four_capped, sign_four)
+            four_growth = Exp (four_signed)
+            four_change = Sub (four_growth, unit)
+            es_quantiles = Mul (four_change, sign_four)
+        }}
+    """
+    model = onnx.parser.parse_model(body)
+    side = tail.rungs()
+    constants: dict[str, Any] = {
+        "none": 0.0,
+        "unit": 1.0,
+        "floor": features.VARIANCE_FLOOR,
+        "alpha": recursion.alpha,
+        "alpha_gamma": recursion.alpha + recursion.gamma,
+        "steady": recursion.alpha + recursion.gamma / 2,
+        "pull": 1 - recursion.persistence,
+        "log_beta": np.log(recursion.beta),
+        "fade": recursion.persistence ** np.arange(HORIZON_H),
+        "rungs": np.concatenate([side, side]),
+        "quantiles": np.tile([tail.quantile(0.01), tail.quantile(0.001)], 2),
+        "sign_ten": np.repeat([-1.0, 1.0], 5),
+        "sign_four": np.repeat([-1.0, 1.0], 2),
+        "cap": LOG_CAP,
+    }
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(np.asarray(value, dtype=np.float64), name) for name, value in constants.items()
+    )
+    return model
+
+
+def fit_tail(recursion: Recursion, training: list[Series]) -> Tail:
+    """Student-t by maximum likelihood on pooled standardised horizon returns that do not overlap."""
+    sigma_only = graph(recursion, Tail(4.0, 1.0)).SerializeToString()
+    residuals = []
+    for series in training:
+        rows = np.flatnonzero(series.rows("train"))
+        rows = rows[series.close_ms[rows] // features.HOUR_MS % HORIZON_H == 0]
+        if len(rows):
+            residuals.append(np.log1p(series.outcome[rows]) / _sigma(sigma_only, series, rows))
+    nu, _, scale = stats.t.fit(np.concatenate(residuals), floc=0)
+    return Tail(float(nu), float(scale))
+
+
+def _sigma(model: bytes, series: Series, rows: Ints) -> Floats:
+    pieces = np.array_split(rows, len(rows) // 4096 + 1)
+    return np.concatenate([export.run(model, dataset.model_inputs(series, piece))["sigma"] for piece in pieces])
+
+
+def fit_assets(training: list[Series]) -> dict[str, dict[str, float]]:
+    """One fit an asset, on its longest stretch of the training part."""
+    fits: dict[str, dict[str, float]] = {}
+    for asset in sorted({series.asset for series in training}):
+        stretches = [s.table.log_return[s.rows("train")] for s in training if s.asset == asset]
+        longest = max(stretches, key=len)
+        if len(longest) > 2000:
+            fits[asset] = fit_asset(longest)
+    return fits
+
+
+def main() -> None:
+    data = dataset.folder()
+    everything = dataset.load(data)
+    training = [series for series in everything if series.asset not in dataset.LEFT_OUT]
+    fits = fit_assets(training)
+    recursion = pooled(fits)
+    tail = fit_tail(recursion, training)
+    print(f"{len(fits)} assets: {recursion} {tail}")
+    model = graph(recursion, tail)
+    report = evaluate.report(evaluate.collect(everything, {NAME: model.SerializeToString()}), subject=NAME)
+    report["fits"] = fits
+    example = next(s for s in everything if s.asset == "ETH" and len(s.close_ms) > 5000)
+    rows = np.linspace(features.MIN_BARS - 1, len(example.close_ms) - 1, 24).astype(np.int64)
+    published = export.publish(model, _golden(example, rows), _card(recursion, tail, training, data, report), report)
+    print(f"published {published.name}")
+
+
+def _golden(series: Series, rows: Ints) -> dict[str, Any]:
+    inputs = dataset.model_inputs(series, rows)
+    return {name: inputs[name] for name in ("returns_1h", "bars")}
+
+
+def _card(
+    recursion: Recursion, tail: Tail, training: list[Series], data: Any, report: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "name": NAME,
+        "title": "GJR-GARCH with Student-t tails, pooled",
+        "what": (
+            "Variance of the next four hours by a GJR-GARCH(1,1) recursion with variance targeting, and the return "
+            "ladder of a Student-t. The baseline: what speaks when the main model refuses its input."
+        ),
+        "command": COMMAND,
+        "horizon_s": HORIZON_H * 3600,
+        "features_version": features.VERSION,
+        "trained_from": evaluate.day(min(int(s.close_ms[0]) for s in training)),
+        "trained_to": dataset.TRAIN_END,
+        "assets": sorted({s.asset for s in training}),
+        "left_out": list(dataset.LEFT_OUT),
+        "data_manifest_sha256": dataset.manifest_hash(data),
+        "tolerance": 1e-12,
+        "seeds": [],
+        "parameters": {
+            "alpha": recursion.alpha,
+            "gamma": recursion.gamma,
+            "beta": recursion.beta,
+            "nu": tail.nu,
+            "scale": tail.scale,
+        },
+        "inputs": [
+            {
+                "name": "returns_1h",
+                "dtype": "float64",
+                "shape": ["batch", "hours"],
+                "unit": "log return",
+                "meaning": f"hourly log returns, the last on the right, {RETURNS_H} at most, zero where none",
+                "low": -1.0,
+                "high": 1.0,
+            },
+            {
+                "name": "bars",
+                "dtype": "int64",
+                "shape": ["batch"],
+                "unit": "hours",
+                "meaning": "how many of the returns are real",
+                "low": float(features.MIN_BARS - 1),
+                "high": float(RETURNS_H),
+            },
+        ],
+        "outputs": [
+            *evaluate.output_tensors("float64"),
+            {
+                "name": "variance_path",
+                "dtype": "float64",
+                "shape": ["batch", "4"],
+                "unit": "squared log return",
+                "meaning": "variance forecast of each hour of the horizon",
+                "low": 0.0,
+                "high": 10.0,
+            },
+        ],
+        "metrics": report["card_metrics"],
+        "limits": [
+            "Symmetric tails: the same figure down and up in log returns.",
+            "Close-to-close returns only: it sees no range inside an hour and no hour of the day.",
+            "The level is the mean square of the last four weeks: after a crash it stays high for four weeks.",
+            "Rungs beyond the 99.5 % quantile follow from the Student-t, not from counted exceedances.",
+            f"Made for {HORIZON_H} h only.",
+            "Coins that failed, stablecoins and wrapped assets are not in the training data.",
+        ],
+    }
+
+
+if __name__ == "__main__":
+    main()
