@@ -191,6 +191,9 @@ class Surface(Message, frozen=True, kw_only=True):
     rmse_vol: float
     """Root mean square error against the quotes used, in volatility (0.01 is one point)."""
     quotes_used: int
+    """Zero where no chain was seen this round and the last surface is carried on; `rmse_vol` then grows."""
+    basis: float = 0.0
+    """Forward over index of the same chain, annualised."""
 
 
 class Reason(Message, frozen=True, kw_only=True):

@@ -48,6 +48,7 @@ class HoldReason(StrEnum):
     CHAIN_UNREACHABLE = "chain_unreachable"
     DEADLINE = "deadline"  # a stage overran its share of the round
     CLOCK_SKEW = "clock_skew"
+    NOT_REPRESENTABLE = "not_representable"  # a figure does not fit its lane: refused, never clamped
 
 
 class HaltReason(StrEnum):

@@ -1,0 +1,197 @@
+"""A snapshot becomes scores: forecast, surface, add-ons, composite, and the two words of each market."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Final, Protocol
+
+import msgspec
+
+from margrave import lanes
+from margrave.errors import Rejected
+from margrave.lanes import ASCENDING, BOXES, Words
+from margrave.messages import Ladder, MarketHold, MarketScores, MarketSnapshot, Scores, Snapshot, Surface
+from margrave.score import addons, composite
+from margrave.score.surface import calibrate
+from margrave.settings import MarketSettings, Policy
+from margrave.verdicts import HoldReason, Rejection
+
+DRIFT_PER_SQRT_DAY: Final = 0.06
+"""Volatility's uncertainty where no chain is seen: three times the RMSE of «tomorrow as today» for DVOL (0.019)."""
+MAX_RMSE: Final = 0.12
+"""A surface further off than this is not published: some three days without a chain, or a chain no surface fits."""
+
+
+class Forecast(Protocol):
+    """What the composition needs of a model's answer; `score.forecast.Forecast` is one."""
+
+    @property
+    def market(self) -> str: ...
+    @property
+    def ladder(self) -> Ladder: ...
+    @property
+    def sigma_annual(self) -> float: ...
+    @property
+    def unlike(self) -> float: ...
+    @property
+    def masked(self) -> tuple[str, ...]: ...
+    @property
+    def fallback(self) -> bool: ...
+
+
+class Forecasts(Protocol):
+    """Runs the models; `score.forecast.Forecaster` is one."""
+
+    def forecast(self, markets: Sequence[MarketSnapshot]) -> Sequence[Forecast | MarketHold]: ...
+
+
+class Scorer:
+    """Scores snapshots under one policy and one model set. Holds no state: the same inputs give the same words."""
+
+    def __init__(
+        self, forecaster: Forecasts, markets: Mapping[str, MarketSettings], policy: Policy, model_set: bytes
+    ) -> None:
+        self.forecaster = forecaster
+        self.markets = markets
+        self.policy = policy
+        self.model_set = model_set
+
+    def score(self, snapshot: Snapshot, surfaces: Mapping[str, Surface] | None = None) -> Scores:
+        """Score every market of the snapshot that can be; the others are in `holds`, the guard's own among them.
+
+        Args:
+            surfaces: each market's surface of the last round: where the fit starts, and what is carried on, with
+                growing doubt, while no chain is seen.
+        """
+        previous = surfaces or {}
+        holds = list(snapshot.holds)
+        forecasts: dict[str, Forecast] = {}
+        fitted: dict[str, Surface] = {}
+        for market, forecast in zip(snapshot.markets, self.forecaster.forecast(snapshot.markets), strict=True):
+            if isinstance(forecast, MarketHold):
+                holds.append(forecast)
+                continue
+            surface = self._surface(market, snapshot.as_of_ms, previous.get(market.market))
+            if isinstance(surface, MarketHold):
+                holds.append(surface)
+                continue
+            forecasts[market.market], fitted[market.market] = forecast, surface
+        contagion = addons.contagion(snapshot.markets, {name: f.ladder for name, f in forecasts.items()})
+        scored: list[MarketScores] = []
+        for market in snapshot.markets:
+            name = market.market
+            if name in forecasts:
+                row = self._market(market, forecasts[name], fitted[name], contagion[name])
+                (holds if isinstance(row, MarketHold) else scored).append(row)  # type: ignore[arg-type]
+        return Scores(
+            round=snapshot.round,
+            as_of_ms=snapshot.as_of_ms,
+            model_set=self.model_set,
+            markets=tuple(scored),
+            holds=tuple(holds),
+        )
+
+    def _surface(self, market: MarketSnapshot, as_of_ms: int, previous: Surface | None) -> Surface | MarketHold:
+        problem = "no option chain"
+        if market.quotes:
+            quoted_ms = as_of_ms - round(1_000 * (market.chain_age_s or 0.0))
+            try:
+                fitted = calibrate(market.quotes, quoted_ms, previous)
+            except Rejected as error:
+                problem = error.problem
+            else:
+                if fitted.rmse_vol <= MAX_RMSE:
+                    return fitted
+                problem = f"the best surface is {fitted.rmse_vol:.1%} off its quotes, {MAX_RMSE:.0%} allowed"
+        if previous is None:
+            return MarketHold(market=market.market, reason=HoldReason.NO_SURFACE, detail=problem)
+        kept = carried(previous, self.policy.round.period_s)
+        if kept.rmse_vol <= MAX_RMSE:
+            return kept
+        detail = f"{problem}, and the last surface is by now uncertain by {kept.rmse_vol:.1%}"
+        return MarketHold(market=market.market, reason=HoldReason.NO_SURFACE, detail=detail)
+
+    def _market(
+        self, market: MarketSnapshot, forecast: Forecast, surface: Surface, contagion: float
+    ) -> MarketScores | MarketHold:
+        settings, mpor_s, ladder = self.markets[market.market], self.policy.round.mpor_s, forecast.ladder
+        shock = addons.vol_shock(ladder, mpor_s)
+        liquidity = addons.liquidity(settings.reference_size_usd, market.half_spread, market.depth_usd)
+        cascade = addons.cascade(ladder, mpor_s, market.collateral_ratio, market.open_interest_usd, market.depth_usd)
+        scored = composite.compose(
+            market.market, mpor_s, settings.reference_size_usd, ladder, surface, shock, liquidity, cascade, contagion
+        )
+        missing = sorted({*forecast.masked, *addons.masked(market)})
+        confidence = composite.confidence(
+            market, len(settings.instruments), surface, forecast.unlike, missing, fallback=forecast.fallback
+        )
+        values = {
+            **msgspec.structs.asdict(ladder),
+            "vol_up": shock.up,
+            "vol_down": shock.down,
+            "liquidity": liquidity,
+            "cascade_probability": cascade.probability,
+            "cascade_size": cascade.size,
+            "contagion": contagion,
+            "score": scored.score,
+            "confidence": confidence,
+            "total_vol_7d": surface.total_vol_7d,
+            "total_vol_30d": surface.total_vol_30d,
+            "total_vol_90d": surface.total_vol_90d,
+            "ssvi_rho": surface.rho,
+            "ssvi_wing": surface.wing,
+            "ssvi_decay": surface.decay,
+            "basis": surface.basis,
+        }
+        try:
+            words = quantise(values, market.price)
+        except Rejected as error:
+            return MarketHold(market=market.market, reason=HoldReason.NOT_REPRESENTABLE, detail=error.problem)
+        return MarketScores(
+            market=market.market,
+            price=market.price,
+            ladder=ladder,
+            sigma_annual=forecast.sigma_annual,
+            surface=surface,
+            basis=surface.basis,
+            vol_up=shock.up,
+            vol_down=shock.down,
+            liquidity=liquidity,
+            cascade_probability=cascade.probability,
+            cascade_size=cascade.size,
+            contagion=contagion,
+            score=scored.score,
+            confidence=confidence,
+            reasons=scored.reasons,
+            fallback=forecast.fallback,
+            words=words,
+        )
+
+
+def carried(surface: Surface, elapsed_s: int) -> Surface:
+    """The surface of `elapsed_s` ago where no chain is seen: the same numbers, with what they may have drifted."""
+    drift = DRIFT_PER_SQRT_DAY**2 * elapsed_s / addons.DAY_S
+    return msgspec.structs.replace(surface, rmse_vol=math.sqrt(surface.rmse_vol**2 + drift), quotes_used=0)
+
+
+def quantise(values: Mapping[str, float], price_usd: float) -> Words:
+    """The two words of a market, refused where they would not mean what the wire table says.
+
+    Raises:
+        Rejected: a value does not fit its lane or its box, or a chain does not ascend.
+    """
+    for chain in ASCENDING:
+        for lower, upper in pairwise(chain):
+            if not values[lower] <= values[upper]:
+                detail = f"{lower} {values[lower]:g} is above {upper} {values[upper]:g}"
+                raise Rejected(Rejection.OUT_OF_RANGE, detail)
+    for name, (low, high) in BOXES.items():
+        if not low <= values[name] <= high:
+            raise Rejected(Rejection.OUT_OF_RANGE, f"{name} {values[name]:g} is outside {low:g} to {high:g}")
+    words = lanes.encode(values, price_usd)
+    for chain in ASCENDING:
+        counts = [lanes.raw(words, name) for name in chain]
+        assert counts == sorted(counts), "rounding by one unit keeps order"
+    return words

@@ -1,0 +1,309 @@
+"""The implied-volatility surface of one market, fitted each round to its option chain: SSVI in published coordinates.
+
+    w(k, T) = theta/2 (1 + rho phi k + sqrt((phi k + rho)^2 + 1 - rho^2)),   k = ln(K/F),
+    phi(theta) = eta / (theta^gamma (1 + theta)^(1 - gamma)),   eta = b / (1 + |rho|)
+
+(Gatheral and Jacquier, "Arbitrage-free SVI volatility surfaces", Quantitative Finance 14, 2014). With b <= 2 and
+0 < gamma <= 1/2 no butterfly has a negative price, with ascending theta no calendar spread has. theta(T), the
+at-the-money total variance, is linear in T between the published tenors 7, 30 and 90 days, proportional to T below
+and with the last forward variance above: three numbers, on which it depends linearly, evaluated alike by the contract.
+
+The constraints hold by construction: the fit runs over the whole of R^6, and every point of it is a sound surface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+from scipy.special import expit, logit
+
+from margrave.errors import Rejected
+from margrave.messages import OptionQuote, Surface
+from margrave.score import black76
+from margrave.verdicts import Rejection
+
+Array = NDArray[np.float64]
+
+DAY_MS: Final = 86_400_000
+YEAR_DAYS: Final = 365.0
+TENORS_DAYS: Final = (7.0, 30.0, 90.0)
+MIN_DAYS: Final = 2.0
+MAX_DAYS: Final = 200.0
+MIN_QUOTES: Final = 8
+"""Six numbers need more than six quotes."""
+MAX_RELATIVE_SPREAD: Final = 0.5
+"""Ask minus bid over mid; wider says little about the volatility."""
+MAX_STANDARD_MOVES: Final = 3.5
+"""Strikes further than this many standard deviations from the forward: their price is a tick or two."""
+IV_NOISE: Final = 0.01
+"""What a quote's volatility is uncertain by, even with no spread: keeps one locked market from owning the fit."""
+ROBUST_SCALE: Final = 2.0
+"""Residuals beyond this many of their own spreads count linearly, not squared: junk does not bend the rest."""
+
+RHO: Final = (-0.94, 0.94)
+WING: Final = (0.06, 1.99)
+DECAY: Final = (0.02, 0.499)
+"""Where the fit may go: inside the bounds that a contract can be expected to hold, so that a fit without wings (two
+strikes a tenor) publishes a plain surface instead of halting its market."""
+TOTAL_VOL: Final = (0.012, 1.5)
+"""Of the 7-day tenor: volatility of 9 % to 1,080 % a year."""
+MIN_INCREMENT: Final = 1e-6
+"""Of total variance from tenor to tenor: keeps them apart by more than a rounding of the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The quotes that the fit uses, as columns of equal length."""
+
+    log_moneyness: Array
+    years: Array
+    vol: Array
+    """Implied by the mid price, annualised; the venue's mark where nobody quotes both sides."""
+    error: Array
+    """Half the spread in volatility, with a floor: what one residual is measured in."""
+    weight: Array
+    """Square root of each quote's share of its expiry's say."""
+
+
+def calibrate(
+    quotes: Sequence[OptionQuote], as_of_ms: int, previous: Surface | None = None, *, index: float | None = None
+) -> Surface:
+    """Fit the surface to a chain as of its own time; `previous` is the start of the search and nothing else.
+
+    Args:
+        quotes: bid and ask as fractions of the forward.
+        as_of_ms: when the chain was quoted: times to expiry count from here.
+        previous: last round's surface.
+        index: underlying price at that time in USD; without it the basis is taken between the chain's own forwards.
+
+    Raises:
+        Rejected: fewer than `MIN_QUOTES` usable quotes, or fewer than two expiries.
+    """
+    sample = usable(quotes, as_of_ms)
+    start = _start(sample, previous)
+    fit = least_squares(
+        _residuals,
+        start,
+        jac=_jacobian,
+        args=(sample,),
+        method="trf",
+        loss="soft_l1",
+        f_scale=ROBUST_SCALE,
+        xtol=1e-7,
+        ftol=1e-7,
+        max_nfev=60,
+    )
+    return _published(fit.x, sample, basis(quotes, as_of_ms, index))
+
+
+def usable(quotes: Sequence[OptionQuote], as_of_ms: int) -> Sample:
+    """Out-of-the-money options of 2 to 200 days with a sane spread, or else with a mark.
+
+    Raises:
+        Rejected: too few are left.
+    """
+    if not quotes:
+        raise Rejected(Rejection.EMPTY, "no option is quoted")
+    nan = float("nan")
+    expiry = np.array([q.expiry_ms for q in quotes], dtype=np.float64)
+    strike = np.array([q.strike for q in quotes])
+    forward = np.array([q.forward for q in quotes])
+    is_call = np.array([q.is_call for q in quotes])
+    bid = np.array([nan if q.bid is None else q.bid for q in quotes], dtype=np.float64)
+    ask = np.array([nan if q.ask is None else q.ask for q in quotes], dtype=np.float64)
+    mark = np.array([nan if q.mark_iv is None else q.mark_iv for q in quotes], dtype=np.float64)
+    days = (expiry - as_of_ms) / DAY_MS
+    k = np.log(strike / forward)
+    mid = (bid + ask) / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        two_sided = (bid > 0) & (ask >= bid) & ((ask - bid) <= MAX_RELATIVE_SPREAD * mid)
+        wanted = (days >= MIN_DAYS) & (days <= MAX_DAYS) & (is_call == (k >= 0)) & (two_sided | (mark > 0))
+    k, days, is_call, bid, ask, mid, mark, two_sided = (
+        column[wanted] for column in (k, days, is_call, bid, ask, mid, mark, two_sided)
+    )
+    years = days / YEAR_DAYS
+    vol = np.where(two_sided, black76.implied_vol(mid, k, years, is_call), mark)
+    vol = np.where(np.isfinite(vol), vol, mark)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        total = vol * np.sqrt(years)
+        half_spread = np.where(two_sided, (ask - bid) / 2, 0.0) / (black76.vega(k, total) * np.sqrt(years))
+        sound = np.isfinite(vol) & (vol > 0.02) & (vol < 8) & (np.abs(k) <= MAX_STANDARD_MOVES * total)
+    # a mark is the venue's own model: it may fill a hole, but weighs less than a price somebody would pay
+    error = np.where(two_sided, half_spread, 4 * IV_NOISE) + IV_NOISE
+    if int(sound.sum()) < MIN_QUOTES:
+        raise Rejected(Rejection.EMPTY, f"{int(sound.sum())} of {len(quotes)} options are usable, {MIN_QUOTES} needed")
+    expiries, which, count = np.unique(days[sound], return_inverse=True, return_counts=True)
+    if len(expiries) < 2:
+        raise Rejected(Rejection.EMPTY, f"usable options at one expiry only ({expiries[0]:.1f} days)")
+    # every expiry has a say that grows with the square root of its quotes: a crowded week does not drown a quarter
+    weight: Array = count[which].astype(np.float64) ** -0.25
+    return Sample(k[sound], years[sound], vol[sound], error[sound], weight)
+
+
+def implied_vol(surface: Surface, forward: float, strike: float, years: float) -> float:
+    """Annualised implied volatility of one option, `years` to expiry."""
+    k = np.array([np.log(strike / forward)])
+    return float(vols(surface, k, np.array([years]))[0])
+
+
+def vols(surface: Surface, log_moneyness: Array, years: Array) -> Array:
+    """Annualised implied volatilities at points (k, T), arrays of one shape."""
+    tenors = np.array([surface.total_vol_7d, surface.total_vol_30d, surface.total_vol_90d]) ** 2
+    theta = tenor_weights(years) @ tenors
+    phi = _phi(theta, surface.wing / (1 + abs(surface.rho)), surface.decay)
+    values: Array = np.sqrt(_total_variance(log_moneyness, theta, phi, surface.rho) / years)
+    return values
+
+
+def tenor_weights(years: Array) -> Array:
+    """Shape (n, 3): theta(T) as a linear function of the total variances at 7, 30 and 90 days."""
+    days = years * YEAR_DAYS
+    short, middle, long = TENORS_DAYS
+    weights = np.zeros((*days.shape, 3))
+    first = days <= short
+    second = ~first & (days <= middle)
+    third = days > middle  # beyond the last tenor the same line goes on: flat forward variance
+    weights[first, 0] = days[first] / short
+    share = (days[second] - short) / (middle - short)
+    weights[second, 0], weights[second, 1] = 1 - share, share
+    share = (days[third] - middle) / (long - middle)
+    weights[third, 1], weights[third, 2] = 1 - share, share
+    return weights
+
+
+def basis(quotes: Sequence[OptionQuote], as_of_ms: int, index: float | None = None) -> float:
+    """Annualised forward over index, minus one: median over expiries of (F/S - 1) / T, weekly and longer preferred.
+
+    Without `index` the nearest forward stands in for it, and the basis is measured from there.
+    """
+    forwards = {q.expiry_ms: q.forward for q in quotes if q.expiry_ms > as_of_ms}
+    if not forwards:
+        return 0.0
+    expiries = np.array(sorted(forwards), dtype=np.float64)
+    forward = np.array([forwards[e] for e in sorted(forwards)])
+    years = (expiries - as_of_ms) / DAY_MS / YEAR_DAYS
+    if index is None:
+        if len(years) < 2:
+            return 0.0
+        index = float(forward[0])
+        forward, years = forward[1:], years[1:] - years[0]
+    if (long := years * YEAR_DAYS >= TENORS_DAYS[0]).any():
+        forward, years = forward[long], years[long]
+    return float(np.median((forward / index - 1) / years))
+
+
+# --- the fit --------------------------------------------------------------------------------------------------------
+
+
+def _between(x: float, bounds: tuple[float, float]) -> float:
+    return bounds[0] + (bounds[1] - bounds[0]) * float(expit(x))
+
+
+def _slope(x: float, bounds: tuple[float, float]) -> float:
+    p = float(expit(x))
+    return (bounds[1] - bounds[0]) * p * (1 - p)
+
+
+def _inverse(value: float, bounds: tuple[float, float]) -> float:
+    share = (value - bounds[0]) / (bounds[1] - bounds[0])
+    return float(logit(np.clip(share, 1e-3, 1 - 1e-3)))
+
+
+def _parameters(x: Array) -> tuple[Array, float, float, float]:
+    """(theta at the tenors, rho, b, gamma) from a point of R^6."""
+    first = _between(x[0], TOTAL_VOL) ** 2
+    steps = MIN_INCREMENT + np.exp(np.clip(x[1:3], -40, 3))
+    tenors = np.array([first, first + steps[0], first + steps[0] + steps[1]])
+    return tenors, _between(x[3], RHO), _between(x[4], WING), _between(x[5], DECAY)
+
+
+def _phi(theta: Array, eta: float, gamma: float) -> Array:
+    value: Array = eta * theta**-gamma * (1 + theta) ** (gamma - 1)
+    return value
+
+
+def _total_variance(k: Array, theta: Array, phi: Array, rho: float) -> Array:
+    root = np.sqrt((phi * k + rho) ** 2 + 1 - rho * rho)
+    value: Array = theta / 2 * (1 + rho * phi * k + root)
+    return value
+
+
+def _residuals(x: Array, sample: Sample) -> Array:
+    tenors, rho, wing, gamma = _parameters(x)
+    theta = tenor_weights(sample.years) @ tenors
+    w = _total_variance(sample.log_moneyness, theta, _phi(theta, wing / (1 + abs(rho)), gamma), rho)
+    residuals: Array = (np.sqrt(w / sample.years) - sample.vol) / sample.error * sample.weight
+    return residuals
+
+
+def _jacobian(x: Array, sample: Sample) -> Array:
+    """Shape (n, 6), by the chain rule through (theta, rho, eta, gamma)."""
+    tenors, rho, wing, gamma = _parameters(x)
+    k, weights = sample.log_moneyness, tenor_weights(sample.years)
+    theta = weights @ tenors
+    eta = wing / (1 + abs(rho))
+    phi = _phi(theta, eta, gamma)
+    root = np.sqrt((phi * k + rho) ** 2 + 1 - rho * rho)
+    w = theta / 2 * (1 + rho * phi * k + root)
+    by_phi = theta / 2 * (rho * k + (phi * k + rho) * k / root)
+    by_theta = w / theta + by_phi * phi * (-gamma / theta + (gamma - 1) / (1 + theta))
+    by_rho = theta / 2 * (phi * k + phi * k / root) - by_phi * phi * np.sign(rho) / (1 + abs(rho))
+    by_gamma = by_phi * phi * np.log((1 + theta) / theta)
+    first = 2 * _between(x[0], TOTAL_VOL) * _slope(x[0], TOTAL_VOL)
+    steps = np.exp(np.clip(x[1:3], -40, 3))
+    by_x = np.column_stack(
+        [
+            by_theta * weights.sum(axis=1) * first,
+            by_theta * (weights[:, 1] + weights[:, 2]) * steps[0],
+            by_theta * weights[:, 2] * steps[1],
+            by_rho * _slope(x[3], RHO),
+            by_phi * phi / wing * _slope(x[4], WING),
+            by_gamma * _slope(x[5], DECAY),
+        ]
+    )
+    vol = np.sqrt(w / sample.years)
+    jacobian: Array = by_x * (sample.weight / (sample.error * 2 * vol * sample.years))[:, None]
+    return jacobian
+
+
+def _start(sample: Sample, previous: Surface | None) -> Array:
+    if previous is not None:
+        tenors = np.array([previous.total_vol_7d, previous.total_vol_30d, previous.total_vol_90d]) ** 2
+        rho, wing, gamma = previous.rho, previous.wing, previous.decay
+    else:
+        near = np.abs(sample.log_moneyness) <= np.median(np.abs(sample.log_moneyness))
+        level = float(np.median(sample.vol[near]))
+        tenors = level**2 * np.array(TENORS_DAYS) / YEAR_DAYS
+        rho, wing, gamma = -0.1, 0.8, 0.4
+    steps = np.maximum(np.diff(tenors) - MIN_INCREMENT, 1e-5)
+    return np.array(
+        [
+            _inverse(float(np.sqrt(tenors[0])), TOTAL_VOL),
+            *np.log(steps),
+            _inverse(rho, RHO),
+            _inverse(wing, WING),
+            _inverse(gamma, DECAY),
+        ]
+    )
+
+
+def _published(x: Array, sample: Sample, basis_annual: float) -> Surface:
+    tenors, rho, wing, gamma = _parameters(x)
+    total_vol = np.sqrt(tenors)
+    errors = _residuals(x, sample) * sample.error / sample.weight
+    return Surface(
+        total_vol_7d=float(total_vol[0]),
+        total_vol_30d=float(total_vol[1]),
+        total_vol_90d=float(total_vol[2]),
+        rho=rho,
+        wing=wing,
+        decay=gamma,
+        rmse_vol=float(np.sqrt(np.mean(errors**2))),
+        quotes_used=len(sample.vol),
+        basis=basis_annual,
+    )
