@@ -56,6 +56,8 @@ class PeerSettings(Section):
 
 class VenueSettings(Section):
     base_url: str
+    futures_url: str | None = None
+    """Host of the venue's perpetuals where it has its own (Binance, Kraken); otherwise `base_url` serves them."""
     enabled: bool = True
     timeout_s: Positive = 5.0
     requests_per_minute: Positive = 600.0
@@ -213,6 +215,11 @@ def load_markets(path: Path) -> dict[str, MarketSettings]:
 
 def load_policy(path: Path) -> Policy:
     return _section(path, Policy)
+
+
+def load_section(path: Path, schema: type[SectionT]) -> SectionT:
+    """Any other TOML of the project (scenarios, cards), by the same rules and with the same one-line errors."""
+    return _section(path, schema)
 
 
 def _beside(folder: Path, node: NodeSettings) -> NodeSettings:
