@@ -111,7 +111,7 @@ def _rows(rng: np.random.Generator, shape: Shape, market: str, path: np.ndarray)
         down, up = (float(k * sigma * horizon) for k in (3.5, 3.1))
         score = float(min(10_000, 900 + 5_200 * max(0.0, sigma - 0.35)))
         now_ms = START_MS + index * shape.period_s * 1000
-        dynamic = replace(PUBLISHED, spot_range=1.35 * down + 0.03, vol_up=0.3, min_raised_vol=0.0)
+        dynamic = replace(PUBLISHED, spot_range=min(0.9, 1.35 * down + 0.03), vol_up=0.3, min_raised_vol=0.0)
         rows.append(
             MarketRow(
                 price_usd=float(price),

@@ -121,15 +121,15 @@ class Watch:
         return Padding(Group(*parts), (0, 1))
 
     def _header(self) -> Table:
+        counted = f"round {self._seen}{f'/{self._rounds}' if self._rounds else ''}"
+        clock = f"{wording.short_moment(self._last.time_ms)} UTC" if self._last else ""
         grid = Table.grid(expand=True, padding=(0, 2))
         grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-        grid.add_column(no_wrap=True)
-        grid.add_column(width=max(8, min(30, self._console.width // 6)))
+        grid.add_column(no_wrap=True, min_width=len(counted))
+        grid.add_column(width=min(30, self._console.width // 8))
         grid.add_column(no_wrap=True, justify="right")
-        of = f"/{self._rounds}" if self._rounds else ""
-        clock = wording.short_moment(self._last.time_ms) + " UTC" if self._last else ""
         bar = ProgressBar(total=max(self._rounds, self._seen, 1), completed=self._seen, complete_style="cyan")
-        grid.add_row(Text(self._title, style="bold"), Text(f"round {self._seen}{of}"), bar, Text(clock, style="cyan"))
+        grid.add_row(Text(self._title, style="bold"), Text(counted), bar, Text(clock, style="cyan"))
         return grid
 
     def _market(self, market: str) -> list[RenderableType]:

@@ -1,0 +1,108 @@
+"""The words: they carry the summary's numbers and stay true when there is little to tell."""
+
+from __future__ import annotations
+
+from statistics import median
+
+import msgspec
+import pytest
+
+from margrave.lab.demo import story, wording
+from margrave.lab.demo.record import Summary
+from margrave.lab.demo.series import columns
+
+from . import sample
+
+
+def figures(summary: Summary) -> dict[str, story.Figure]:
+    return {figure.label: figure for figure in story.key_figures(summary, columns(summary))}
+
+
+def test_key_figures_are_the_summarys_own_numbers(summary: Summary) -> None:
+    told = figures(summary)
+    gas = [used for used in summary.gas_by_round.values() if used is not None]
+    assert told["rounds published"].value == f"{summary.rounds_published} of {summary.rounds_attempted}" == "58 of 60"
+    assert told["gas a round"].value == f"{median(gas):,.0f}"
+    assert told["largest requirement"].value == f"${max(summary.requirement_by_round.values()):,.0f}"
+    peak = max(market.score for row in summary.rounds for market in row.markets.values())
+    assert told["peak risk score"].value == f"{peak:,.0f}"
+    known = sum(row.move is not None for row in summary.realised)
+    assert told["beyond ES 99%"].value == f"{len(summary.breaches)} of {known}"
+
+
+def test_the_headline_names_falls_publication_collateral_and_breaches(summary: Summary) -> None:
+    text = story.headline(summary, columns(summary))
+    for expected in ("30 h", "BTC fell by up to", "ETH fell by up to", "58 of 60 rounds", "windows of 4 h"):
+        assert expected in text
+
+
+def test_a_run_in_which_nobody_published_says_so() -> None:
+    run = sample.run(rounds=5, silent_rounds=tuple(range(5)))
+    assert "None of 5 rounds was published by the 4 nodes." in story.headline(run, columns(run))
+
+
+def test_a_perfect_run_says_all(summary: Summary) -> None:
+    run = sample.run(rounds=5, silent_rounds=())
+    assert "published all 5 rounds" in story.headline(run, columns(run))
+
+
+def test_a_run_shorter_than_the_mpor_claims_no_coverage() -> None:
+    run = sample.run(rounds=4, silent_rounds=())
+    assert "before any forecast over 4 h could be judged" in story.headline(run, columns(run))
+    assert figures(run)["beyond ES 99%"].note == "no window ended in the run"
+
+
+def test_a_run_without_breaches_says_none(summary: Summary) -> None:
+    calm = sample.with_fields(summary, breaches=())
+    assert "in none of 104 windows" in story.headline(calm, columns(calm))
+
+
+def test_a_rising_market_did_not_fall() -> None:
+    run = sample.run(rounds=4, markets=("BTC",), silent_rounds=(), opening=(("BTC", [1.0, 2.0, 3.0, 4.0]),))
+    assert "BTC did not fall" in story.headline(run, columns(run))
+
+
+def test_a_run_without_rounds_is_told_in_one_sentence(summary: Summary) -> None:
+    empty = sample.with_fields(summary, rounds=(), realised=(), breaches=(), rounds_attempted=0, rounds_published=0)
+    assert story.headline(empty, columns(empty)) == "No round was attempted, so there is nothing to show."
+
+
+def test_the_moments_are_the_highest_score_and_the_steepest_rise(summary: Summary) -> None:
+    eth = columns(summary).markets[1]
+    highest, steepest = story.moments(summary, eth)
+    assert highest.what == f"Highest score: {max(eth.score):,.0f}"
+    rises = [after - before for before, after in zip(eth.requirement, eth.requirement[1:], strict=False)]
+    assert summary.rounds[rises.index(max(rises)) + 1].round == steepest.round
+
+
+def test_reasons_are_told_by_size_whichever_way_they_pull(summary: Summary) -> None:
+    state = summary.rounds[0].markets["BTC"]
+    calming = msgspec.structs.replace(state.reasons[-1], points=-9_000.0)
+    state = msgspec.structs.replace(state, reasons=(*state.reasons[:-1], calming))
+    assert story.top_reasons(state)[0] is calming
+    assert len(story.top_reasons(state)) == 3
+
+
+@pytest.mark.parametrize(
+    ("span_s", "words"),
+    [
+        (45, "45 s"),
+        (300, "5 min"),
+        (5_400, "90 min"),
+        (3_600, "1 h"),
+        (14_400, "4 h"),
+        (108_000, "30 h"),
+        (259_200, "3 days"),
+    ],
+)
+def test_durations_are_said_in_their_natural_unit(span_s: float, words: str) -> None:
+    assert wording.duration(span_s) == words
+
+
+def test_absent_numbers_are_a_dash_and_never_nan() -> None:
+    for write in (wording.usd, wording.percent, wording.signed_percent, wording.count, wording.seconds):
+        assert write(None) == write(float("nan")) == "–"
+
+
+def test_listings_read_as_english() -> None:
+    assert [wording.listing(list("abc"[:n])) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
