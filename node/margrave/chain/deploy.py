@@ -32,6 +32,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     chain_id: int
     block: int
     oracle: str
+    collateral: str
+    clearinghouse: str
 
     def write(self, path: Path) -> None:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
@@ -57,7 +59,7 @@ def deploy(
     quorum: int,
     model_set: bytes,
 ) -> Deployment:
-    """Deploy everything and configure it; the deployer becomes governance.
+    """Deploy oracle, mock collateral and clearinghouse and configure them; the deployer becomes governance.
 
     Args:
         rpc_url: HTTP endpoint.
@@ -78,7 +80,15 @@ def deploy(
     sender.send(oracle.functions.setClass(0, _tuple(words)))
     sender.send(oracle.functions.setMarkets(0, [0] * markets))
     sender.send(oracle.functions.setEpoch(list(members), quorum, model_set))
-    return Deployment(chain_id=sender.chain_id, block=block, oracle=oracle.address)
+    collateral, _ = sender.create("MockUSD")
+    clearinghouse, _ = sender.create("OptionsClearinghouse", oracle.address, collateral.address)
+    return Deployment(
+        chain_id=sender.chain_id,
+        block=block,
+        oracle=oracle.address,
+        collateral=collateral.address,
+        clearinghouse=clearinghouse.address,
+    )
 
 
 def policy_digest(policy: Policy, markets: int) -> bytes:
@@ -112,6 +122,10 @@ class Sender:
 
     def at(self, name: str, address: str) -> Contract:
         return self._web3.eth.contract(address=Web3.to_checksum_address(address), abi=artifacts.load(name).abi)
+
+    def now_s(self) -> int:
+        """The chain's clock: the newest block's time."""
+        return self._web3.eth.get_block("latest")["timestamp"]
 
     def send(self, call: ContractFunction | ContractConstructor) -> TxReceipt:
         """Raises: Fatal: the call reverts, or is not mined in time."""

@@ -38,6 +38,8 @@ PROJECT: Final = CONTRACTS_DIR.parent
 LANES_FILE: Final = CONTRACTS_DIR / "src" / "oracle" / "Lanes.sol"
 DEPLOYED: Final[Mapping[str, str]] = {
     "RiskOracle": "src/oracle/RiskOracle.sol",
+    "OptionsClearinghouse": "src/protocol/OptionsClearinghouse.sol",
+    "MockUSD": "src/mock/MockUSD.sol",
 }
 """What is ever deployed, and the file it is in; only these have artifacts."""
 
