@@ -39,11 +39,11 @@ class Agreement:
 
 
 def agree(venues: Sequence[VenuePrice], believed: Sequence[VenuePrice], policy: GuardPolicy) -> Agreement:
-    """The agreed price of the `believed` among all `venues` that passed their own checks.
+    """The agreed price of the `believed` among all `venues` whose readings are sound by themselves.
 
     The weighted median of those within the MAD band, held inside the middle order statistics of *all* venues: with n
     venues of which fewer than half lie, the middle one (two, for even n) is within the honest range, whatever honest
-    venue the breaker or the band was tricked into dropping.
+    venue the other rules were tricked into dropping.
 
     Raises:
         ValueError: nobody is believed.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import median
 from typing import Final
 
 import msgspec
@@ -19,6 +20,8 @@ MIN_ELAPSED_MS: Final = 60_000
 """Readings closer together than this get the allowance of one minute, not of none."""
 FROZEN_AFTER_AGES: Final = 5
 """A value unchanged for this many times the allowed age, while the others moved, is a dead feed with a live clock."""
+MIN_MOVERS: Final = 2
+"""One venue that moves alone shows nothing about the others, least of all where a market is pegged."""
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,19 +58,21 @@ def unconfirmed(
 def frozen(
     prices: Mapping[str, float], memory: Mapping[str, Remembered], now_ms: int, policy: GuardPolicy
 ) -> Mapping[str, str]:
-    """The sources that repeat one price with fresh stamps while the others left it, each with its numbers."""
+    """The sources that repeat one price with fresh stamps while the market left it, each with its numbers.
+
+    The market is here the median of the sources that do not repeat themselves, `MIN_MOVERS` of them at least.
+    """
     limit_ms = FROZEN_AFTER_AGES * policy.max_age_s * 1_000
+    still = {s: m for s, m in memory.items() if prices.get(s) == m.value and now_ms - m.value_since_ms > limit_ms}
+    moving = [price for source, price in prices.items() if source not in still]
+    if len(moving) < MIN_MOVERS:
+        return {}
     found: dict[str, str] = {}
-    for source, price in prices.items():
-        past = memory.get(source)
-        others = sorted(p for other, p in prices.items() if other != source)
-        if past is None or past.value != price or past.consensus_then is None or not others:
-            continue
-        still_ms = now_ms - past.value_since_ms
-        now_price = (others[(len(others) - 1) // 2] + others[len(others) // 2]) / 2
-        moved_bp = abs(now_price / past.consensus_then - 1) * 1e4
-        if still_ms > limit_ms and moved_bp > policy.mad_floor_bp:
-            found[source] = f"the same price for {still_ms / 1_000:.0f} s while the others moved {moved_bp:.0f} bp"
+    for source, past in still.items():
+        moved_bp = abs(median(moving) / past.consensus_then - 1) * 1e4 if past.consensus_then else 0.0
+        if moved_bp > policy.mad_floor_bp:
+            seconds = (now_ms - past.value_since_ms) / 1_000
+            found[source] = f"the same price for {seconds:.0f} s while the others moved {moved_bp:.0f} bp"
     return found
 
 

@@ -187,7 +187,7 @@ def _judge(name: str, market: _Market, past: Mapping[str, Remembered], now_ms: i
         *_price_refusals(name, frozen, Rejection.FROZEN),
         *_price_refusals(name, lone, Rejection.BREAKER),
     ]
-    agreed = agreement.agree(alive, believed, policy) if believed else None
+    agreed = agreement.agree(venues, believed, policy) if believed and 2 * len(frozen) < len(venues) else None
     if agreed is not None:
         refusals += _price_refusals(name, agreed.outliers, Rejection.OUTLIER)
     if agreed is None or len(agreed.weights) < policy.min_sources:

@@ -1,0 +1,102 @@
+"""The hourly history that venues agree on."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from margrave.guard.bars import MAX_BARS, consensus
+from margrave.messages import Bar
+from margrave.verdicts import Rejection
+from tests.unit.guard.sample import HOUR_MS, T0_MS, flat_bars
+
+NOW_MS = T0_MS + 600_000
+"""Ten past: the hour that began at T0 is still running."""
+THREE = {"a": flat_bars(50), "b": flat_bars(50), "c": flat_bars(50)}
+
+
+def test_venues_that_agree_give_their_own_bars() -> None:
+    bars, refused = consensus(THREE, NOW_MS, 3)
+    assert bars == flat_bars(50)
+    assert refused == {}
+
+
+def test_a_running_bar_is_left_out() -> None:
+    running = Bar(T0_MS, 70_000, 71_000, 69_000, 70_500, 1.0)
+    bars, _ = consensus({s: (*b, running) for s, b in THREE.items()}, NOW_MS, 3)
+    assert bars[-1].open_time_ms == T0_MS - HOUR_MS
+
+
+def test_one_venue_cannot_write_history() -> None:
+    wild = tuple(msgspec.structs.replace(b, open=9e4, high=9.1e4, low=8.9e4, close=9e4) for b in THREE["a"])
+    bars, _ = consensus({**THREE, "d": wild}, NOW_MS, 3)
+    assert max(b.close for b in bars) < 75_000
+    bars, _ = consensus({"a": THREE["a"], "b": THREE["b"]}, NOW_MS, 3)
+    assert bars == ()
+
+
+def test_a_gap_cuts_off_what_lies_before_it() -> None:
+    holed = {s: b[:20] + b[21:] for s, b in THREE.items()}
+    bars, _ = consensus(holed, NOW_MS, 3)
+    assert bars == flat_bars(50)[21:]
+
+
+def test_a_hole_in_one_venue_of_four_is_filled_by_the_others() -> None:
+    bars, _ = consensus({**THREE, "d": THREE["a"][:20] + THREE["a"][21:]}, NOW_MS, 3)
+    assert len(bars) == 50
+
+
+def test_history_may_end_an_hour_late_and_no_later() -> None:
+    assert len(consensus({s: b[:-1] for s, b in THREE.items()}, NOW_MS, 3)[0]) == 49
+    assert consensus({s: b[:-2] for s, b in THREE.items()}, NOW_MS, 3)[0] == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"close": math.nan}, Rejection.NOT_FINITE),
+        ({"low": 0.0, "open": 0.0}, Rejection.NOT_POSITIVE),
+        ({"volume": -1.0}, Rejection.NOT_POSITIVE),
+        ({"high": 1.0}, Rejection.OUT_OF_RANGE),
+        ({"high": 1e7}, Rejection.OUT_OF_RANGE),
+        ({"open_time_ms": T0_MS - HOUR_MS + 1}, Rejection.MALFORMED),
+    ],
+)
+def test_an_unsound_bar_is_dropped_and_counted(change: dict[str, object], reason: Rejection) -> None:
+    bad = (*THREE["a"][:-1], msgspec.structs.replace(THREE["a"][-1], **change))
+    bars, refused = consensus({**THREE, "d": bad}, NOW_MS, 3)
+    assert bars == flat_bars(50)
+    assert refused == {"d": {reason: 1}}
+
+
+def test_no_more_history_than_the_limit_is_kept() -> None:
+    long = flat_bars(MAX_BARS + 50)
+    assert len(consensus({"a": long, "b": long, "c": long}, NOW_MS, 3)[0]) == MAX_BARS
+
+
+def test_no_history_at_all_is_no_error() -> None:
+    assert consensus({}, NOW_MS, 3) == ((), {})
+    assert consensus({"a": ()}, NOW_MS, 1) == ((), {})
+
+
+@st.composite
+def one_bar(draw: st.DrawFn) -> Bar:
+    low = draw(st.floats(1, 100))
+    high = draw(st.floats(low, low * 5))
+    open_, close = draw(st.floats(low, high)), draw(st.floats(low, high))
+    return Bar(T0_MS - HOUR_MS, open_, high, low, close, draw(st.floats(0, 1e6)))
+
+
+@given(st.lists(one_bar(), min_size=3, max_size=7), st.randoms())
+def test_medians_keep_a_bar_a_bar_whatever_the_order_of_venues(bars: list[Bar], random: object) -> None:
+    names = [f"v{i}" for i in range(len(bars))]
+    found, _ = consensus({n: (b,) for n, b in zip(names, bars, strict=True)}, NOW_MS, 3)
+    again, _ = consensus({n: (b,) for n, b in zip(names, reversed(bars), strict=True)}, NOW_MS, 3)
+    assert found == again
+    (bar,) = found
+    assert bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high
+    assert min(b.close for b in bars) <= bar.close <= max(b.close for b in bars)
