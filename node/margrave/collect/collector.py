@@ -1,0 +1,112 @@
+"""What the daemon starts: a poller for each venue, on a cadence, writing to one board."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import httpx2
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from margrave.collect.board import Board
+from margrave.collect.poller import Poller
+from margrave.collect.source import Clock
+from margrave.collect.venues import VENUES
+from margrave.errors import Fatal
+from margrave.ops.clock import wall_ms
+from margrave.settings import MarketSettings, NodeSettings
+
+SHORTEST_POLL_S: Final = 0.2
+"""Of the wall's clock, however fast the market's runs."""
+USER_AGENT: Final = "margrave/0.1 (risk oracle node)"
+
+
+class Collector:
+    """All venues of one node. `start` and `stop` bracket a run; `board` is what a round reads at any time.
+
+    Args:
+        node: venues with their addresses and budgets.
+        markets: by name, with each venue's names for them.
+        clock: market time; an accelerated clock shortens the cadence on the wall.
+        interval_s: clock seconds between two polls of a venue.
+    """
+
+    def __init__(
+        self, node: NodeSettings, markets: Mapping[str, MarketSettings], *, clock: Clock, interval_s: float
+    ) -> None:
+        if unknown := sorted(node.venues.keys() - VENUES.keys()):
+            raise Fatal(f"[venues.{unknown[0]}] is not a venue", advice=f"use one of {', '.join(sorted(VENUES))}")
+        self.board = Board()
+        self._poll_s = max(clock.wall_s(interval_s), SHORTEST_POLL_S)
+        self._pollers = tuple(
+            Poller(VENUES[name], settings, markets, board=self.board, clock=clock)
+            for name, settings in node.venues.items()
+            if settings.enabled
+        )
+        self._client: httpx2.AsyncClient | None = None
+        self._scheduler: AsyncIOScheduler | None = None
+        self.polls_skipped = 0
+        """Polls that did not begin because the one before had not ended, or that came too late."""
+
+    async def __aenter__(self) -> Collector:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Begin polling, at once and then at the interval."""
+        # Our own log tells polls apart by venue; the scheduler's lines would name only its jobs.
+        logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
+        self._client = _client()
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._scheduler.add_listener(self._skipped, EVENT_JOB_MAX_INSTANCES | EVENT_JOB_MISSED)
+        self._scheduler.start()
+        for poller in self._pollers:
+            self._scheduler.add_job(
+                poller.poll,
+                "interval",
+                args=(self._client,),
+                id=poller.venue.name,
+                seconds=self._poll_s,
+                next_run_time=datetime.fromtimestamp(wall_ms() / 1000, UTC),
+                coalesce=True,
+                max_instances=1,
+                misfire_grace_time=max(1, round(self._poll_s)),
+            )
+
+    async def stop(self) -> None:
+        """End polling and close all connections; safe to call twice."""
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+            self._scheduler = None
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def collect_once(self) -> None:
+        """Poll what is due of everything, and return when each venue has answered, failed or timed out."""
+        if self._client is not None:
+            await self._poll_all(self._client)
+            return
+        async with _client() as client:
+            await self._poll_all(client)
+
+    async def _poll_all(self, client: httpx2.AsyncClient) -> None:
+        async with asyncio.TaskGroup() as group:
+            for poller in self._pollers:
+                group.create_task(poller.poll(client))
+
+    def _skipped(self, _event: JobEvent) -> None:
+        self.polls_skipped += 1
+
+
+def _client() -> httpx2.AsyncClient:
+    # Redirects are not followed: a venue's address is configuration, and nobody else's to change.
+    limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
+    return httpx2.AsyncClient(headers={"user-agent": USER_AGENT}, limits=limits, follow_redirects=False)

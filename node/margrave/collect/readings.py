@@ -1,0 +1,175 @@
+"""From checked parts to readings. A bad row refuses itself, not its neighbours; a bad book level refuses the book."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, TypeVar
+
+from margrave.collect import checks
+from margrave.collect.source import Asked, Item
+from margrave.errors import Rejected
+from margrave.messages import (
+    Bar,
+    BarsReading,
+    BookReading,
+    ChainReading,
+    Kind,
+    OptionQuote,
+    Refusal,
+    ScalarReading,
+)
+from margrave.verdicts import Rejection
+
+DEPTH_SHARE: Final = 0.01
+"""Depth is summed within this distance of the mid: never more than the levels the venue sends."""
+
+RowT = TypeVar("RowT")
+MadeT = TypeVar("MadeT")
+
+_CHECKS: Final[Mapping[Kind, Callable[[object, str], float]]] = {
+    Kind.INDEX_PRICE: checks.price,
+    Kind.MARK_PRICE: checks.price,
+    Kind.FUNDING_8H: lambda value, what: checks.within(value, what, -checks.MAX_FUNDING_8H, checks.MAX_FUNDING_8H),
+    Kind.OPEN_INTEREST: checks.size,
+    Kind.VOL_INDEX: lambda value, what: checks.within(value, what, 0.01, 10.0),
+}
+
+
+def scalars(asked: Asked, venue_ms: int, values: Mapping[Kind, object]) -> Iterator[Item]:
+    """One reading for each value that is there and sound, one refusal for each that is there and not."""
+    for kind, value in values.items():
+        if checks.absent(value):
+            continue
+        try:
+            yield ScalarReading(
+                source=asked.source,
+                market=asked.market,
+                instrument=asked.instrument,
+                venue_time_ms=venue_ms,
+                seen_time_ms=asked.seen_ms,
+                kind=kind,
+                value=_CHECKS[kind](value, kind.value),
+            )
+        except Rejected as rejected:
+            yield asked.refusal(kind.value, rejected)
+
+
+def scaled(value: object, factor: float, what: str) -> float | None:
+    """A figure in another unit, absent where the venue sends none."""
+    return None if checks.absent(value) else checks.number(value, what) * factor
+
+
+def book(
+    asked: Asked, venue_ms: int, bids: object, asks: object, *, unit_coins: float = 1.0, sizes_in_usd: bool = False
+) -> BookReading:
+    """Top of the book and its depth within 1 % of the mid.
+
+    Args:
+        bids, asks: lists of [price, size, ...], in any order.
+        unit_coins: coins in one unit of size, where sizes are contracts.
+        sizes_in_usd: sizes are dollars already (Deribit's inverse perpetuals).
+    """
+    bid_levels, ask_levels = _levels(bids, "bids"), _levels(asks, "asks")
+    bid, ask = max(price for price, _ in bid_levels), min(price for price, _ in ask_levels)
+    if bid >= ask:
+        raise Rejected(Rejection.CROSSED_BOOK, f"bid {bid:g} is not below ask {ask:g}")
+    mid = (bid + ask) / 2
+
+    def depth_usd(levels: list[tuple[float, float]]) -> float:
+        near = (x for x in levels if abs(x[0] - mid) <= DEPTH_SHARE * mid)
+        return sum(size if sizes_in_usd else price * size * unit_coins for price, size in near)
+
+    return BookReading(
+        source=asked.source,
+        market=asked.market,
+        instrument=asked.instrument,
+        venue_time_ms=venue_ms,
+        seen_time_ms=asked.seen_ms,
+        perpetual=asked.perpetual,
+        bid=bid,
+        ask=ask,
+        bid_depth_usd=checks.size(depth_usd(bid_levels), "bid depth"),
+        ask_depth_usd=checks.size(depth_usd(ask_levels), "ask depth"),
+    )
+
+
+def _levels(side: object, what: str) -> list[tuple[float, float]]:
+    levels = []
+    for entry in checks.sequence(side, what, least=1):
+        level = checks.sequence(entry, f"a level of {what}", least=2)
+        amount = checks.size(level[1], f"size in {what}")
+        if amount > 0:
+            levels.append((checks.price(level[0], f"price in {what}"), amount))
+    if not levels:
+        raise Rejected(Rejection.EMPTY, f"{what} have no level with a size")
+    return levels
+
+
+def bars(asked: Asked, venue_ms: int, rows: Iterable[RowT], parse: Callable[[RowT], Bar]) -> Iterator[Item]:
+    """Candles in ascending order, the last of two with one open time; bad candles are refused together."""
+    kept, refusals = _each(asked, "bars", rows, parse)
+    by_time = {bar.open_time_ms: bar for bar in kept}
+    if asked.bar_ms and (stray := next((t for t in by_time if t % asked.bar_ms), None)) is not None:
+        raise Rejected(Rejection.OUT_OF_RANGE, f"a candle opens at {stray}: not every {asked.bar_ms // 1000} s")
+    if by_time:
+        yield BarsReading(
+            source=asked.source,
+            market=asked.market,
+            instrument=asked.instrument,
+            venue_time_ms=venue_ms,
+            seen_time_ms=asked.seen_ms,
+            perpetual=asked.perpetual,
+            bars=tuple(by_time[t] for t in sorted(by_time)),
+        )
+    yield from refusals
+
+
+def bar(open_time_ms: int, open_: object, high: object, low: object, close: object, volume: object) -> Bar:
+    """One candle whose extremes hold its ends."""
+    made = Bar(
+        open_time_ms=open_time_ms,
+        open=checks.price(open_, "open"),
+        high=checks.price(high, "high"),
+        low=checks.price(low, "low"),
+        close=checks.price(close, "close"),
+        volume=checks.size(volume, "volume"),
+    )
+    if not made.low <= min(made.open, made.close) <= max(made.open, made.close) <= made.high:
+        raise Rejected(
+            Rejection.OUT_OF_RANGE,
+            f"candle {open_time_ms}: open {made.open:g}, close {made.close:g} outside [{made.low:g}, {made.high:g}]",
+        )
+    return made
+
+
+def chain(asked: Asked, venue_ms: int, rows: Iterable[RowT], parse: Callable[[RowT], OptionQuote]) -> Iterator[Item]:
+    """A whole chain, ordered by expiry, strike, put before call; bad rows are refused together, by reason."""
+    quotes, refusals = _each(asked, "chain", rows, parse)
+    if quotes:
+        yield ChainReading(
+            source=asked.source,
+            market=asked.market,
+            instrument=asked.instrument,
+            venue_time_ms=venue_ms,
+            seen_time_ms=asked.seen_ms,
+            quotes=tuple(sorted(quotes, key=lambda q: (q.expiry_ms, q.strike, q.is_call))),
+        )
+    yield from refusals
+
+
+def _each(
+    asked: Asked, what: str, rows: Iterable[RowT], parse: Callable[[RowT], MadeT]
+) -> tuple[list[MadeT], list[Refusal]]:
+    """Rows that parse, and one refusal a reason with how many and the first: 900 bad rows are not 900 lines."""
+    kept: list[MadeT] = []
+    bad: dict[Rejection, list[str]] = {}
+    for row in rows:
+        try:
+            kept.append(parse(row))
+        except Rejected as rejected:
+            bad.setdefault(rejected.reason, []).append(rejected.problem)
+    refusals = [
+        asked.refusal(what, Rejected(reason, f"{len(problems)} rows of {what}; the first: {problems[0]}"))
+        for reason, problems in bad.items()
+    ]
+    return kept, refusals
