@@ -199,7 +199,8 @@ def demo(
     ] = True,
 ) -> None:
     """The whole job on this machine: a local chain, four nodes, venues, and a margin requirement that moves."""
-    from margrave.lab.demo.stage import Wish, perform
+    from margrave.lab.demo.inputs import Wish
+    from margrave.lab.demo.stage import perform
 
     if recording is not None and live:
         raise typer.BadParameter("choose one of --recording and --live")
@@ -222,8 +223,7 @@ def _run(config: Path, rounds: int | None) -> str:
     from margrave.settings import load
 
     settings = load(config)
-    style = "json" if settings.node.log_format == "json" else "text"
-    log.configure(style, node=settings.node.name, level=os.environ.get("MARGRAVE_LOG", "info"))
+    log.configure(settings.node.log_format, node=settings.node.name, level=os.environ.get("MARGRAVE_LOG", "info"))
     receipts = asyncio.run(daemon.run(settings, rounds=rounds))
     for receipt in receipts if rounds is not None else ():
         out.print(f"round {receipt.round}: {receipt.outcome} ({receipt.detail})")

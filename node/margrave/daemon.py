@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import uvicorn
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from web3 import Web3
 
 from margrave import __version__
 from margrave.attest.attester import Attester
@@ -188,6 +189,7 @@ class Node:
                     "score": m.score,
                     "confidence": m.confidence,
                     "price": m.price,
+                    "sigma_annual": m.sigma_annual,
                     "fallback": m.fallback,
                     "reasons": [{"name": r.name, "points": r.points, "sentence": r.sentence} for r in m.reasons],
                 }
@@ -196,7 +198,10 @@ class Node:
             "holds": [
                 {"market": h.market, "reason": h.reason, "detail": h.detail} for h in (scores.holds if scores else ())
             ],
-            "sources": self._collector.board.health(),
+            "sources": {
+                source: {"up": health.trouble is None, "trouble": health.trouble, "lag_ms": health.lag_ms}
+                for source, health in self._collector.board.health().items()
+            },
         }
 
     @asynccontextmanager
@@ -237,7 +242,7 @@ class Node:
         log.get().info("journal pruned", rounds=gone, advice="no action")
 
     async def _look_at_wallet(self) -> None:
-        address = self.pipeline.attester.signer.address
+        address = Web3.to_checksum_address(self.pipeline.attester.signer.address)
         with contextlib.suppress(Transient):
             self.pipeline.metrics.wallet.set(await self._rpc.use(lambda w: w.eth.get_balance(address)))
 

@@ -145,7 +145,7 @@ def encode(values: Mapping[str, float], price_usd: float) -> Words:
         if not 0 <= raw <= LANE_MAX:
             raise Rejected(Rejection.OUT_OF_RANGE, f"lane {lane.name} = {value:g} exceeds 15 bits of {lane.unit:g}")
         words[lane.word] |= raw << lane.shift
-    if not price_usd > 0:
+    if not 0 < price_usd < float("inf"):
         raise Rejected(Rejection.NOT_POSITIVE, f"price is {price_usd}")
     price = round(price_usd / PRICE_UNIT_USD)
     if not 0 < price < 1 << PRICE_BITS:

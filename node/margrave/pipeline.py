@@ -21,6 +21,7 @@ from margrave.messages import (
     Hold,
     MarketHold,
     Receipt,
+    Refusal,
     Report,
     Scores,
     Snapshot,
@@ -67,8 +68,8 @@ class Pipeline:
             Transient: the chain cannot be reached.
             Fatal: the chain disagrees with this node on models, policy or period.
         """
-        readings = self.board.readings()
-        snapshot = await asyncio.to_thread(self._guard, round_, readings)
+        self._tell_refusals(self.board.refusals())
+        snapshot = await asyncio.to_thread(self._guard, round_, self.board.readings())
         scores = await asyncio.to_thread(self._score, snapshot)
         state = await self.oracle.state()
         report = self._decide(scores, state)
@@ -89,9 +90,7 @@ class Pipeline:
                 self.settings.policy.guard,
                 self.memory,
             )
-        for refusal in (*snapshot.refusals, *self.board.refusals()):
-            self.metrics.refusals.labels(source=refusal.source, reason=refusal.reason).inc()
-            log.get().debug("reading refused", source=refusal.source, reason=refusal.reason, detail=refusal.detail)
+        self._tell_refusals(snapshot.refusals)
         self._tell_holds(snapshot.holds)
         self.journal.saw(snapshot, dict(self.surfaces))
         return snapshot
@@ -162,6 +161,11 @@ class Pipeline:
             publisher=None,
             detail=f"{hold.reason}: {hold.detail}",
         )
+
+    def _tell_refusals(self, refusals: Sequence[Refusal]) -> None:
+        for refusal in refusals:
+            self.metrics.refusals.labels(source=refusal.source, reason=refusal.reason).inc()
+            log.get().debug("reading refused", source=refusal.source, reason=refusal.reason, detail=refusal.detail)
 
     def _tell_holds(self, holds: Sequence[MarketHold]) -> None:
         for hold in holds:

@@ -198,7 +198,7 @@ def load(path: Path) -> Settings:
     Raises:
         Fatal: a file is missing or not TOML, or a key is unknown, missing or out of range.
     """
-    node = _beside(path.absolute().parent, _section(path, NodeSettings))
+    node = _beside(path.absolute().parent, load_section(path, NodeSettings))
     return Settings(node=node, markets=load_markets(node.markets_file), policy=load_policy(node.policy_file))
 
 
@@ -206,7 +206,7 @@ def load_markets(path: Path) -> dict[str, MarketSettings]:
     class Markets(Section):
         market: dict[str, MarketSettings] = Field(min_length=1)
 
-    markets = _section(path, Markets).market
+    markets = load_section(path, Markets).market
     ids = sorted(m.id for m in markets.values())
     if ids != list(range(len(ids))):
         raise Fatal(f"{path}: market ids are {ids}", advice="number the markets 0, 1, 2, … without gaps or repeats")
@@ -214,12 +214,7 @@ def load_markets(path: Path) -> dict[str, MarketSettings]:
 
 
 def load_policy(path: Path) -> Policy:
-    return _section(path, Policy)
-
-
-def load_section(path: Path, schema: type[SectionT]) -> SectionT:
-    """Any other TOML of the project (scenarios, cards), by the same rules and with the same one-line errors."""
-    return _section(path, schema)
+    return load_section(path, Policy)
 
 
 def _beside(folder: Path, node: NodeSettings) -> NodeSettings:
@@ -238,7 +233,8 @@ def _beside(folder: Path, node: NodeSettings) -> NodeSettings:
     )
 
 
-def _section(path: Path, schema: type[SectionT]) -> SectionT:
+def load_section(path: Path, schema: type[SectionT]) -> SectionT:
+    """Any TOML of the project (scenarios, cards too), by the same rules and with the same one-line errors."""
     try:
         return schema.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
@@ -246,8 +242,11 @@ def _section(path: Path, schema: type[SectionT]) -> SectionT:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Fatal(f"{path} is not TOML: {error}", advice="mend the line that it names") from error
     except ValidationError as error:
-        first = error.errors()[0]
+        # An unknown key first: it is often the misspelling of the one that is missing.
+        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"]) or "the file"
         if first["type"] == "extra_forbidden":
             raise Fatal(f"{path}: unknown key {key}", advice="remove it or correct its spelling") from error
+        if first["type"] == "missing":
+            raise Fatal(f"{path}: {key} is missing", advice="add it; `margrave init` writes a complete file") from error
         raise Fatal(f"{path}: {key}: {first['msg']}", advice="correct the value") from error

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
-from eth_keys.exceptions import ValidationError as KeyValidationError
+from eth_utils.exceptions import ValidationError
 
 from margrave.errors import Rejected
 from margrave.messages import Attestation, Bundle, ChainState
@@ -55,7 +55,7 @@ def recover(signature: bytes, digest: bytes) -> str:
     vs = int.from_bytes(signature[32:], "big")
     try:
         key = Signature(vrs=(vs >> 255, r, vs & (1 << 255) - 1)).recover_public_key_from_msg_hash(digest)
-    except (BadSignature, KeyValidationError) as error:
+    except (BadSignature, ValidationError) as error:
         raise Rejected(Rejection.WRONG_SIGNER, f"no key signs this: {error}") from error
     return key.to_checksum_address()
 

@@ -9,15 +9,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from web3 import Web3
+
 from margrave.attest.peers import Peers
+from margrave.chain.deploy import policy_digest
 from margrave.chain.oracle import Oracle
 from margrave.chain.rpc import Rpc
 from margrave.chain.signer import KeystoreSigner
 from margrave.collect.collector import Collector
+from margrave.collect.source import ADVICE
 from margrave.errors import MargraveError
 from margrave.guard.snapshot import Memory, take
 from margrave.messages import ChainState
-from margrave.mirror.limits import policy_digest
 from margrave.ops.clock import Clock
 from margrave.score.registry import model_set_hash, open_model
 from margrave.settings import Settings, load
@@ -90,7 +93,7 @@ class Check:
             self._say("membership", Verdict.OK, f"member {state.members.index(signer.address)} of epoch {state.epoch}")
         else:
             self._say("membership", Verdict.FAIL, f"{signer.address} is no member", "ask governance to add it")
-        balance = await rpc.use(lambda w: w.eth.get_balance(signer.address))
+        balance = await rpc.use(lambda w: w.eth.get_balance(Web3.to_checksum_address(signer.address)))
         block = await rpc.use(lambda w: w.eth.get_block("latest"))
         rounds = balance // max(1, block["baseFeePerGas"] * GAS_A_REPORT)
         enough = rounds >= ROUNDS_OF_GAS
@@ -108,7 +111,7 @@ class Check:
             self._say("model set", Verdict.FAIL, f"chain approves 0x{state.model_set.hex()[:16]}…", "install that set")
 
     def _policy(self, settings: Settings, state: ChainState) -> None:
-        if policy_digest(settings.policy, settings.markets) == state.policy_digest:
+        if policy_digest(settings.policy, len(settings.markets)) == state.policy_digest:
             self._say("policy", Verdict.OK, "policy.toml is what the chain enforces")
         else:
             self._say("policy", Verdict.FAIL, "policy.toml differs from the chain's limits", "take governance's file")
@@ -131,11 +134,12 @@ class Check:
     async def _venues(self, settings: Settings) -> None:
         clock = Clock.of(settings.node.clock)
         collector = Collector(settings.node, settings.markets, clock=clock, interval_s=60.0)
-        async with collector.polled_by_hand():
-            await collector.collect_once()
+        await collector.collect_once()
         for source, health in collector.board.health().items():
-            verdict, advice = (Verdict.OK, "") if health["ok"] else (Verdict.WARN, "the others must make the quorum")
-            self._say(f"venue {source}", verdict, str(health["detail"]), advice)
+            if health.trouble is None:
+                self._say(f"venue {source}", Verdict.OK, f"{health.readings} readings, {health.refusals} refused")
+            else:
+                self._say(f"venue {source}", Verdict.WARN, health.last_error or health.trouble, ADVICE[health.trouble])
         now_ms = clock.now_ms()
         snapshot, _ = take(0, now_ms, collector.board.readings(), settings.markets, settings.policy.guard, Memory())
         for market in snapshot.markets:

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,7 @@ from eth_account import Account
 from margrave.errors import Fatal
 from margrave.settings import PROJECT_ROOT, ClockSettings
 
-PUBLIC_VENUES: Final = {
+PUBLIC_VENUES: Final[Mapping[str, Mapping[str, Any]]] = {
     "deribit": {"base_url": "https://www.deribit.com", "requests_per_minute": 300},
     "binance": {
         "base_url": "https://api.binance.com",
@@ -46,7 +47,7 @@ class Plan:
     confirmations: int = 2
     peers: tuple[str, ...] = ()
     port: int = 8710
-    venues: dict[str, dict[str, Any]] | None = None
+    venues: Mapping[str, Mapping[str, Any]] | None = None
     clock: ClockSettings | None = None
     markets_file: Path = PROJECT_ROOT / "config" / "markets.toml"
     policy_file: Path = PROJECT_ROOT / "config" / "policy.toml"
@@ -81,13 +82,18 @@ def init(folder: Path, plan: Plan) -> str:
     return address
 
 
+def configure(folder: Path, plan: Plan) -> None:
+    """Write node.toml (again); the key stays as it is."""
+    (folder / "node.toml").write_text(_toml(plan), encoding="utf-8")
+
+
 def _write(draft: Path, plan: Plan) -> str:
     passphrase = plan.passphrase or secrets.token_urlsafe(32)
     account = Account.create()
     keystore = Account.encrypt(account.key, passphrase)
     _private(draft / "keystore.json", json.dumps(keystore, indent=2) + "\n")
     _private(draft / "passphrase", passphrase + "\n")
-    (draft / "node.toml").write_text(_toml(plan), encoding="utf-8")
+    configure(draft, plan)
     return str(account.address)
 
 

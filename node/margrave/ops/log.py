@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import structlog
 
@@ -14,7 +14,7 @@ _SECRET: Final = ("passphrase", "private_key", "secret", "token", "authorization
 Log = structlog.typing.FilteringBoundLogger
 
 
-def configure(style: Literal["text", "json"], *, node: str, level: str = "info") -> None:
+def configure(style: str, *, node: str, level: str = "info") -> None:
     """Logs go to stderr: stdout belongs to what a command prints."""
     render: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()

@@ -17,6 +17,7 @@ from margrave.verdicts import Outcome
 
 REPLACE_AFTER_SHARE: Final = 0.25
 """Of the time left: a transaction that is pending for longer is replaced."""
+LOOK_AGAIN_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +34,8 @@ class Publisher:
             Transient: no RPC endpoint answers, or the transaction is still pending at `until_ms`.
         """
         turn_ms = self.clock.now_ms() + turns.wait_ms(bundle.round, self.address, state.members, stagger_ms)
-        while self.clock.now_ms() < turn_ms:
-            if await self._on_chain(bundle):
-                return self._by_peer(bundle)
-            left_s = self.clock.wall_s((turn_ms - self.clock.now_ms()) / 1000)
-            await asyncio.sleep(max(0.0, min(left_s, 0.2)))
-        if await self._on_chain(bundle):
-            return self._by_peer(bundle)
+        if (early := await self._wait(bundle, turn_ms=turn_ms, until_ms=until_ms)) is not None:
+            return early
         data = self.oracle.calldata(bundle, state)
         try:
             await self.oracle.simulate(data, self.address)
@@ -70,12 +66,22 @@ class Publisher:
             detail=f"quorum of {len(bundle.attestations)}",
         )
 
+    async def _wait(self, bundle: Bundle, *, turn_ms: int, until_ms: int) -> Receipt | None:
+        """Until it is this node's turn and the chain's clock has reached the round; the receipt if it ends before."""
+        while True:
+            state = await self.oracle.state()
+            if _carries(state, bundle):
+                return self._by_peer(bundle)
+            now_ms = self.clock.now_ms()
+            if now_ms >= until_ms:
+                return self._ended(bundle, Outcome.FAILED, f"block {state.block} is older than the round")
+            if now_ms >= turn_ms and state.block_time_s >= bundle.round * state.period_s:
+                return None
+            left_s = self.clock.wall_s((turn_ms - now_ms) / 1000)
+            await asyncio.sleep(min(max(left_s, LOOK_AGAIN_S), 1.0))
+
     async def _on_chain(self, bundle: Bundle) -> bool:
-        """Whether any market of this bundle already carries this round (or a later one)."""
-        state = await self.oracle.state()
-        first, count = bundle.attestations[0].first_market, len(bundle.attestations[0].words) // 2
-        observed_s = bundle.round * state.period_s
-        return any(m.observed_at_s >= observed_s for m in state.markets[first : first + count])
+        return _carries(await self.oracle.state(), bundle)
 
     def _by_peer(self, bundle: Bundle) -> Receipt:
         return self._ended(bundle, Outcome.PUBLISHED_BY_PEER, "another member's transaction came first")
@@ -90,3 +96,10 @@ class Publisher:
             publisher=None,
             detail=detail,
         )
+
+
+def _carries(state: ChainState, bundle: Bundle) -> bool:
+    """Whether any market of the bundle already has this round's observation, or a later one."""
+    first, count = bundle.attestations[0].first_market, len(bundle.attestations[0].words) // 2
+    observed_s = bundle.round * state.period_s
+    return any(m.observed_at_s >= observed_s for m in state.markets[first : first + count])

@@ -1,0 +1,3 @@
+from margrave.cli import main
+
+main()

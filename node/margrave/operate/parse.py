@@ -1,0 +1,43 @@
+"""`margrave parse`: what an adapter makes of recorded payloads, a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from margrave.collect.recorded import parse_file
+from margrave.messages import AnyReading, BarsReading, BookReading, ChainReading, Refusal, ScalarReading
+
+
+def lines(venue: str, files: Sequence[Path], *, as_json: bool) -> Iterator[tuple[str, bool]]:
+    """(line, whether it is a reading), in the order of the payloads.
+
+    Raises:
+        Fatal: no such venue, or a file cannot be read.
+    """
+    for file in files:
+        for item in parse_file(venue, file):
+            is_reading = not isinstance(item, Refusal)
+            if as_json:
+                told = {"file": str(file)} | msgspec.to_builtins(item) | ({} if is_reading else {"type": "refusal"})
+                yield msgspec.json.encode(told).decode(), is_reading
+            else:
+                yield _sentence(item), is_reading
+
+
+def _sentence(item: AnyReading | Refusal) -> str:
+    match item:
+        case Refusal():
+            return f"refused  {item.source} {item.market or '-'} {item.what}: {item.reason} ({item.detail})"
+        case ScalarReading():
+            said = f"{item.kind} {item.value:g}"
+        case BookReading():
+            kind = "perpetual" if item.perpetual else "spot"
+            said = f"{kind} book {item.bid:g} / {item.ask:g}, {item.bid_depth_usd:,.0f} / {item.ask_depth_usd:,.0f} USD"
+        case BarsReading():
+            said = f"{len(item.bars)} hourly bars to {item.bars[-1].close:g}"
+        case ChainReading():
+            said = f"option chain of {len(item.quotes)}"
+    return f"reading  {item.source} {item.market} {item.instrument}: {said} at {item.venue_time_ms} ms"
