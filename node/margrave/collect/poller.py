@@ -32,6 +32,7 @@ from margrave.collect.source import (
 from margrave.errors import Rejected
 from margrave.messages import Refusal
 from margrave.settings import MarketSettings, VenueSettings
+from margrave.verdicts import Rejection
 
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 """Whole option chains are below 1 MiB; a venue, or who stands in for it, may not fill our memory."""
