@@ -174,9 +174,9 @@ def test_the_file_lands_in_a_folder_that_is_made_for_it(tmp_path: Path, summary:
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("drill", "scripts/demo --rounds 60 --speed 600 --out DIR"),
-        ("recording", "scripts/demo --recording DIR --rounds 60 --speed 600 --out DIR"),
-        ("live", "scripts/demo --live --rounds 60 --speed 600 --out DIR"),
+        ("drill", "scripts/demo --rounds 60 --speed 600 --out OUT"),
+        ("recording", "scripts/demo --recording DIR --rounds 60 --speed 600 --out OUT"),
+        ("live", "scripts/demo --live --rounds 60 --speed 600 --out OUT"),
     ],
 )
 def test_the_command_that_repeats_the_run_is_named(summary: Summary, kind: str, expected: str) -> None:

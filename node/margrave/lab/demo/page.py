@@ -119,4 +119,4 @@ def _round(row: RoundRow) -> tuple[RoundRow, str, str]:
 def command(summary: Summary) -> str:
     """The line that repeats the run; a live run shows other prices, of course."""
     source = {"drill": "", "recording": " --recording DIR", "live": " --live"}[summary.input]
-    return f"scripts/demo{source} --rounds {summary.rounds_attempted} --speed {summary.speed:g} --out DIR"
+    return f"scripts/demo{source} --rounds {summary.rounds_attempted} --speed {summary.speed:g} --out OUT"

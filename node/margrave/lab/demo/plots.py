@@ -227,7 +227,7 @@ def _finish(ax: Axes, title: str, write: Callable[[float], str], floor: float | 
         bbox_to_anchor=(1.012, 0.98),
         ncols=len(handles),
         fontsize=6,
-        handlelength=1.3,
+        handlelength=1.6,
         handletextpad=0.45,
         columnspacing=1.1,
         borderaxespad=0.0,

@@ -42,8 +42,10 @@
   for (const plot of document.querySelectorAll(".panel .plot")) {
     plot.addEventListener("pointermove", (event) => show(nearest(event, plot)));
     plot.addEventListener("pointerdown", (event) => show(nearest(event, plot)));
-    plot.addEventListener("pointerleave", rest);
+    // A finger that lifts also leaves; its round stays shown until the next touch elsewhere.
+    plot.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && rest());
   }
+  document.addEventListener("pointerdown", (event) => event.target.closest(".panel") || rest());
   for (const panel of document.querySelectorAll(".panel")) {
     panel.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
