@@ -93,7 +93,7 @@ def _lists_klines(body: object) -> bool:
 
 def _lists_tickers(body: object) -> bool:
     ticker = _first(body, dict)
-    return isinstance(ticker, dict) and "markPrice" in ticker
+    return has("symbol", "markPrice", "indexPrice", "fundingRate")(ticker)
 
 
 def _first(body: object, kind: type) -> object | None:

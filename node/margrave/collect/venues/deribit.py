@@ -9,6 +9,7 @@ Times: creation_timestamp of the newest row (chain), timestamp (book), usOut of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -59,12 +60,15 @@ def parse_index_price(asked: Asked, body: object) -> Iterator[Item]:
 
 
 def parse_order_book(asked: Asked, body: object) -> Iterator[Item]:
-    """get_order_book of the perpetual: levels in USD, and all that ticker says (the same fields)."""
+    """get_order_book: levels in USD, and all that ticker says (the same fields); of an option, a chain of one."""
     result = checks.mapping(_envelope(body)[0], "result")
     checks.same_instrument(result.get("instrument_name"), asked.instrument, "instrument_name")
     if (state := result.get("state", "open")) != "open":
         raise Rejected(Rejection.VENUE_ERROR, f"{asked.instrument} is {str(state)[:20]}")
     venue_ms = checks.time_ms(result.get("timestamp"), "timestamp")
+    if "mark_iv" in result:
+        yield from _option_ticker(asked, result, venue_ms)
+        return
     if "bids" in result or "asks" in result:
         try:
             yield readings.book(asked, venue_ms, result.get("bids"), result.get("asks"), sizes_in_usd=True)
@@ -80,6 +84,13 @@ def parse_order_book(asked: Asked, body: object) -> Iterator[Item]:
             Kind.OPEN_INTEREST: result.get("open_interest"),
         },
     )
+
+
+def _option_ticker(asked: Asked, result: Mapping[str, object], venue_ms: int) -> Iterator[Item]:
+    """The same answer about an option, as a chain of one."""
+    row = {**result, "bid_price": result.get("best_bid_price"), "ask_price": result.get("best_ask_price")}
+    any_currency = replace(asked, instrument="")
+    return readings.chain(asked, venue_ms, [row], lambda r: _quote(any_currency, r, venue_ms))
 
 
 def parse_book_summary(asked: Asked, body: object) -> Iterator[Item]:
@@ -197,13 +208,13 @@ INDEX_PRICE: Final = Endpoint(
     "get_index_price",
     PUBLIC + "get_index_price",
     parse_index_price,
-    _result_fits(has("index_price", "estimated_delivery_price")),
+    _result_fits(lambda r: has("index_price", "estimated_delivery_price")(r) and not has("instrument_name")(r)),
 )
 ORDER_BOOK: Final = Endpoint(
     "get_order_book",
     PUBLIC + "get_order_book",
     parse_order_book,
-    _result_fits(has("mark_price", "funding_8h")),
+    _result_fits(lambda r: has("mark_price", "timestamp")(r) and (has("funding_8h")(r) or has("mark_iv")(r))),
     perpetual=True,
 )
 TICKER: Final = Endpoint("ticker", PUBLIC + "ticker", parse_order_book, lambda _: False, perpetual=True)

@@ -47,12 +47,11 @@ def _only(asked: Asked, body: object) -> Mapping[str, object]:
 def parse_books(asked: Asked, body: object) -> Iterator[Item]:
     """/market/books: data[0] {"asks": [[price, size, "0", orders]], "bids", "ts"}; swaps count contracts."""
     entry = _only(asked, body)
-    unit = 1.0
-    if asked.perpetual:
-        if asked.instrument not in COINS_A_CONTRACT:
-            problem = f"contract size of {asked.instrument or 'an unnamed swap'} is not known"
-            raise Rejected(Rejection.WRONG_INSTRUMENT, problem, advice="add it to COINS_A_CONTRACT")
-        unit = COINS_A_CONTRACT[asked.instrument]
+    spot = asked.instrument.count("-") < 2
+    if not spot and asked.instrument not in COINS_A_CONTRACT:
+        problem = f"contract size of {asked.instrument} is not known"
+        raise Rejected(Rejection.WRONG_INSTRUMENT, problem, advice="add it to COINS_A_CONTRACT")
+    unit = 1.0 if spot else COINS_A_CONTRACT[asked.instrument]
     venue_ms = checks.time_ms(entry.get("ts"), "ts")
     yield readings.book(asked, venue_ms, entry.get("bids"), entry.get("asks"), unit_coins=unit)
 
@@ -119,7 +118,11 @@ def _lists_candles(body: object) -> bool:
 BOOKS: Final = Endpoint("books", "/api/v5/market/books", parse_books, _entry_has("asks", "bids", "ts"))
 CANDLES: Final = Endpoint("candles", "/api/v5/market/candles", parse_candles, _lists_candles)
 FUNDING_RATE: Final = Endpoint(
-    "funding-rate", "/api/v5/public/funding-rate", parse_funding_rate, _entry_has("fundingRate"), perpetual=True
+    "funding-rate",
+    "/api/v5/public/funding-rate",
+    parse_funding_rate,
+    _entry_has("fundingRate", "nextFundingTime"),
+    perpetual=True,
 )
 OPEN_INTEREST: Final = Endpoint(
     "open-interest", "/api/v5/public/open-interest", parse_open_interest, _entry_has("oi", "oiCcy"), perpetual=True
