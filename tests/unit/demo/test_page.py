@@ -146,6 +146,12 @@ def test_a_run_without_rounds_gives_a_page_without_charts(summary: Summary) -> N
     assert "svg" not in [tag for tag, _ in reader.tags]
 
 
+def test_refusals_have_a_column_only_where_there_were_some(summary: Summary) -> None:
+    assert "Refused" in read(summary).text
+    clean = tuple(msgspec.structs.replace(row, refusals=0) for row in summary.rounds)
+    assert "Refused" not in read(sample.with_fields(summary, rounds=clean)).text
+
+
 def test_a_market_that_arrives_late_has_dashes_before(summary: Summary) -> None:
     reader = read(sample.run(first_round_with=(("ETH", 20),)))
     late = [a["data-values"] or "" for _, a in reader.tags if "data-values" in a and "–" in (a["data-values"] or "")]

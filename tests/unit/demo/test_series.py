@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -31,6 +32,15 @@ def test_a_market_that_never_arrives_does_not_hide_the_total_of_the_others() -> 
     run = columns(sample.run(first_round_with=(("ETH", 10_000),)))
     assert not run.markets[1].present
     assert run.requirement == pytest.approx(run.markets[0].requirement)
+
+
+def test_a_forecast_of_zero_is_one_that_nobody_told(summary: Summary) -> None:
+    first = summary.rounds[0]
+    untold = msgspec.structs.replace(first.markets["BTC"], sigma_forecast=0.0)
+    row = msgspec.structs.replace(first, markets=first.markets | {"BTC": untold})
+    btc, eth = columns(sample.with_fields(summary, rounds=(row, *summary.rounds[1:]))).markets
+    assert np.isnan(btc.sigma_forecast[0])
+    assert np.isfinite(eth.sigma_forecast).all()
 
 
 def test_the_corridor_of_a_round_is_what_the_round_one_mpor_earlier_said(summary: Summary) -> None:

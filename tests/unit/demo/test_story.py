@@ -106,3 +106,15 @@ def test_absent_numbers_are_a_dash_and_never_nan() -> None:
 
 def test_listings_read_as_english() -> None:
     assert [wording.listing(list("abc"[:n])) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_a_market_whose_forecasts_nobody_told_is_described_without_them(summary: Summary) -> None:
+    rows = tuple(
+        msgspec.structs.replace(
+            row, markets={m: msgspec.structs.replace(x, sigma_forecast=0.0) for m, x in row.markets.items()}
+        )
+        for row in summary.rounds
+    )
+    sentence = story.market_sentence(columns(sample.with_fields(summary, rounds=rows)).markets[0])
+    assert "Forecast" not in sentence
+    assert "Collateral between" in sentence

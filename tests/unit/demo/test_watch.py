@@ -158,10 +158,28 @@ def test_the_live_view_leaves_the_terminal_as_it_found_it_when_a_run_fails(summa
 
 @pytest.mark.parametrize(
     ("values", "expected"),
-    [([], ""), ([0.0, 0.0], "▁▁"), ([4.0, 8.0], "▅█"), ([-1.0, 2.0], "▁█")],
+    [([], ""), ([0.0, 0.0], "▁▁"), ([4.0, 6.0, 8.0], "▁▅█"), ([-1.0, 2.0], "▁█"), ([100.0, 101.0], "▁▂")],
 )
-def test_a_sparkline_runs_from_zero_to_the_largest(values: list[float], expected: str) -> None:
+def test_a_sparkline_shows_the_range_but_does_not_blow_up_noise(values: list[float], expected: str) -> None:
     assert watch.sparkline(values) == expected
+
+
+def test_the_last_announced_round_gives_the_terminal_back(summary: Summary) -> None:
+    console = terminal(100)
+    with Watch("t", summary.markets, 2, console=console) as view:
+        for row in summary.rounds[:2]:
+            view.round(row)
+        view.state({"anna": "stopped"})
+        view.say("wrote index.html")
+        before_exit = written(console)
+    assert before_exit.rstrip().endswith("wrote index.html")
+    assert before_exit.count("\x1b[?25l") == before_exit.count("\x1b[?25h") == 1
+    assert written(console).count("2 of 2 rounds published") == 1
+
+
+def test_a_forecast_that_nobody_told_is_a_dash(summary: Summary) -> None:
+    untold = msgspec.structs.replace(summary.rounds[0].markets["BTC"], sigma_forecast=0.0)
+    assert "vol – " in watch.plain_line(msgspec.structs.replace(summary.rounds[0], markets={"BTC": untold}), 1, 60)
 
 
 @pytest.mark.parametrize(("score", "filled"), [(-5, 0), (0, 0), (5_000, 5), (10_000, 10), (99_999, 10)])

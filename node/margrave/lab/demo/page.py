@@ -49,6 +49,7 @@ def render(summary: Summary) -> str:
     environment.filters |= {
         "usd": wording.usd,
         "percent": wording.percent,
+        "volatility": wording.volatility,
         "count": wording.count,
         "seconds": wording.seconds,
         "moment": wording.moment,
@@ -77,6 +78,7 @@ def _contents(summary: Summary) -> Mapping[str, object]:
         "notes": [(row, note) for row in summary.rounds for note in row.notes],
         "positions": [_position(position) for position in summary.portfolio],
         "command": command(summary),
+        "any_refused": any(row.refusals for row in summary.rounds),
         "rounds": [_round(row) for row in summary.rounds],
     }
 

@@ -23,6 +23,7 @@ class MarketSeries:
     market: str
     price: Floats
     sigma_forecast: Floats
+    """A recorded zero means that no node told its forecast: missing."""
     sigma_realised: Floats
     """Over the MPOR that begins at the round."""
     sigma_implied: Floats
@@ -102,9 +103,9 @@ def _market(summary: Summary, market: str, times_ms: npt.NDArray[np.int64]) -> M
     return MarketSeries(
         market=market,
         price=price,
-        sigma_forecast=_column(rows, lambda row: row.sigma_forecast),
+        sigma_forecast=_column(rows, lambda row: row.sigma_forecast or np.nan),
         sigma_realised=_outcomes(realised, index_of, len(rows), lambda row: row.sigma),
-        sigma_implied=_column(rows, lambda row: row.sigma_implied_30d),
+        sigma_implied=_column(rows, lambda row: row.sigma_implied_30d or np.nan),
         down_es99=down,
         up_es99=up,
         move=_outcomes(realised, index_of, len(rows), lambda row: row.move),

@@ -147,7 +147,7 @@ def market_sentence(series: MarketSeries) -> str:
     if not series.present:
         return "Never on chain in this run."
     price = series.price[np.isfinite(series.price)]
-    forecast, asked = series.sigma_forecast, series.requirement
+    asked = series.requirement
     windows, beyond = int(np.isfinite(series.move).sum()), int(series.breach_starts.size)
     ended = "No window ended within the run."
     if windows:
@@ -155,11 +155,18 @@ def market_sentence(series: MarketSeries) -> str:
     return (
         f"From {wording.usd(float(price[0]))} to {wording.usd(float(price[-1]))}, "
         f"lowest {wording.usd(float(price.min()))}. "
-        f"Forecast volatility between {wording.percent(float(np.nanmin(forecast)), 0)} "
-        f"and {wording.percent(float(np.nanmax(forecast)), 0)}, "
-        f"collateral between {wording.usd(float(np.nanmin(asked)))} and {wording.usd(float(np.nanmax(asked)))}. "
+        f"{_forecast_range(series)}"
+        f"Collateral between {wording.usd(float(np.nanmin(asked)))} and {wording.usd(float(np.nanmax(asked)))}. "
         f"{ended}"
     )
+
+
+def _forecast_range(series: MarketSeries) -> str:
+    forecast = series.sigma_forecast[np.isfinite(series.sigma_forecast)]
+    if not forecast.size:
+        return ""
+    low, high = (wording.percent(float(end), 0) for end in (forecast.min(), forecast.max()))
+    return f"Forecast volatility between {low} and {high}. "
 
 
 def moments(summary: Summary, series: MarketSeries) -> tuple[Moment, ...]:

@@ -46,6 +46,7 @@ class Watch:
         self._console = console or Console(highlight=False)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._states: dict[str, str] = {}
+        self._ended = False
         self._seen = 0
         self._published = 0
         self._last: RoundRow | None = None
@@ -60,10 +61,7 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live is not None and self._live.is_started:
-            self._live.stop()
-        if self._seen:
-            self._line(f"{self._published:,} of {wording.plural(self._seen, 'round')} published")
+        self._end()
 
     def say(self, line: str) -> None:
         """One line of progress; it stays above the live view."""
@@ -75,11 +73,14 @@ class Watch:
         self._states |= node_states
         if self._live is None and changed:
             self._line("nodes: " + ", ".join(f"{node} {state}" for node, state in changed.items()))
-        elif self._last is not None:
+        elif self._last is not None and not self._ended:
             self._refresh()
 
     def round(self, row: RoundRow) -> None:
-        """Show one finished round. A market that is not in it keeps its last figures, marked as old."""
+        """Show one finished round; the last of the announced ones ends the live view.
+
+        A market that is not in the round keeps its last figures, marked as old.
+        """
         self._seen += 1
         self._published += row.published
         self._last = row
@@ -90,6 +91,18 @@ class Watch:
             self._line(plain_line(row, self._seen, self._rounds))
         else:
             self._refresh()
+        if self._seen == self._rounds:
+            self._end()
+
+    def _end(self) -> None:
+        """Leave the last view where it is and give the terminal back: there may be a question to answer next."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._live is not None and self._live.is_started:
+            self._live.stop()
+        if self._seen:
+            self._line(f"{self._published:,} of {wording.plural(self._seen, 'round')} published")
 
     def _goal(self) -> str:
         return wording.plural(self._rounds, "round") if self._rounds else "until stopped"
@@ -137,8 +150,8 @@ class Watch:
         state = self._shown[market]
         name = f"{market:<{INDENT}}"
         first = Text().append(name, style="bold").append(f"{wording.usd(state.price_usd):<12}", style="bold")
-        _figure(first, "forecast", wording.percent(state.sigma_forecast, 0), 7, "bold blue")
-        _figure(first, "implied", wording.percent(state.sigma_implied_30d, 0), 7)
+        _figure(first, "forecast", wording.volatility(state.sigma_forecast), 7, "bold blue")
+        _figure(first, "implied", wording.volatility(state.sigma_implied_30d), 7)
         _figure(first, "ES 99%", f"−{wording.percent(state.down_es99)} +{wording.percent(state.up_es99)}", 0)
         second = Text(" " * INDENT)
         _figure(second, "score", f"{wording.count(state.score):<6}", 0, "bold")
@@ -185,7 +198,7 @@ def plain_line(row: RoundRow, number: int, of: int) -> str:
     """A round in one line without colours: what a build log keeps."""
     head = f"round {number}{f'/{of}' if of else ''}  {wording.short_moment(row.time_ms)}"
     markets = [
-        f"{market} {wording.usd(state.price_usd)} vol {wording.percent(state.sigma_forecast, 0)} "
+        f"{market} {wording.usd(state.price_usd)} vol {wording.volatility(state.sigma_forecast)} "
         f"ES −{wording.percent(state.down_es99)}/+{wording.percent(state.up_es99)} score {wording.count(state.score)} "
         f"collateral {wording.usd(state.requirement_usd)} (grid {wording.usd(state.static_requirement_usd)})"
         for market, state in row.markets.items()
@@ -206,11 +219,12 @@ def flags_of(state: MarketRow) -> list[str]:
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """Eight heights from zero to the largest; empty without values."""
-    top = max(values, default=0.0)
-    if top <= 0:
-        return BLOCKS[0] * len(values)
-    return "".join(BLOCKS[min(len(BLOCKS) - 1, int(max(value, 0.0) / top * len(BLOCKS)))] for value in values)
+    """Eight heights from the smallest to the largest, or over a tenth of the largest where they lie closer."""
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    span = max(high - low, 0.1 * abs(high)) or 1.0
+    return "".join(BLOCKS[round((value - low) / span * (len(BLOCKS) - 1))] for value in values)
 
 
 def score_bar(score: float) -> tuple[str, str]:

@@ -26,6 +26,11 @@ def signed_percent(value: float | None, places: int = 1) -> str:
     return ABSENT if value is None or math.isnan(value) else f"{value * 100:+.{places}f}%".replace("-", "−")
 
 
+def volatility(value: float | None) -> str:
+    """A volatility as `62%`. Zero is no volatility but one that nobody told."""
+    return percent(value or None, 0)
+
+
 def count(value: float | None) -> str:
     """`8,112`."""
     return ABSENT if value is None or math.isnan(value) else f"{value:,.0f}".replace("-", "−")
