@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from margrave.messages import AnyReading, BarsReading, BookReading, ChainReading, Kind, OptionQuote, ScalarReading
 from margrave.settings import GuardPolicy
 from margrave.verdicts import Rejection
@@ -131,32 +133,37 @@ def sound_quotes(
 ) -> tuple[tuple[OptionQuote, ...], Mapping[Rejection, int]]:
     """The quotes that can be believed one by one, ascending by expiry, strike, type; and the others counted by reason.
 
-    A quote whose bid and ask are unusable but whose mark is sound keeps the mark.
+    Of two quotes for one option the first stands. A quote is judged for the first thing wrong with it.
     """
-    kept: dict[tuple[int, float, bool], OptionQuote] = {}
+    expiry = np.array([q.expiry_ms for q in quotes], dtype=np.int64)
+    strike = np.array([q.strike for q in quotes])
+    is_call = np.array([q.is_call for q in quotes])
+    forward = np.array([q.forward for q in quotes])
+    bid, ask, iv = (
+        np.array([0.0 if x is None else x for x in column])
+        for column in ([q.bid for q in quotes], [q.ask for q in quotes], [q.mark_iv for q in quotes])
+    )
+    unquoted_iv = np.array([q.mark_iv is None for q in quotes])
+    one_sided = np.array([q.bid is None or q.ask is None for q in quotes])
+    with np.errstate(invalid="ignore"):
+        wrong = {
+            Rejection.NOT_FINITE: ~np.isfinite([strike, forward, bid, ask, iv]).all(axis=0),
+            Rejection.STALE: expiry <= now_ms,
+            Rejection.NOT_POSITIVE: (strike <= 0) | (forward <= 0) | (bid < 0) | (ask < 0),
+            Rejection.OUT_OF_RANGE: (np.abs(forward / price_usd - 1) > FORWARD_BAND)
+            | (~unquoted_iv & ((iv < IV_RANGE[0]) | (iv > IV_RANGE[1]))),
+            Rejection.CROSSED_BOOK: ~one_sided & (bid > ask),
+        }
+    sound = np.ones(len(quotes), dtype=np.bool_)
     dropped: dict[Rejection, int] = {}
-    for quote in quotes:
-        if (reason := _quote_flaw(quote, now_ms, price_usd)) is None:
-            kept.setdefault((quote.expiry_ms, quote.strike, quote.is_call), quote)
-        else:
-            dropped[reason] = dropped.get(reason, 0) + 1
-    return tuple(kept[key] for key in sorted(kept)), dropped
-
-
-def _quote_flaw(quote: OptionQuote, now_ms: int, price_usd: float) -> Rejection | None:
-    numbers = (quote.strike, quote.forward, quote.bid or 0.0, quote.ask or 0.0, quote.mark_iv or 0.0)
-    if not all(map(math.isfinite, numbers)):
-        return Rejection.NOT_FINITE
-    if quote.expiry_ms <= now_ms:
-        return Rejection.STALE
-    if quote.strike <= 0 or quote.forward <= 0:
-        return Rejection.NOT_POSITIVE
-    if abs(quote.forward / price_usd - 1) > FORWARD_BAND:
-        return Rejection.OUT_OF_RANGE
-    if quote.bid is not None and quote.ask is not None and quote.bid > quote.ask:
-        return Rejection.CROSSED_BOOK
-    if min(quote.bid or 0.0, quote.ask or 0.0) < 0:
-        return Rejection.NOT_POSITIVE
-    if quote.mark_iv is not None and not IV_RANGE[0] <= quote.mark_iv <= IV_RANGE[1]:
-        return Rejection.OUT_OF_RANGE
-    return None
+    for reason, flawed in wrong.items():
+        if count := int((sound & flawed).sum()):
+            dropped[reason] = count
+        sound &= ~flawed
+    order = np.lexsort((is_call, strike, expiry))
+    order = order[sound[order]]
+    repeats = np.zeros(len(order), dtype=np.bool_)
+    if len(order):
+        key = np.column_stack([expiry[order], strike[order], is_call[order]])
+        repeats[1:] = (key[1:] == key[:-1]).all(axis=1)
+    return tuple(quotes[i] for i in order[~repeats].tolist()), dropped

@@ -78,8 +78,11 @@ def liquidity(reference_size_usd: float, half_spread: float | None, depth_usd: f
 
 # --- cascade --------------------------------------------------------------------------------------------------------
 
-UNKNOWN_COLLATERAL_RATIO: Final = 1.25
+UNKNOWN_COLLATERAL_RATIO: Final = 1.5
 UNKNOWN_OPEN_INTEREST_OVER_DEPTH: Final = 100.0
+LIQUIDATED_PER_MOVE: Final = 1.5
+"""Share of open interest liquidated per relative move of the index: a judgement, on the scale of 2025-10-10, when
+19 billion USD, a fifth or a quarter of what was open, went in a fall of about 15 %."""
 LADDER_PROBABILITIES: Final = (0.025, 0.005, 0.0005)
 SMALLEST_PROBABILITY: Final = 1e-6
 
@@ -107,8 +110,8 @@ def cascade(
     stretched from the MPOR to a day by the square root of time, and log probability is interpolated in the move,
     falling strictly (from one half a side at no move), with the last rungs' tail index beyond them.
 
-    The share of open interest that is liquidated is how far a day's ES99 outruns the buffer, es / (es + buffer); its
-    impact is the square-root law on depth, since a cascade takes hours and books refill meanwhile.
+    What must then be sold is `LIQUIDATED_PER_MOVE` times a day's ES99 of the open interest; its impact is the
+    square-root law on depth, since a cascade takes hours and books refill meanwhile.
     """
     stretch = math.sqrt(DAY_S / mpor_s)
     ratio = UNKNOWN_COLLATERAL_RATIO if collateral_ratio is None else collateral_ratio
@@ -116,7 +119,7 @@ def cascade(
     buffer = max(ratio - 1, 0.0) * worst
     down = tail_probability(buffer / stretch, (ladder.down_q975, ladder.down_q995, ladder.down_q9995))
     up = tail_probability(buffer / stretch, (ladder.up_q975, ladder.up_q995, ladder.up_q9995))
-    share = worst * stretch / (worst * stretch + buffer)
+    share = min(LIQUIDATED_PER_MOVE * worst * stretch, 1.0)
     if open_interest_usd is None or depth_usd is None:
         over = UNKNOWN_OPEN_INTEREST_OVER_DEPTH
     else:

@@ -68,6 +68,8 @@ class Sample:
     """Half the spread in volatility, with a floor: what one residual is measured in."""
     weight: Array
     """Square root of each quote's share of its expiry's say."""
+    tenors: Array
+    """Shape (n, 3): `tenor_weights(years)`."""
 
 
 def calibrate(
@@ -114,9 +116,10 @@ def usable(quotes: Sequence[OptionQuote], as_of_ms: int) -> Sample:
     strike = np.array([q.strike for q in quotes])
     forward = np.array([q.forward for q in quotes])
     is_call = np.array([q.is_call for q in quotes])
-    bid = np.array([nan if q.bid is None else q.bid for q in quotes], dtype=np.float64)
-    ask = np.array([nan if q.ask is None else q.ask for q in quotes], dtype=np.float64)
-    mark = np.array([nan if q.mark_iv is None else q.mark_iv for q in quotes], dtype=np.float64)
+    bid, ask, mark = (
+        np.array([nan if x is None else x for x in column])
+        for column in ([q.bid for q in quotes], [q.ask for q in quotes], [q.mark_iv for q in quotes])
+    )
     days = (expiry - as_of_ms) / DAY_MS
     k = np.log(strike / forward)
     mid = (bid + ask) / 2
@@ -142,7 +145,7 @@ def usable(quotes: Sequence[OptionQuote], as_of_ms: int) -> Sample:
         raise Rejected(Rejection.EMPTY, f"usable options at one expiry only ({expiries[0]:.1f} days)")
     # every expiry has a say that grows with the square root of its quotes: a crowded week does not drown a quarter
     weight: Array = count[which].astype(np.float64) ** -0.25
-    return Sample(k[sound], years[sound], vol[sound], error[sound], weight)
+    return Sample(k[sound], years[sound], vol[sound], error[sound], weight, tenor_weights(years[sound]))
 
 
 def implied_vol(surface: Surface, forward: float, strike: float, years: float) -> float:
@@ -235,7 +238,7 @@ def _total_variance(k: Array, theta: Array, phi: Array, rho: float) -> Array:
 
 def _residuals(x: Array, sample: Sample) -> Array:
     tenors, rho, wing, gamma = _parameters(x)
-    theta = tenor_weights(sample.years) @ tenors
+    theta = sample.tenors @ tenors
     w = _total_variance(sample.log_moneyness, theta, _phi(theta, wing / (1 + abs(rho)), gamma), rho)
     residuals: Array = (np.sqrt(w / sample.years) - sample.vol) / sample.error * sample.weight
     return residuals
@@ -244,7 +247,7 @@ def _residuals(x: Array, sample: Sample) -> Array:
 def _jacobian(x: Array, sample: Sample) -> Array:
     """Shape (n, 6), by the chain rule through (theta, rho, eta, gamma)."""
     tenors, rho, wing, gamma = _parameters(x)
-    k, weights = sample.log_moneyness, tenor_weights(sample.years)
+    k, weights = sample.log_moneyness, sample.tenors
     theta = weights @ tenors
     eta = wing / (1 + abs(rho))
     phi = _phi(theta, eta, gamma)
