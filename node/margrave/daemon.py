@@ -27,6 +27,7 @@ from margrave.attest.service import service
 from margrave.chain.oracle import Oracle
 from margrave.chain.rpc import Rpc
 from margrave.chain.signer import KeystoreSigner
+from margrave.collect.chains.protocol import ProtocolWatcher
 from margrave.collect.collector import Collector
 from margrave.errors import Fatal, Transient
 from margrave.messages import Receipt
@@ -43,7 +44,7 @@ from margrave.settings import Settings
 from margrave.store.journal import Journal
 from margrave.verdicts import Outcome
 
-POLLS_A_ROUND: Final = 5
+POLLS_A_ROUND: Final = 3
 JOURNAL_DAYS: Final = 90
 ROUNDS_TO_BE_READY: Final = 3
 """A node is ready when one of so many last rounds reached the chain."""
@@ -124,7 +125,7 @@ class Node:
                     publisher=Publisher(oracle=oracle, sender=sender, clock=clock, address=signer.address),
                 )
                 assembled = cls(pipeline, collector, rpc, sender, pool)
-                async with collector, assembled._serving(), assembled._slow_jobs():
+                async with collector, assembled._watching_the_protocol(), assembled._serving(), assembled._slow_jobs():
                     yield assembled
             await rpc.close()
 
@@ -203,6 +204,28 @@ class Node:
                 for source, health in self._collector.board.health().items()
             },
         }
+
+    @asynccontextmanager
+    async def _watching_the_protocol(self) -> AsyncIterator[None]:
+        """The chain's readings, at the venues' pace; a deployment without a clearinghouse has none."""
+        settings, clock = self.pipeline.settings, self.pipeline.clock
+        if settings.node.chain.clearinghouse is None:
+            yield
+            return
+        watcher = ProtocolWatcher(
+            rpc=self._rpc,
+            chain_id=settings.node.chain.chain_id,
+            clearinghouse=settings.node.chain.clearinghouse,
+            markets=tuple(settings.markets),
+            board=self._collector.board,
+            clock=clock,
+        )
+        task = asyncio.create_task(watcher.watch(clock.wall_s(settings.policy.round.period_s / POLLS_A_ROUND)))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait((task,))
 
     @asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:

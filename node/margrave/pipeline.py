@@ -36,9 +36,11 @@ from margrave.settings import Settings
 from margrave.store.journal import Journal
 from margrave.verdicts import Outcome
 
-GATHER_SHARE: Final = 0.35
+ALL_SHARE: Final = 0.3
 """Of the period: until then every member's attestation is awaited; afterwards a quorum is enough."""
-STAGGER_SHARE: Final = 0.12
+GATHER_SHARE: Final = 0.65
+"""Of the period: without a quorum by then the round is given up."""
+STAGGER_SHARE: Final = 0.1
 """Of the period: how long each publisher waits for the one before it."""
 PUBLISH_SHARE: Final = 0.92
 """Of the period: then the round ends, published or not, and the next one must find this node ready."""
@@ -129,7 +131,12 @@ class Pipeline:
     async def _attest(self, report: Report, state: ChainState) -> Bundle | Hold:
         with self._timed("attest"):
             self.attester.sign(report)
-            return await self.attester.gather(report.round, state, until_ms=self._at_ms(report.round, GATHER_SHARE))
+            return await self.attester.gather(
+                report.round,
+                state,
+                all_until_ms=self._at_ms(report.round, ALL_SHARE),
+                until_ms=self._at_ms(report.round, GATHER_SHARE),
+            )
 
     async def _publish(self, bundle: Bundle, state: ChainState) -> Receipt:
         with self._timed("publish"):

@@ -64,14 +64,16 @@ class Attester:
         self.pool.add(own)
         return own
 
-    async def gather(self, round_: int, state: ChainState, *, until_ms: int) -> Bundle | Hold:
-        """Pull from peers until every member has spoken, or time is up and a quorum has (or has not)."""
+    async def gather(self, round_: int, state: ChainState, *, all_until_ms: int, until_ms: int) -> Bundle | Hold:
+        """Pull from peers until every member has spoken; after `all_until_ms` a quorum is enough."""
         window_s = self.clock.wall_s((until_ms - self.clock.now_ms()) / 1000)
         pause_s = max(window_s / POLLS_A_WINDOW, SHORTEST_POLL_S)
-        while len(self.pool.of(round_)) < len(state.members) and self.clock.now_ms() < until_ms:
+        while (now_ms := self.clock.now_ms()) < until_ms:
+            enough = state.quorum if now_ms >= all_until_ms else len(state.members)
+            if len(self.pool.of(round_)) >= enough:
+                break
             await self._pull(round_, state)
-            if len(self.pool.of(round_)) < len(state.members):
-                await asyncio.sleep(pause_s)
+            await asyncio.sleep(pause_s if len(self.pool.of(round_)) < enough else 0)
         held = self.pool.of(round_)
         self.metrics.quorum_size.set(len(held))
         bundle = quorum.gather(held, state)

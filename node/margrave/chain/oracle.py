@@ -9,8 +9,8 @@ from eth_abi.abi import decode as abi_decode
 from eth_abi.exceptions import DecodingError
 from eth_utils.abi import event_abi_to_log_topic, function_abi_to_4byte_selector
 from web3 import Web3
-from web3.exceptions import BadFunctionCallOutput, ContractCustomError, ContractLogicError, Web3RPCError
-from web3.types import TxReceipt
+from web3.exceptions import ContractCustomError, ContractLogicError, Web3RPCError
+from web3.types import TxParams, TxReceipt
 
 from margrave import lanes
 from margrave.chain import artifacts
@@ -33,6 +33,9 @@ class Oracle:
         self._abi = artifacts.load("RiskOracle").abi
         self._contract = Web3().eth.contract(address=self.address, abi=self._abi)
         self._errors = _by_selector(self._abi)
+        # Encoded once: a contract object a call costs more than the call.
+        self._state_call = self._contract.encode_abi("state")
+        self._state_types = [_abi_type(x) for x in _function(self._abi, "state")["outputs"]]
 
     async def state(self) -> ChainState:
         """Settings and every market, in one call and therefore at one block.
@@ -41,11 +44,11 @@ class Oracle:
             Fatal: there is no RiskOracle at the address.
             Transient: no endpoint answers.
         """
+        call: TxParams = {"to": self.address, "data": self._state_call}
         try:
-            told = await self._rpc.use(
-                lambda w: w.eth.contract(address=self.address, abi=self._abi).functions.state().call()
-            )
-        except (BadFunctionCallOutput, ContractLogicError) as error:
+            answer = await self._rpc.use(lambda w: w.eth.call(call))
+            (told,) = abi_decode(self._state_types, answer)
+        except (ContractLogicError, DecodingError) as error:
             raise Fatal(
                 f"no RiskOracle at {self.address}", advice="correct chain.oracle in node.toml, or deploy first"
             ) from error
@@ -54,7 +57,7 @@ class Oracle:
             block=block,
             block_time_s=time_s,
             epoch=epoch,
-            members=tuple(members),
+            members=tuple(Web3.to_checksum_address(member) for member in members),
             quorum=quorum,
             model_set=model_set,
             policy_digest=policy_digest,
@@ -117,6 +120,18 @@ class Oracle:
 def _market(risk: int, market: int, _age_s: int, status: int) -> OnchainMarket:
     words = Words(risk, market)
     return OnchainMarket(words=words, observed_at_s=lanes.observed_at_s(words), status=STATUSES[status])
+
+
+def _function(abi: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(x for x in abi if x["type"] == "function" and x["name"] == name)
+
+
+def _abi_type(entry: Mapping[str, Any]) -> str:
+    """The type of an ABI entry as eth_abi writes it: structs as tuples of their members' types."""
+    kind: str = entry["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(_abi_type(x) for x in entry['components'])}){kind.removeprefix('tuple')}"
 
 
 def _by_selector(abi: list[dict[str, Any]]) -> dict[bytes, tuple[str, list[tuple[str, str]]]]:

@@ -30,7 +30,7 @@ class Rpc:
         timeout = {"timeout": ClientTimeout(total=settings.timeout_s)}
         # Retries are ours: a provider that retries by itself hides a dead endpoint for the whole round.
         self._endpoints: list[tuple[str, Web3]] = [
-            (url, AsyncWeb3(AsyncHTTPProvider(url, request_kwargs=timeout, exception_retry_configuration=None)))
+            (url, _web3(AsyncHTTPProvider(url, request_kwargs=timeout, exception_retry_configuration=None)))
             for url in settings.rpc
         ]
 
@@ -78,6 +78,11 @@ class Rpc:
     def _nobody(failures: list[tuple[str, str]]) -> Transient:
         tried = ", ".join(f"{url}: {why}" for url, why in failures)
         return Transient(f"no RPC endpoint answers ({tried})", advice="check the endpoints; the node keeps trying")
+
+
+def _web3(provider: AsyncHTTPProvider) -> Web3:
+    # No middleware: it asks for the chain id before every call, which `verify_chain` has settled once.
+    return AsyncWeb3(provider, middleware=[])
 
 
 def _is_overload(error: Web3RPCError) -> bool:

@@ -227,8 +227,14 @@ def time_ticks(run: RunSeries, most: int = 8) -> tuple[Tick, ...]:
 
 
 def line_path(x: Floats, y: Floats) -> str:
-    """Straight lines, broken where a value is missing; a value alone between two gaps becomes a dot."""
-    return "".join("M" + "L".join(f"{_n(x[i])} {_n(y[i])}" for i in _padded(part)) for part in _runs(y))
+    """Straight lines, broken where a value is missing; a value alone between two gaps is held to the next round."""
+    return "".join(_stroke(x, y, part) for part in _runs(y))
+
+
+def _stroke(x: Floats, y: Floats, part: list[int]) -> str:
+    if len(part) == 1:
+        return f"M{_n(x[part[0]])} {_n(y[part[0]])}H{_n(_end(x, part[0]))}"
+    return "M" + "L".join(f"{_n(x[i])} {_n(y[i])}" for i in part)
 
 
 def step_path(x: Floats, y: Floats) -> str:
@@ -267,10 +273,6 @@ def _runs(values: Floats) -> list[list[int]]:
 def _end(x: Floats, index: int) -> float:
     """Where a round's figures are replaced by the next round's."""
     return float(x[index + 1]) if index + 1 < x.size else BOX
-
-
-def _padded(part: list[int]) -> list[int]:
-    return part if len(part) > 1 else part * 2
 
 
 def _n(value: float) -> str:

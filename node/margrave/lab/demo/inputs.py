@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from margrave.errors import Fatal
-from margrave.lab.feed.recording import open_recording
+from margrave.lab.feed.recording import load_recording
 from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.tape import Tape
 from margrave.operate.init import PUBLIC_VENUES
@@ -64,7 +64,6 @@ class Input:
             return PUBLIC_VENUES
         return {
             name: {"base_url": f"{feed_url}/{name}", "requests_per_minute": 60_000, "timeout_s": 2.0}
-            | ({"futures_url": f"{feed_url}/{name}-futures"} if "futures_url" in PUBLIC_VENUES[name] else {})
             for name in PUBLIC_VENUES
         }
 
@@ -75,7 +74,7 @@ def choose(wish: Wish) -> Input:
         return _live(wish)
     if wish.recording is not None:
         first = wish.start or RECORDING_DAYS[0]
-        tape: Tape = open_recording(wish.recording, _ms(first), _ms(RECORDING_DAYS[1]))
+        tape: Tape = load_recording(wish.recording, _ms(first), _ms(RECORDING_DAYS[1]))
         feed = ("--recording", str(wish.recording), "--from", first, "--to", RECORDING_DAYS[1])
         return _taped("recording", tape, wish, _ms(first), feed, chain_age_s=8 * HOUR_S)
     path = SCENARIOS / f"{wish.scenario}.toml"

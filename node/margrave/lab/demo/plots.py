@@ -155,16 +155,15 @@ def _title(figure: Figure, summary: Summary, run: RunSeries) -> float:
 
 def _price(ax: Axes, clock: Clock, series: MarketSeries) -> None:
     _band(ax, clock, series.corridor_low, series.corridor_high, f"ES 99% corridor set {clock.mpor} earlier")
-    ax.plot(clock.starts, series.price, color=INK, label="index price", marker=_marker(series.price))
+    _line(ax, clock, series.price, color=INK, label="index price")
     _breaches(ax, clock, series.breach_ends, series.price, "outside it")
     _finish(ax, "Price", _usd)
 
 
 def _volatility(ax: Axes, clock: Clock, series: MarketSeries) -> None:
-    ax.plot(clock.starts, series.sigma_forecast, color=BLUE, lw=1.6, label="forecast", zorder=4)
-    if np.isfinite(series.sigma_realised).any():
-        ax.plot(clock.starts, series.sigma_realised, color=GREY, label=f"realised, next {clock.mpor}")
-    ax.plot(clock.starts, series.sigma_implied, color=AMBER, ls=(0, (4, 2.5)), label="implied, 30 days")
+    _line(ax, clock, series.sigma_forecast, color=BLUE, lw=1.6, label="forecast", zorder=4)
+    _line(ax, clock, series.sigma_realised, color=GREY, label=f"realised, next {clock.mpor}")
+    _line(ax, clock, series.sigma_implied, color=AMBER, ls=(0, (4, 2.5)), label="implied, 30 days")
     _finish(ax, "Volatility, a year", lambda value: wording.percent(value, 0), floor=0)
 
 
@@ -173,8 +172,7 @@ def _tail(ax: Axes, clock: Clock, series: MarketSeries) -> None:
     for edge in (series.down_es99, series.up_es99):
         _steps(ax, clock, edge, color=BLUE, lw=0.6, alpha=0.6)
     ax.axhline(0.0, color=GREY, lw=0.6)
-    if np.isfinite(series.move).any():
-        ax.plot(clock.starts, series.move, color=GREY, label=f"move, next {clock.mpor}")
+    _line(ax, clock, series.move, color=GREY, label=f"move, next {clock.mpor}")
     _breaches(ax, clock, series.breach_starts, series.move, "beyond it")
     _finish(ax, "Tail risk", lambda value: "0" if abs(value) < 1e-9 else wording.signed_percent(value, 0))
 
@@ -193,6 +191,13 @@ def _requirement(ax: Axes, clock: Clock, series: MarketSeries) -> None:
 PANELS: Final[tuple[PanelDrawer, ...]] = (_price, _volatility, _tail, _score, _requirement)
 
 
+def _line(ax: Axes, clock: Clock, values: Floats, **style: Any) -> None:
+    """A line, a dot where there is a single value, nothing where there is none."""
+    known = int(np.isfinite(values).sum())
+    if known:
+        ax.plot(clock.starts, values, marker="o" if known == 1 else "", ms=3, clip_on=known > 1, **style)
+
+
 def _steps(ax: Axes, clock: Clock, values: Floats, **style: Any) -> None:
     """Each value holds until the next round: what is on chain is on chain."""
     ax.stairs(values, clock.edges, baseline=None, **style)
@@ -206,10 +211,6 @@ def _band(ax: Axes, clock: Clock, low: Floats, high: Floats, label: str) -> None
 def _breaches(ax: Axes, clock: Clock, where: Indices, values: Floats, label: str) -> None:
     if where.size and np.isfinite(values[where]).any():
         ax.plot(clock.starts[where], values[where], "o", ms=3.4, mew=0, color=RED, label=label, zorder=5)
-
-
-def _marker(values: Floats) -> str:
-    return "o" if np.isfinite(values).sum() == 1 else ""
 
 
 def _finish(ax: Axes, title: str, write: Callable[[float], str], floor: float | None = None) -> None:

@@ -108,7 +108,7 @@ class Stage:
         """The opening round puts figures on chain, the account trades on them, and the counted rounds follow."""
         self._watch.say("opening round: first figures on chain, then the demonstration account takes its positions")
         await self._after(self._next_round())
-        await self._account.open(self._clock.now_ms())
+        await self._account.open(await self._oracle.state(), self._clock.now_ms())
         first = self._next_round()
         rows = []
         for round_ in range(first, first + self._source.rounds):
@@ -176,11 +176,11 @@ class Stage:
             return
         self._watch.say(f"venues: a local server that speaks for five of them — {self._source.real}")
         clock = (self._clock.origin_ms, self._clock.wall_origin_ms, self._clock.speed)
-        options = zip(("--origin-ms", "--wall-origin-ms", "--speed"), map(str, clock), strict=True)
+        options = zip(("--origin-ms", "--origin-wall-ms", "--speed"), map(str, clock), strict=True)
         port = self._feed_url.rsplit(":", 1)[1]
         command = [*self._source.feed, "--port", port, *(word for option in options for word in option)]
         await self._processes.start("venues", command)
-        await self._processes.until("venues", self._answering(f"{self._feed_url}/about"), patience_s=60)
+        await self._processes.until("venues", self._answering(f"{self._feed_url}/_lab/status"), patience_s=60)
 
     async def _nodes(self) -> None:
         self._watch.say("nodes: starting four")
@@ -225,10 +225,11 @@ class Stage:
     async def _eyes(self) -> AsyncIterator[None]:
         """What looks at the chain for us: as a contract reader would, with no node in between."""
         rpc = Rpc(ChainSettings(rpc=[self._anvil.url], chain_id=CHAIN_ID, oracle=self._deployment.oracle))
-        self._account = DemoAccount(self._anvil, self._deployment, self._markets, DEPLOYER_KEY)
+        self._oracle = Oracle(rpc, self._deployment.oracle)
+        self._account = DemoAccount(self._anvil, self._deployment, self._markets)
         self._observer = Observer(
             anvil=self._anvil,
-            oracle=Oracle(rpc, self._deployment.oracle),
+            oracle=self._oracle,
             clock=self._clock,
             account=self._account,
             markets=tuple(self._markets),

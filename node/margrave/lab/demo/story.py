@@ -61,7 +61,9 @@ def _publication_part(summary: Summary) -> str:
     if not summary.rounds_published:
         return f"None of {attempted} was published by the {members}."
     every = summary.rounds_published == summary.rounds_attempted
-    share = f"all {attempted}" if every else f"{summary.rounds_published:,} of {attempted}"
+    share = f"{summary.rounds_published:,} of {attempted}"
+    if every:
+        share = f"all {attempted}" if summary.rounds_attempted > 1 else "the only round"
     return f"A committee of {members} published {share}."
 
 
@@ -138,7 +140,9 @@ def _against_static(run: RunSeries) -> Figure:
 
 def _breaches(summary: Summary) -> Figure:
     known = sum(row.move is not None for row in summary.realised)
-    note = f"overlapping windows of {wording.duration(summary.mpor_s)}" if known else "no window ended in the run"
+    if not known:
+        return Figure("beyond ES 99%", wording.ABSENT, "no window ended in the run")
+    note = f"overlapping windows of {wording.duration(summary.mpor_s)}"
     return Figure("beyond ES 99%", f"{len(summary.breaches):,} of {known:,}", note)
 
 
