@@ -20,7 +20,7 @@ X = np.array([0.0, 250.0, 500.0, 750.0])
 
 
 def test_a_line_breaks_where_a_value_is_missing() -> None:
-    assert charts.line_path(X, np.array([1.0, 2.0, NAN, 4.0])) == "M0 1L250 2M750 4L750 4"
+    assert charts.line_path(X, np.array([1.0, 2.0, NAN, 4.0])) == "M0 1L250 2M750 4H1000"
 
 
 def test_a_step_holds_until_the_next_round_and_the_last_to_the_end() -> None:
