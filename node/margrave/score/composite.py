@@ -12,7 +12,7 @@ holding the others, and with nothing else. Its parts are amounts of one loss, so
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,8 +29,6 @@ REFERENCE_DAYS: Final = 30.0
 _REFERENCE_TOTAL_VOL: Final = REFERENCE_VOL * math.sqrt(REFERENCE_DAYS / 365)
 _VEGA: Final = 2 / math.sqrt(2 * math.pi)
 """Of the straddle at the money, per unit of total volatility."""
-
-Parts = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +96,8 @@ def _hours(seconds: int) -> str:
 
 CHAIN_HALF_S: Final = 1_800.0
 """A chain this old halves what the fresh one adds."""
-FIT_HALF: Final = 0.10
-"""A surface this far off its quotes (10 volatility points) halves what a perfect one adds."""
+FIT_HALF: Final = 0.20
+"""A surface this far off its quotes, as a share of the 30-day volatility, halves what a perfect one adds."""
 FLOOR: Final = 0.6
 """No factor but the sources goes below: each is one doubt among several."""
 FALLBACK: Final = 0.8
@@ -121,10 +119,11 @@ def confidence(
     fit; how unlike the training data the input is; whether the baseline speaks; 0.97 for every input missing.
     """
     age_s = market.chain_age_s if market.chain_age_s is not None else math.inf
+    vol_30d = surface.total_vol_30d / math.sqrt(REFERENCE_DAYS / 365)
     factors = (
         min(len(market.sources) / expected_sources, 1.0),
         FLOOR + (1 - FLOOR) / (1 + age_s / CHAIN_HALF_S),
-        FLOOR + (1 - FLOOR) / (1 + (surface.rmse_vol / FIT_HALF) ** 2),
+        FLOOR + (1 - FLOOR) / (1 + (surface.rmse_vol / vol_30d / FIT_HALF) ** 2),
         FLOOR + (1 - FLOOR) / max(unlike, 1.0),
         FALLBACK if fallback else 1.0,
         MASKED ** len(masked),

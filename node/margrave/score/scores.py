@@ -18,10 +18,12 @@ from margrave.score.surface import calibrate
 from margrave.settings import MarketSettings, Policy
 from margrave.verdicts import HoldReason, Rejection
 
-DRIFT_PER_SQRT_DAY: Final = 0.06
-"""Volatility's uncertainty where no chain is seen: three times the RMSE of «tomorrow as today» for DVOL (0.019)."""
-MAX_RMSE: Final = 0.12
-"""A surface further off than this is not published: some three days without a chain, or a chain no surface fits."""
+DRIFT_PER_SQRT_DAY: Final = 0.15
+"""How uncertain volatility becomes, relative to itself, where no chain is seen: «tomorrow as today» misses DVOL by 3 %
+of it on an ordinary day, and the days without a chain are not the ordinary ones."""
+MAX_ERROR: Final = 0.30
+"""Of the 30-day volatility: a surface further off is not published. Some three days without a chain, or a chain that
+no surface fits. Crashes bend the wings: recorded ones reach 0.15 and must still be published."""
 
 
 class Forecast(Protocol):
@@ -102,15 +104,15 @@ class Scorer:
             except Rejected as error:
                 problem = error.problem
             else:
-                if fitted.rmse_vol <= MAX_RMSE:
+                if relative_error(fitted) <= MAX_ERROR:
                     return fitted
-                problem = f"the best surface is {fitted.rmse_vol:.1%} off its quotes, {MAX_RMSE:.0%} allowed"
+                problem = f"the best surface is {relative_error(fitted):.0%} off its quotes, {MAX_ERROR:.0%} allowed"
         if previous is None:
             return MarketHold(market=market.market, reason=HoldReason.NO_SURFACE, detail=problem)
         kept = carried(previous, self.policy.round.period_s)
-        if kept.rmse_vol <= MAX_RMSE:
+        if relative_error(kept) <= MAX_ERROR:
             return kept
-        detail = f"{problem}, and the last surface is by now uncertain by {kept.rmse_vol:.1%}"
+        detail = f"{problem}, and the last surface is by now uncertain by {relative_error(kept):.0%} of itself"
         return MarketHold(market=market.market, reason=HoldReason.NO_SURFACE, detail=detail)
 
     def _market(
@@ -172,8 +174,17 @@ class Scorer:
 
 def carried(surface: Surface, elapsed_s: int) -> Surface:
     """The surface of `elapsed_s` ago where no chain is seen: the same numbers, with what they may have drifted."""
-    drift = DRIFT_PER_SQRT_DAY**2 * elapsed_s / addons.DAY_S
-    return msgspec.structs.replace(surface, rmse_vol=math.sqrt(surface.rmse_vol**2 + drift), quotes_used=0)
+    drift = DRIFT_PER_SQRT_DAY * _vol_30d(surface) * math.sqrt(elapsed_s / addons.DAY_S)
+    return msgspec.structs.replace(surface, rmse_vol=math.hypot(surface.rmse_vol, drift), quotes_used=0)
+
+
+def relative_error(surface: Surface) -> float:
+    """The surface's error as a share of its 30-day volatility."""
+    return surface.rmse_vol / _vol_30d(surface)
+
+
+def _vol_30d(surface: Surface) -> float:
+    return surface.total_vol_30d / math.sqrt(30 / 365)
 
 
 def quantise(values: Mapping[str, float], price_usd: float) -> Words:
