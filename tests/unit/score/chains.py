@@ -49,11 +49,10 @@ def made(
         sigma = surface.vols(truth, k, np.full_like(k, years)) + noise_vol * random.standard_normal(len(k))
         for is_call in (True, False):
             side = np.full(len(k), is_call)
-            low, mid, high = (
+            low, high = (
                 black76.price(k, (sigma + shift) * np.sqrt(years), side)
-                for shift in (-half_spread_vol, 0.0, half_spread_vol)
+                for shift in (-half_spread_vol, half_spread_vol)
             )
-            del mid
             quotes += [
                 OptionQuote(
                     AS_OF_MS + round(d * DAY_MS),

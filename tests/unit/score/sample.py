@@ -18,6 +18,7 @@ MARKETS = {
     for i, name in enumerate(("BTC", "ETH"))
 }
 MODEL_SET = bytes(range(32))
+CHAIN = tuple(made())
 CALM = Ladder(
     down_q975=0.017,
     down_q995=0.029,
@@ -42,6 +43,9 @@ def bars(closes: Sequence[float], at_ms: int = AS_OF_MS) -> tuple[Bar, ...]:
     return tuple(Bar(first + i * 3_600_000, c, c * 1.001, c * 0.999, c, 1.0) for i, c in enumerate(closes))
 
 
+HISTORY = bars([70_000.0 * (1 + 0.004 * (i % 5 - 2)) for i in range(240)])
+
+
 def market(name: str = "BTC", **changes: object) -> MarketSnapshot:
     full = MarketSnapshot(
         market=name,
@@ -54,8 +58,8 @@ def market(name: str = "BTC", **changes: object) -> MarketSnapshot:
         open_interest_usd=1e10,
         vol_index=0.55,
         collateral_ratio=2.0,
-        bars=bars([70_000.0 * (1 + 0.004 * (i % 5 - 2)) for i in range(240)]),
-        quotes=tuple(made()),
+        bars=HISTORY,
+        quotes=CHAIN,
         chain_age_s=0.0,
     )
     return msgspec.structs.replace(full, **changes)

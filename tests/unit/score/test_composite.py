@@ -1,0 +1,176 @@
+"""The score: a fixed meaning, parts that add up, and a direction for every input."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from margrave.messages import Ladder, SourcePrice, Surface
+from margrave.score import addons, composite
+from margrave.score.addons import Cascade, VolShock
+from margrave.score.composite import Scored
+from tests.unit.score.chains import TRUE
+from tests.unit.score.sample import CALM, MPOR_S, market, scaled
+
+FITTED = msgspec.structs.replace(TRUE, rmse_vol=0.03)
+
+
+def composed(
+    ladder: Ladder = CALM,
+    surface: Surface = FITTED,
+    *,
+    depth_usd: float | None = 1e8,
+    ratio: float | None = 2.0,
+    interest: float | None = 1e10,
+    contagion: float = 0.003,
+) -> Scored:
+    return composite.compose(
+        "BTC",
+        MPOR_S,
+        1e6,
+        ladder,
+        surface,
+        addons.vol_shock(ladder, MPOR_S),
+        addons.liquidity(1e6, 1e-4, depth_usd),
+        addons.cascade(ladder, MPOR_S, ratio, interest, depth_usd),
+        contagion,
+    )
+
+
+def test_the_reference_straddle_loses_what_its_gamma_says_on_a_small_move_and_the_move_on_a_large_one() -> None:
+    total = 0.6 * math.sqrt(30 / 365)
+    gamma = 2 * math.exp(-(total**2) / 8) / math.sqrt(2 * math.pi) / total
+    assert composite.straddle_loss(0.01) == pytest.approx(gamma * 0.01**2 / 2 + 0.01 * 0.0686, rel=0.05)
+    assert composite.straddle_loss(0.0) == 0.0
+    assert composite.straddle_loss(-0.9) == pytest.approx(0.9 - 0.1370, abs=1e-3)
+
+
+def test_the_score_is_the_loss_in_basis_points_of_the_standard_margin() -> None:
+    quiet = composite.compose(
+        "BTC", MPOR_S, 1e6, CALM, FITTED, VolShock(up=0.0, down=0.0), 0.0, Cascade(0.0, 0.0, 1.0), 0.0
+    )
+    assert quiet.score == pytest.approx(composite.straddle_loss(0.034) / 0.15 * 10_000, rel=0.2)
+    shocked = composite.compose(
+        "BTC", MPOR_S, 1e6, CALM, FITTED, VolShock(up=0.1, down=0.0), 0.003, Cascade(0.5, 0.03, 0.01), 0.006
+    )
+    added = 0.79788 * FITTED.total_vol_30d * 0.1 + 0.003 + 0.015 + 0.006
+    assert shocked.score - quiet.score == pytest.approx(added / 0.15 * 10_000, rel=1e-4)
+
+
+def test_every_reason_is_a_sentence_with_its_numbers_largest_first() -> None:
+    reasons = composed().reasons
+    assert [r.name for r in reasons] == ["volatility", "price", "cascade", "contagion", "liquidity"]
+    sentences = {r.name: r.sentence for r in reasons}
+    assert sentences["price"] in ("BTC can lose 3.4% in 4 hours (1 % tail)", "BTC can gain 3.2% in 4 hours (1 % tail)")
+    assert sentences["liquidity"] == "closing 1,000,000 USD would cost 0.06%"
+    assert sentences["contagion"] == "stress in other markets can add 0.30%"
+    assert "now 58%, can rise by 8% of itself in 4 hours" in sentences["volatility"]
+    assert "a move of 3.4% sets off liquidations" in sentences["cascade"]
+
+
+def test_a_crash_eats_the_whole_margin_and_the_reasons_still_say_by_how_much() -> None:
+    crash = composed(scaled(CALM, 8), depth_usd=2e6, ratio=1.1)
+    assert crash.score == 10_000
+    assert math.fsum(r.points for r in crash.reasons) > 10_000
+
+
+factors = st.floats(0.02, 12)
+depths = st.floats(1e4, 1e10)
+
+
+@given(factors, st.floats(0.05, 1.4), depths, st.floats(0, 10), st.floats(0, 1e12), st.floats(0, 0.1))
+def test_the_reasons_sum_to_the_score_up_to_the_cap(
+    factor: float, vol: float, depth: float, ratio: float, interest: float, contagion: float
+) -> None:
+    surface = msgspec.structs.replace(FITTED, total_vol_30d=vol)
+    found = composed(
+        scaled(CALM, factor), surface, depth_usd=depth, ratio=ratio, interest=interest, contagion=contagion
+    )
+    assert 0 <= found.score <= 10_000
+    assert abs(min(sum(r.points for r in found.reasons), 10_000) - found.score) < 1e-6
+    assert [r.points for r in found.reasons] == sorted((r.points for r in found.reasons), reverse=True)
+    assert min(r.points for r in found.reasons) >= 0
+
+
+@given(factors, factors)
+def test_a_wider_tail_never_lowers_the_score(a: float, b: float) -> None:
+    low, high = sorted((a, b))
+    assert composed(scaled(CALM, low)).score <= composed(scaled(CALM, high)).score
+
+
+@given(st.floats(0.01, 1.5), st.floats(0.01, 1.5))
+def test_higher_implied_volatility_never_lowers_the_score(a: float, b: float) -> None:
+    low, high = (msgspec.structs.replace(FITTED, total_vol_30d=v) for v in sorted((a, b)))
+    assert composed(surface=low).score <= composed(surface=high).score
+
+
+@given(depths, depths)
+def test_a_thinner_book_never_lowers_the_score(a: float, b: float) -> None:
+    thin, deep = sorted((a, b))
+    assert composed(depth_usd=deep).score <= composed(depth_usd=thin).score
+
+
+@given(st.floats(0, 10), st.floats(0, 10))
+def test_more_leverage_never_lowers_the_score(a: float, b: float) -> None:
+    low, high = sorted((a, b))
+    assert composed(ratio=high).score <= composed(ratio=low).score
+
+
+@given(st.floats(0, 12), st.floats(0, 12))
+def test_a_larger_move_never_costs_the_reference_straddle_less(a: float, b: float) -> None:
+    near, far = sorted((a, b))
+    assert 0 <= composite.straddle_loss(near) <= composite.straddle_loss(far) + 1e-15
+
+
+# --- confidence -----------------------------------------------------------------------------------------------------
+
+
+def confident(**changes: object) -> float:
+    asked: dict[str, object] = {"unlike": 0.5, "masked": (), "fallback": False, "surface": TRUE, "expected": 5}
+    asked |= {k: v for k, v in changes.items() if k in asked}
+    seen = market(**{k: v for k, v in changes.items() if k not in asked})  # type: ignore[arg-type]
+    return composite.confidence(
+        seen,
+        asked["expected"],  # type: ignore[arg-type]
+        asked["surface"],  # type: ignore[arg-type]
+        asked["unlike"],  # type: ignore[arg-type]
+        asked["masked"],  # type: ignore[arg-type]
+        fallback=bool(asked["fallback"]),
+    )
+
+
+def test_all_sources_a_fresh_chain_and_a_perfect_fit_are_full_confidence() -> None:
+    assert confident() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"expected": 10}, 0.5),
+        ({"chain_age_s": 1_800.0}, 0.8),
+        ({"chain_age_s": None}, 0.6),
+        ({"surface": msgspec.structs.replace(TRUE, rmse_vol=0.2 * 0.165 / math.sqrt(30 / 365))}, 0.8),
+        ({"unlike": 2.0}, 0.8),
+        ({"fallback": True}, 0.8),
+        ({"masked": ("depth_usd", "funding_8h")}, 0.97**2),
+    ],
+)
+def test_each_doubt_has_its_price(change: dict[str, object], expected: float) -> None:
+    assert confident(**change) == pytest.approx(expected)
+
+
+def test_all_doubts_at_once_stay_above_zero() -> None:
+    one = (SourcePrice(source="okx", price=1.0, weight=1.0, distance_bp=0.0, age_s=0.0),) * 3
+    worst = confident(
+        sources=one,
+        chain_age_s=None,
+        surface=msgspec.structs.replace(TRUE, rmse_vol=9.0),
+        unlike=1e9,
+        fallback=True,
+        masked=("a",) * 10,
+    )
+    assert 0.05 < worst < 0.1
