@@ -26,6 +26,9 @@ from margrave.score.forecast import RETURNS_H
 HORIZON_H: Final = 4
 """The margin period of risk that the models are made for, in hours."""
 
+LOG_CAP: Final = float(np.log(3.0))
+"""Largest log move over the horizon that a model states: -67 %, +200 %. The pooled series hold -54 % and +125 %."""
+
 LEFT_OUT: Final = ("APT", "FIL", "GRT", "LINK")
 """Assets that no model sees in training or selection."""
 
@@ -148,7 +151,7 @@ def _joined(halves: pd.DataFrame) -> pd.DataFrame:
 
 def _series(asset: str, bars: pd.DataFrame, data: Path) -> Iterator[Series]:
     bars = bars[~bars.index.duplicated()]
-    breaks = np.flatnonzero(np.diff(bars.index.asi8) != pd.Timedelta("1h").as_unit(bars.index.unit)._value) + 1
+    breaks = np.flatnonzero(np.diff(_times_ms(bars)) != features.HOUR_MS) + 1
     for stretch in np.split(np.arange(len(bars)), breaks):
         if len(stretch) > features.MIN_BARS + HORIZON_H:
             yield _one(asset, bars.iloc[stretch], data)
@@ -156,15 +159,15 @@ def _series(asset: str, bars: pd.DataFrame, data: Path) -> Iterator[Series]:
 
 def _one(asset: str, bars: pd.DataFrame, data: Path) -> Series:
     history = History(
-        open_time_ms=bars.index.as_unit("ms").asi8.astype(np.int64),
+        open_time_ms=_times_ms(bars),
         open=bars["open"].to_numpy(),
         # float32 rounding of the archive can leave the high a hair under the open or close
         high=bars[["open", "high", "close"]].max(axis=1).to_numpy(),
         low=bars[["open", "low", "close"]].min(axis=1).to_numpy(),
         close=bars["close"].to_numpy(),
         volume=bars["volume"].to_numpy(),
-        funding_8h=_known_at_close(_funding(asset, data), bars.index, pd.Timedelta("9h")),
-        vol_index=_known_at_close(_implied(asset, data), bars.index, pd.Timedelta("2h")),
+        funding_8h=_known_at_close(_funding(asset, data), pd.DatetimeIndex(bars.index), pd.Timedelta("9h")),
+        vol_index=_known_at_close(_implied(asset, data), pd.DatetimeIndex(bars.index), pd.Timedelta("2h")),
     )
     table = features.compute(history)
     outcome = np.full(len(bars), np.nan)
@@ -179,6 +182,10 @@ def _ahead(hourly: Floats) -> Floats:
     total = np.full(len(hourly), np.nan)
     total[:-HORIZON_H] = np.lib.stride_tricks.sliding_window_view(hourly, HORIZON_H).sum(axis=1)[1:]
     return total
+
+
+def _times_ms(bars: pd.DataFrame) -> Ints:
+    return np.asarray(pd.DatetimeIndex(bars.index).as_unit("ms").asi8, dtype=np.int64)
 
 
 def _known_at_close(values: pd.Series | None, opens: pd.DatetimeIndex, fresh_for: pd.Timedelta) -> Floats:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -65,9 +66,7 @@ Forecasts = Callable[[Series, Floats], Said]
 
 def collect(everything: list[Series], graphs: Mapping[str, bytes]) -> Sheet:
     """Ask every model, and the two baselines that need no file, on the non-overlapping rows of validation and test."""
-    askers: dict[str, Forecasts] = {
-        name: lambda series, rows, graph=graph: _from_graph(graph, series, rows) for name, graph in graphs.items()
-    }
+    askers: dict[str, Forecasts] = {name: partial(_from_graph, graph) for name, graph in graphs.items()}
     askers |= {EWMA: _ewma, HISTORICAL: _historical}
     columns: dict[str, list[Any]] = {"asset": [], "close_ms": [], "part": [], "outcome": [], "realised": []}
     said: dict[str, list[Said]] = {name: [] for name in askers}
@@ -195,10 +194,10 @@ def _ewma(series: Series, rows: Any) -> Said:
     squares = pd.Series(np.nan_to_num(series.table.log_return) ** 2)
     hourly = squares.ewm(alpha=1 - EWMA_DECAY, adjust=True).mean().to_numpy()[rows]
     sigma = np.sqrt(HORIZON_H * np.maximum(hourly, features.VARIANCE_FLOOR))
-    quantile = stats.norm.isf
-    shortfall = lambda p: stats.norm.pdf(stats.norm.isf(p)) / p  # noqa: E731
-    side = [quantile(0.025), quantile(0.005), shortfall(0.01), quantile(0.0005), shortfall(0.001)]
-    pair = [quantile(0.01), quantile(0.001)]
+    q = {p: float(stats.norm.isf(p)) for p in (0.025, 0.01, 0.005, 0.001, 0.0005)}
+    es = {p: float(stats.norm.pdf(q[p])) / p for p in PAIRS.values()}
+    side = [q[0.025], q[0.005], es[0.01], q[0.0005], es[0.001]]
+    pair = [q[0.01], q[0.001]]
     return Said(_simple(np.outer(sigma, side + side), 5), _simple(np.outer(sigma, pair + pair), 2), sigma)
 
 

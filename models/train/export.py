@@ -108,5 +108,5 @@ def _reference(graph: bytes, inputs: Arrays) -> bytes:
     outputs = run(graph, inputs)
     buffer = io.BytesIO()
     arrays = {f"in_{k}": v for k, v in inputs.items()} | {f"out_{k}": v for k, v in outputs.items()}
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()

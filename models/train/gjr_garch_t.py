@@ -29,13 +29,11 @@ from margrave.score import features
 from margrave.score.features import Floats, Ints
 from margrave.score.forecast import RETURNS_H
 from train import dataset, evaluate, export
-from train.dataset import HORIZON_H, Series
+from train.dataset import HORIZON_H, LOG_CAP, Series
 
 NAME: Final = "gjr_garch_t/1"
 COMMAND: Final = "MARGRAVE_DATA=… PYTHONPATH=node:models python -m train.gjr_garch_t"
 PROBABILITIES: Final = {"q975": 0.025, "q995": 0.005, "es99": 0.01, "q9995": 0.0005, "es999": 0.001}
-LOG_CAP: Final = 3.0
-"""Largest log move that is ever stated: -95 %, +1,909 %. Keeps absurd input from becoming infinity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +313,7 @@ def _card(
             "Close-to-close returns only: it sees no range inside an hour and no hour of the day.",
             "The level is the mean square of the last four weeks: after a crash it stays high for four weeks.",
             "Rungs beyond the 99.5 % quantile follow from the Student-t, not from counted exceedances.",
+            "No rung says more than -67 % or +200 %; the largest moves in training were -54 % and +125 %.",
             f"Made for {HORIZON_H} h only.",
             "Coins that failed, stablecoins and wrapped assets are not in the training data.",
         ],

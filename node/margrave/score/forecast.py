@@ -174,6 +174,12 @@ def _prepare(market: MarketSnapshot) -> list[_Row] | MarketHold:
             reason=HoldReason.TOO_LITTLE_HISTORY,
             detail=f"{len(market.bars)} closed hourly bars, {features.MIN_BARS} are needed",
         )
+    if not 0 < market.price < float("inf"):
+        return MarketHold(
+            market=market.market,
+            reason=HoldReason.UNLIKE_TRAINING,
+            detail=f"the index price is {market.price}",
+        )
     market = msgspec.structs.replace(market, bars=market.bars[-(features.LONG_H + 1) :])
     try:
         closed = _row(market)
@@ -186,13 +192,18 @@ def _prepare(market: MarketSnapshot) -> list[_Row] | MarketHold:
 
 
 def _provisional(market: MarketSnapshot) -> Bar:
-    """The running hour as far as the guarded index knows it. Its volume is unknown: the last bar's stands in."""
+    """The running hour as far as the guarded index knows it.
+
+    Only its two ends are known. The range is drawn so that the bar's Garman-Klass variance is the squared move: a
+    straight line from end to end would count as a ninth of it. Volume is unknown: the last bar's stands in.
+    """
     last, price = market.bars[-1], market.price
+    beyond = np.exp((np.sqrt(4 * np.log(2)) - 1) / 2 * abs(np.log(price / last.close)))
     return Bar(
         open_time_ms=last.open_time_ms + features.HOUR_MS,
         open=last.close,
-        high=max(last.close, price),
-        low=min(last.close, price),
+        high=max(last.close, price) * float(beyond),
+        low=min(last.close, price) / float(beyond),
         close=price,
         volume=last.volume,
     )
