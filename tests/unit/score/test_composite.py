@@ -63,7 +63,7 @@ def test_the_score_is_the_loss_in_basis_points_of_the_standard_margin() -> None:
 
 def test_every_reason_is_a_sentence_with_its_numbers_largest_first() -> None:
     reasons = composed().reasons
-    assert [r.name for r in reasons] == ["volatility", "price", "cascade", "contagion", "liquidity"]
+    assert [r.name for r in reasons] == ["volatility", "price", "contagion", "cascade", "liquidity"]
     sentences = {r.name: r.sentence for r in reasons}
     assert sentences["price"] in ("BTC can lose 3.4% in 4 hours (1 % tail)", "BTC can gain 3.2% in 4 hours (1 % tail)")
     assert sentences["liquidity"] == "closing 1,000,000 USD would cost 0.06%"
