@@ -185,6 +185,7 @@ class Node:
             "why": last[-1].detail if last else "no round yet",
             "last_round": last[-1].round if last else None,
             "last_outcome": last[-1].outcome if last else None,
+            "refused": self.pipeline.last_refused,
             "markets": {
                 m.market: {
                     "score": m.score,

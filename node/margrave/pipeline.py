@@ -62,6 +62,7 @@ class Pipeline:
     memory: Memory = field(default_factory=Memory)
     surfaces: Mapping[str, Surface] = field(default_factory=dict)
     last_scores: Scores | None = None
+    last_refused: int = 0
 
     async def run(self, round_: int) -> Receipt:
         """The round. A stage that has nothing to pass on says why in a `Hold`, and the round ends there.
@@ -70,7 +71,7 @@ class Pipeline:
             Transient: the chain cannot be reached.
             Fatal: the chain disagrees with this node on models, policy or period.
         """
-        self._tell_refusals(self.board.refusals())
+        self._tell_sources()
         snapshot = await asyncio.to_thread(self._guard, round_, self.board.readings())
         scores = await asyncio.to_thread(self._score, snapshot)
         state = await self.oracle.state()
@@ -92,6 +93,7 @@ class Pipeline:
                 self.settings.policy.guard,
                 self.memory,
             )
+        self.last_refused = len(snapshot.refusals)
         self._tell_refusals(snapshot.refusals)
         self._tell_holds(snapshot.holds)
         self.journal.saw(snapshot, dict(self.surfaces))
@@ -168,6 +170,14 @@ class Pipeline:
             publisher=None,
             detail=f"{hold.reason}: {hold.detail}",
         )
+
+    def _tell_sources(self) -> None:
+        now_ms = self.clock.now_ms()
+        for source, health in self.board.health().items():
+            self.metrics.source_up.labels(source=source).set(health.trouble is None)
+            if health.last_ok_ms is not None:
+                self.metrics.source_age.labels(source=source).set((now_ms - health.last_ok_ms) / 1000)
+        self._tell_refusals(self.board.refusals())
 
     def _tell_refusals(self, refusals: Sequence[Refusal]) -> None:
         for refusal in refusals:

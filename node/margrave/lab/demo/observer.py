@@ -74,7 +74,7 @@ class Observer:
             block=int(publication["blockNumber"], 16) if publication else None,
             gas_used=int(receipt["gasUsed"], 16) if receipt else None,
             seconds_to_chain=late_s,
-            refusals=0,
+            refusals=max((status["refused"] for status in told.values()), default=0),
             notes=tuple(_notes(told, round_, published=publication is not None)),
         )
 
@@ -100,7 +100,7 @@ class Observer:
         price = lanes.price_usd(words)
         return MarketRow(
             price_usd=price,
-            sigma_forecast=view["sigma_annual"] if view else 0.0,
+            sigma_forecast=view["sigma_annual"] if view else None,
             sigma_implied_30d=lanes.decode(words, "total_vol_30d") / (30 / 365) ** 0.5,
             down_es99=lanes.decode(words, "down_es99"),
             up_es99=lanes.decode(words, "up_es99"),

@@ -19,8 +19,8 @@ class MarketRow(msgspec.Struct, frozen=True, kw_only=True):
     """One market in one round, as read back from the chain after publication (`None`: nothing on chain yet)."""
 
     price_usd: float
-    sigma_forecast: float
-    """Annualised volatility forecast over the MPOR."""
+    sigma_forecast: float | None
+    """Annualised volatility forecast over the MPOR; `None` when no node told it."""
     sigma_implied_30d: float
     down_es99: float
     up_es99: float
@@ -57,6 +57,7 @@ class RoundRow(msgspec.Struct, frozen=True, kw_only=True):
     seconds_to_chain: float | None
     """Wall-clock seconds from the round's start to its transaction's block."""
     refusals: int
+    """Readings and parts of readings that the guard dropped, on the node that dropped most."""
     notes: tuple[str, ...]
     """Holds, halts, fall-backs of the turn order: plain sentences."""
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from margrave.chain.deploy import Deployment
+from margrave.lab.demo import static_margin
 from margrave.lab.demo.inputs import Input
 from margrave.lab.demo.record import Breach, Position, Realised, RoundRow, Summary
 from margrave.settings import Policy
 
 YEAR_S = 365 * 86_400
-STATIC_METHOD = "published shape of Deribit's portfolio margin: ±16 % in nine steps, volatility +50 %, 0, −25 %"
 
 
 def summarise(
@@ -48,7 +48,7 @@ def summarise(
         model_set="0x" + model_set.hex(),
         models=(policy.models.main, policy.models.baseline),
         portfolio=portfolio,
-        static_method=STATIC_METHOD,
+        static_method=static_margin.METHOD,
         rounds_attempted=len(rows),
         rounds_published=sum(row.published for row in rows),
         signers_by_round={str(row.round): list(row.signers) for row in rows},

@@ -1,0 +1,49 @@
+"""`scripts/bench NAME [--json]`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from margrave.errors import MargraveError
+
+NAMES: Final[Mapping[str, str]] = {
+    "gas": "gas of reports at quorum 3 of 4, and of margin by legs",
+    "round": "milliseconds from readings to a signed attestation",
+    "replay": "rounds an hour made again from the journal",
+}
+Run = Callable[[Callable[[str], None]], dict[str, Any]]
+
+
+def main(
+    name: Annotated[str, typer.Argument(help="; ".join(f"{name}: {what}" for name, what in NAMES.items()))],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")] = False,
+) -> None:
+    """Measure one thing. Progress goes to stderr; the exit code says that it was measured, not that it is good."""
+    if name not in NAMES:
+        raise typer.BadParameter(f"no benchmark {name!r}: choose one of {', '.join(NAMES)}")
+    measure: Run = import_module(f"margrave.lab.bench.{name}").run
+    try:
+        result = measure(lambda line: typer.echo(f"[bench] {line}", err=True))
+    except MargraveError as error:
+        typer.echo(f"margrave: {error}", err=True)
+        raise typer.Exit(2) from error
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
+        return
+    for target in result["targets"]:
+        goal = (
+            ""
+            if target["target"] is None
+            else f"   (target {target['target']:g}, {'met' if target['holds'] else 'missed'})"
+        )
+        typer.echo(f"{target['name']:<44} {target['value']:>14,.6g} {target['unit']}{goal}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
