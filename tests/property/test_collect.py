@@ -1,0 +1,166 @@
+"""Whatever a venue sends, a parser answers with sound readings and named refusals: it never raises, and never passes
+on a number that the next stage would have to doubt. Seeds are whole answers of all endpoints, mutated anywhere."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from contextlib import suppress
+from functools import cache
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from margrave.collect.board import Board
+from margrave.collect.source import HOUR_MS, Asked, Item, Request, VenueTrouble
+from margrave.collect.venues import VENUES
+from margrave.lab.feed.scenario import load_scenario
+from margrave.lab.feed.server import Feed
+from margrave.messages import BarsReading, BookReading, ChainReading, Refusal, ScalarReading
+from margrave.settings import PROJECT_ROOT, load_markets
+
+MARKETS = load_markets(PROJECT_ROOT / "config" / "markets.toml")
+Seed = tuple[str, Request, bytes]
+
+
+@cache
+def seeds() -> tuple[Seed, ...]:
+    """One whole answer of each request that the five adapters make for one market, with little history."""
+    tape = load_scenario(PROJECT_ROOT / "config" / "scenarios" / "may-2021.toml")
+    t_ms = tape.start_ms + 61 * HOUR_MS + 1_234_567
+    feed = Feed(tape, MARKETS, now_ms=lambda: t_ms)
+    found = []
+    for name, venue in VENUES.items():
+        for request in venue.requests("BTC", MARKETS["BTC"].instruments[name], t_ms, few_bars):
+            query = {key: str(value) for key, value in request.params.items()}
+            status, body = feed.answer(name, request.path, query, t_ms)
+            assert status == 200, (name, request.path, body)
+            found.append((name, request, shortened(body)))
+    return tuple(found)
+
+
+def few_bars(_market: str, *, perpetual: bool) -> int:
+    return 4 if perpetual else 3
+
+
+def shortened(body: bytes) -> bytes:
+    """A chain of hundreds of options with forty: mutations are copies."""
+    answer = msgspec.json.decode(body)
+    if isinstance(answer, dict) and isinstance(answer.get("result"), list):
+        answer["result"] = answer["result"][::20]
+    return msgspec.json.encode(answer)
+
+
+def read(seed: Seed, payload: bytes) -> tuple[Item, ...]:
+    name, request, _ = seed
+    asked = Asked(name, "BTC", request.instrument, 1_621_430_000_000, request.perpetual, HOUR_MS, mark_price=40_000.0)
+    return VENUES[name].read(request.endpoint, asked, payload)
+
+
+def assert_sound(items: tuple[Item, ...]) -> None:
+    assert items, "nothing said and nothing refused is a silent skip"
+    for item in items:
+        match item:
+            case ScalarReading():
+                assert math.isfinite(item.value)
+            case BookReading():
+                assert 0 < item.bid < item.ask < 1e9
+                assert math.isfinite(item.bid_depth_usd + item.ask_depth_usd)
+            case BarsReading():
+                times = [bar.open_time_ms for bar in item.bars]
+                assert times == sorted(set(times))
+                assert all(0 < bar.low <= min(bar.open, bar.close) <= bar.high < 1e9 for bar in item.bars)
+            case ChainReading():
+                for quote in item.quotes:
+                    assert quote.forward > 0
+                    assert quote.strike > 0
+                    assert quote.bid is None or quote.ask is None or 0 < quote.bid <= quote.ask
+                    assert quote.mark_iv is None or 0 < quote.mark_iv < 10
+            case Refusal():
+                assert item.detail
+        if not isinstance(item, Refusal):
+            assert 1_230_768_000_000 <= item.venue_time_ms <= 4_102_444_800_000
+
+
+POISON = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**6), 10**20),
+    st.sampled_from([0, -1, -0.5, 1e30, 1e-300, 10**400, "NaN", "inf", "-1", "1e30", "0", "", "x" * 5000, "１２"]),
+    st.sampled_from([[], {}, [[]], [None], {"a": 1}, [[1, 2, 3, 4, 5, 6, 7, 8]]]),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=8),
+)
+
+
+def places(body: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Paths of every value, only the first few entries of long lists."""
+    found = [path] if path else []
+    if isinstance(body, dict):
+        for key, value in body.items():
+            found += places(value, (*path, key))
+    elif isinstance(body, list):
+        for i, value in enumerate(body[:3]):
+            found += places(value, (*path, i))
+    return found
+
+
+def changed(body: object, path: tuple[str | int, ...], value: object, *, drop: bool) -> object:
+    edited = copy.deepcopy(body)
+    holder: object = edited
+    for step in path[:-1]:
+        holder = holder[step]  # type: ignore[index]
+    if drop:
+        del holder[path[-1]]  # type: ignore[attr-defined]
+    else:
+        holder[path[-1]] = value  # type: ignore[index]
+    return edited
+
+
+def encoded(body: object) -> bytes:
+    """JSON, with integers of any length, which msgspec's encoder does not write."""
+    return json.dumps(body).encode()
+
+
+@pytest.mark.parametrize("index", range(len(seeds())), ids=lambda i: f"{seeds()[i][0]}-{seeds()[i][1].endpoint.name}")
+def test_whole_answers_are_read_without_a_refusal(index: int) -> None:
+    items = read(seeds()[index], seeds()[index][2])
+    assert_sound(items)
+    assert not [item for item in items if isinstance(item, Refusal)]
+
+
+@settings(max_examples=600, deadline=None)
+@given(data=st.data())
+def test_an_answer_changed_anywhere_gives_sound_readings_or_named_refusals(data: st.DataObject) -> None:
+    seed = data.draw(st.sampled_from(seeds()))
+    body = msgspec.json.decode(seed[2])
+    for _ in range(data.draw(st.integers(1, 3))):
+        if paths := places(body):
+            path = data.draw(st.sampled_from(paths))
+            body = changed(body, path, data.draw(POISON), drop=data.draw(st.booleans()))
+    board = Board()
+    with suppress(VenueTrouble):
+        items = read(seed, encoded(body))
+        assert_sound(items)
+        for item in items:
+            board.put(item)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_cut_and_scrambled_bytes_are_refused(data: st.DataObject) -> None:
+    seed = data.draw(st.sampled_from(seeds()))
+    cut = seed[2][: data.draw(st.integers(0, len(seed[2]) - 1))]
+    items = read(seed, cut + data.draw(st.binary(max_size=12)))
+    assert_sound(items)
+
+
+@settings(max_examples=200, deadline=None)
+@given(payload=st.one_of(st.binary(max_size=200), st.recursive(POISON, st.lists).map(encoded)))
+def test_any_bytes_at_all_are_survived_by_every_parser(payload: bytes) -> None:
+    for seed in seeds():
+        with suppress(VenueTrouble):
+            assert_sound(read(seed, payload))
