@@ -6,8 +6,8 @@ pragma solidity ^0.8.30;
 library Series {
     error NoSuchSeries(uint256 id);
 
-    function pack(uint16 market, uint64 expiry, uint64 strike, bool isCall) internal pure returns (uint256) {
-        return uint256(market) | uint256(expiry) << 16 | uint256(strike) << 80 | (isCall ? 1 << 144 : 0);
+    function pack(uint16 market_, uint64 expiry_, uint64 strike_, bool isCall_) internal pure returns (uint256) {
+        return uint256(market_) | uint256(expiry_) << 16 | uint256(strike_) << 80 | (isCall_ ? 1 << 144 : 0);
     }
 
     function validate(uint256 id) internal pure {

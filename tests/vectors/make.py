@@ -1,0 +1,294 @@
+"""Writes the JSON vectors that Solidity and Python are both held to: `.venv/bin/python tests/vectors/make.py`.
+
+They are columns rather than rows, because that is what Foundry reads quickly; big integers are hexadecimal strings.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any, Final
+
+from eth_keys import keys
+from eth_utils.crypto import keccak
+from web3.utils.address import get_create_address
+
+from margrave import lanes, settings
+from margrave.lanes import LANES, Words
+from margrave.mirror import black76, limits, medians, portfolio, typed_data
+from margrave.mirror.fixed_point import WAD, exp_wad, ln_wad, quotient, sqrt
+from margrave.mirror.words import FIELDS, stamped, unstamped
+from margrave.verdicts import HaltReason
+
+FOLDER: Final = Path(__file__).parent
+DEPLOYER: Final = "0x00000000000000000000000000000000000d3910"
+NOW_S: Final = 1_800_000_000
+PRIVATE_KEYS: Final = (0xA1, 0xB2, 0xC3, 0xD4)
+HALTS: Final = tuple(HaltReason)
+
+Vectors = dict[str, Any]
+
+
+def make() -> dict[str, Vectors]:
+    """All vectors by file name; the same at every call."""
+    rng = random.Random("margrave vectors")
+    return {
+        "words": words_vectors(rng),
+        "medians": medians_vectors(rng),
+        "limits": limits_vectors(rng),
+        "digests": digests_vectors(rng),
+        "numbers": numbers_vectors(rng),
+        "margin": margin_vectors(rng),
+    }
+
+
+def honest(rng: random.Random, price_usd: float | None = None) -> Words:
+    """Words that an honest node could sign."""
+
+    def ladder(scale: float) -> list[float]:
+        rungs = [scale]
+        for _ in range(4):
+            rungs.append(rungs[-1] * rng.uniform(1.05, 1.5))
+        return rungs
+
+    values = dict(zip(lanes.ASCENDING[0], ladder(rng.uniform(0.005, 0.1)), strict=True))
+    values |= dict(zip(lanes.ASCENDING[1], ladder(rng.uniform(0.005, 0.1)), strict=True))
+    sigma = rng.uniform(0.2, 1.5)
+    for name, days in lanes.TENORS_DAYS.items():
+        values[name] = sigma * (days / 365) ** 0.5
+    values |= {
+        "vol_up": rng.uniform(0.05, 1.5),
+        "vol_down": rng.uniform(0.05, 0.6),
+        "liquidity": rng.uniform(0, 0.02),
+        "cascade_probability": rng.random(),
+        "cascade_size": rng.uniform(0, 0.3),
+        "contagion": rng.uniform(0, 0.05),
+        "score": rng.uniform(0, 10_000),
+        "confidence": rng.uniform(0.05, 1),
+        "ssvi_rho": rng.uniform(-0.9, 0.9),
+        "ssvi_wing": rng.uniform(0.05, 2),
+        "ssvi_decay": rng.uniform(0.01, 0.5),
+        "basis": rng.uniform(-0.3, 0.5),
+    }
+    return lanes.encode(values, price_usd or 10 ** rng.uniform(-1, 5))
+
+
+def words_vectors(rng: random.Random) -> Vectors:
+    rows = [honest(rng) for _ in range(12)]
+    names = [lane.name for lane in LANES.values() if not lane.stamped]
+    return {
+        "risk": _hex(row.risk for row in rows),
+        "market": _hex(row.market for row in rows),
+        "price": _hex(row.market >> lanes.PRICE_SHIFT for row in rows),
+        **{name: [lanes.raw(row, name) for row in rows] for name in names},
+    }
+
+
+def medians_vectors(rng: random.Random) -> Vectors:
+    counts, risks, markets, wanted = [], [], [], []
+    for n in range(1, 32):
+        rows = [honest(rng) for _ in range(n)]
+        result = medians.medians(rows)
+        assert result is not None
+        counts.append(n)
+        risks += [row.risk for row in rows]
+        markets += [row.market for row in rows]
+        wanted.append(result)
+    return {
+        "count": counts,
+        "risk": _hex(risks),
+        "market": _hex(markets),
+        "medianRisk": _hex(row.risk for row in wanted),
+        "medianMarket": _hex(row.market for row in wanted),
+    }
+
+
+def limits_vectors(rng: random.Random) -> Vectors:
+    """Pairs of old and new words: ordinary ones, wild ones, first ones, and ones that the policy must refuse."""
+    policy = policy_words()
+    olds, news, results = [], [], []
+    for case in range(60):
+        old = honest(rng)
+        price = lanes.price_usd(old) * rng.uniform(0.9, 1.1)
+        new = honest(rng, price * (2.5 if case % 12 == 0 else 1))
+        if case % 12 == 1:
+            new = Words(risk=new.risk & ~(0x7FFF << LANES["up_es999"].shift), market=new.market)
+        if case % 12 == 2:
+            new = Words(risk=new.risk | 0x7FFF << LANES["cascade_size"].shift, market=new.market)
+        if case % 12 == 3:
+            old = Words(risk=old.risk | 0x7FFF << LANES["down_es999"].shift, market=old.market)
+        if case % 12 == 4:
+            new = Words(risk=new.risk, market=_with(new.market, "total_vol_30d", lanes.raw(new, "total_vol_7d") - 1))
+        olds.append(None if case % 12 == 5 else stamped(old, NOW_S, limited=bool(case % 2), model_set_index=case))
+        news.append(new)
+        results.append(limits.apply(olds[-1], new, policy))
+    assert {result.halt for result in results} == {None, *HALTS}
+    assert {result.limited for result in results} == {False, True}
+    empty = Words(risk=0, market=0)
+    return {
+        "policy": _hex(astuple(policy)),
+        "oldRisk": _hex((old or empty).risk for old in olds),
+        "oldMarket": _hex(unstamped(old or empty).market for old in olds),
+        "risk": _hex(row.risk for row in news),
+        "market": _hex(row.market for row in news),
+        "halt": [0 if row.halt is None else 1 + HALTS.index(row.halt) for row in results],
+        "limited": [int(row.limited) for row in results],
+        "heldRisk": _hex(row.words.risk for row in results),
+        "heldMarket": _hex(row.words.market for row in results),
+    }
+
+
+def digests_vectors(rng: random.Random) -> Vectors:
+    """One whole publication by three of four members, made with this package alone, for the contract to accept."""
+    policy = settings.load_policy(settings.PROJECT_ROOT / "config" / "policy.toml")
+    when, words = limits.timing(policy.round), policy_words()
+    signers = [keys.PrivateKey(key.to_bytes(32, "big")) for key in PRIVATE_KEYS]
+    chain_id, oracle = 31_337, get_create_address(DEPLOYER, 0)
+    epoch, round_, model_set = 4, NOW_S // when.period, keccak(text="a model set")
+    digest_of_policy = limits.policy_digest(when, [words], [0, 0])
+    rows = [[honest(rng, 60_000), honest(rng, 3_000)] for _ in range(3)]
+    digests, rvs, flat = [], [], []
+    for signer, own in zip(signers, rows, strict=False):
+        signed = [word for row in own for word in (row.risk, row.market)]
+        digest = typed_data.own_words_digest(chain_id, oracle, epoch, round_, 0, model_set, digest_of_policy, signed)
+        signature = signer.sign_msg_hash(digest)
+        digests.append(digest)
+        rvs += [signature.r, signature.s | signature.v << 255]
+        flat += signed
+    stored = []
+    for market in range(2):
+        result = medians.medians([own[market] for own in rows])
+        assert result is not None
+        assert limits.apply(None, result, words).halt is None
+        stored.append(stamped(result, round_ * when.period, limited=False, model_set_index=1))
+    order = typed_data.Order(
+        maker=signers[0].public_key.to_checksum_address(),
+        series=typed_data.series_id(1, NOW_S + 86_400, 3_000 * 10**8, is_call=True),
+        quantity=-2_500_000,
+        price=120_500_000,
+        deadline=NOW_S + 60,
+        salt=7,
+    )
+    return {
+        "deployer": DEPLOYER,
+        "chainId": chain_id,
+        "oracle": oracle,
+        "members": [signer.public_key.to_checksum_address() for signer in signers],
+        "quorum": 3,
+        "epoch": epoch,
+        "round": round_,
+        "modelSet": "0x" + model_set.hex(),
+        "timing": list(astuple(when)),
+        "policy": _hex(astuple(words)),
+        "policyDigest": "0x" + digest_of_policy.hex(),
+        "ownWordsDigest": ["0x" + digest.hex() for digest in digests],
+        "rvs": _bytes32(rvs),
+        "words": _hex(flat),
+        "stored": _hex(word for row in stored for word in (row.risk, row.market)),
+        "order": _hex((order.series, order.price, order.deadline, order.salt)),
+        "orderMaker": order.maker,
+        "orderQuantity": [str(order.quantity)],
+        "orderDigest": "0x" + typed_data.order_digest(chain_id, oracle, order).hex(),
+    }
+
+
+def numbers_vectors(rng: random.Random) -> Vectors:
+    """The elementary functions, at ordinary places and at their edges."""
+    logs = [1, 2, 3, WAD - 1, WAD, WAD + 1, 2**96, 2**127, *(int(10 ** rng.uniform(0, 40)) for _ in range(40))]
+    exps = [-41446531673892822313, -41446531673892822312, -1, 0, 1, WAD, 135305999368893231588]
+    exps += [int(rng.uniform(-42, 60) * WAD) for _ in range(40)]
+    roots = [0, 1, 2, 3, 4, 2**128 - 1, 2**256 - 1, *(rng.getrandbits(rng.randrange(1, 256)) for _ in range(40))]
+    places = [0, 1, -1, 8 * WAD, -8 * WAD, 40 * WAD, *(int(rng.uniform(-9, 9) * WAD) for _ in range(40))]
+    calls = []
+    for case in range(60):
+        forward = int(10 ** rng.uniform(-1, 5) * WAD)
+        strike = int(forward * rng.uniform(0.2, 4))
+        vol = 0 if case == 0 else int(10 ** rng.uniform(-4, 0.7) * WAD)
+        log_moneyness = ln_wad(forward) - ln_wad(strike)
+        calls.append((forward, strike, log_moneyness, vol, black76.call(forward, strike, log_moneyness, vol)))
+    return {
+        "lnOf": _signed(logs),
+        "ln": _signed(map(ln_wad, logs)),
+        "expOf": _signed(exps),
+        "exp": _signed(map(exp_wad, exps)),
+        "sqrtOf": _hex(roots),
+        "sqrt": _hex(map(sqrt, roots)),
+        "cdfOf": _signed(places),
+        "cdf": _signed(black76.cdf(x, black76.density(x)) for x in places),
+        "callForward": _signed(row[0] for row in calls),
+        "callStrike": _signed(row[1] for row in calls),
+        "callLogMoneyness": _signed(row[2] for row in calls),
+        "callVol": _signed(row[3] for row in calls),
+        "call": _signed(row[4] for row in calls),
+    }
+
+
+def margin_vectors(rng: random.Random) -> Vectors:
+    rows = []
+    for case in range(40):
+        words = stamped(honest(rng), NOW_S, limited=False, model_set_index=1)
+        legs = [random_leg(rng, words) for _ in range(1 + case % 9)]
+        if case % 5 == 0:
+            legs = [portfolio.Leg(x.expiry_s, x.strike, x.is_call, abs(x.quantity)) for x in legs]
+        rows.append((words, legs, portfolio.requirement(words, legs, NOW_S)))
+    legs = [leg for _, each, _ in rows for leg in each]
+    return {
+        "now": NOW_S,
+        "risk": _hex(words.risk for words, _, _ in rows),
+        "market": _hex(words.market for words, _, _ in rows),
+        "legs": [len(each) for _, each, _ in rows],
+        "expiry": [leg.expiry_s for leg in legs],
+        "strike": _hex(leg.strike for leg in legs),
+        "isCall": [int(leg.is_call) for leg in legs],
+        "quantity": _signed(leg.quantity for leg in legs),
+        "initial": _hex(result.initial for _, _, result in rows),
+        "maintenance": _hex(result.maintenance for _, _, result in rows),
+        "value": _signed(result.value for _, _, result in rows),
+        "worstLoss": _hex(result.worst_loss for _, _, result in rows),
+        "worstScenario": [result.worst_scenario for _, _, result in rows],
+    }
+
+
+def random_leg(rng: random.Random, words: Words) -> portfolio.Leg:
+    """An option like those listed: an hour to a year away (some expired), strikes from a fifth to four times spot."""
+    spot = (words.market >> lanes.PRICE_SHIFT) * 10**10
+    return portfolio.Leg(
+        expiry_s=NOW_S + rng.choice((-60, 3_600, 86_400, 7 * 86_400, 20 * 86_400, 60 * 86_400, 365 * 86_400)),
+        strike=quotient(int(spot * rng.uniform(0.2, 4)), 10**10) * 10**10 + 10**10,
+        is_call=rng.random() < 0.5,
+        quantity=rng.choice((-1, 1)) * rng.randrange(1, 10**9) * 10**12,
+    )
+
+
+def policy_words() -> limits.PolicyWords:
+    policy = settings.load_policy(settings.PROJECT_ROOT / "config" / "policy.toml")
+    return limits.policy_words(policy.limits.lanes, policy.limits.max_price_move)
+
+
+def _with(market: int, name: str, count: int) -> int:
+    field = next(field for field in FIELDS["market"] if field.name == name)
+    return market & ~(field.largest << field.shift) | count << field.shift
+
+
+def _hex(values: Any) -> list[str]:
+    return [hex(value) for value in values]
+
+
+def _bytes32(values: Sequence[int]) -> list[str]:
+    return [f"0x{value:064x}" for value in values]
+
+
+def _signed(values: Any) -> list[str]:
+    return [str(value) for value in values]
+
+
+def rendered(vectors: Vectors) -> str:
+    return json.dumps(vectors, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    for name, vectors in make().items():
+        (FOLDER / f"{name}.json").write_text(rendered(vectors), encoding="utf-8")
