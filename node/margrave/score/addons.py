@@ -79,6 +79,8 @@ def liquidity(reference_size_usd: float, half_spread: float | None, depth_usd: f
 # --- cascade --------------------------------------------------------------------------------------------------------
 
 UNKNOWN_COLLATERAL_RATIO: Final = 1.5
+MAINTENANCE_SHARE: Final = 0.075
+"""Maintenance margin of a naked short at the money as a share of the index, by the venues' published standard rules."""
 UNKNOWN_OPEN_INTEREST_OVER_DEPTH: Final = 100.0
 LIQUIDATED_PER_MOVE: Final = 1.5
 """Share of open interest liquidated per relative move of the index: a judgement, on the scale of 2025-10-10, when
@@ -106,7 +108,8 @@ def cascade(
 ) -> Cascade:
     """Probability that a day's move passes the collateral buffer, and the impact of what must then be sold.
 
-    buffer = (ratio - 1) * ES99, because maintenance margin is about the ES99 of the notional it carries. The ladder is
+    buffer = (ratio - 1) * 7.5 %: the collateral above maintenance, as a move of the index. It is taken at a fixed
+    maintenance, not at the ladder's own, so that a wider tail always makes the cascade likelier. The ladder is
     stretched from the MPOR to a day by the square root of time, and log probability is interpolated in the move,
     falling strictly (from one half a side at no move), with the last rungs' tail index beyond them.
 
@@ -116,7 +119,7 @@ def cascade(
     stretch = math.sqrt(DAY_S / mpor_s)
     ratio = UNKNOWN_COLLATERAL_RATIO if collateral_ratio is None else collateral_ratio
     worst = max(ladder.down_es99, ladder.up_es99)
-    buffer = max(ratio - 1, 0.0) * worst
+    buffer = max(ratio - 1, 0.0) * MAINTENANCE_SHARE
     down = tail_probability(buffer / stretch, (ladder.down_q975, ladder.down_q995, ladder.down_q9995))
     up = tail_probability(buffer / stretch, (ladder.up_q975, ladder.up_q995, ladder.up_q9995))
     share = min(LIQUIDATED_PER_MOVE * worst * stretch, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -120,9 +121,27 @@ def test_more_leverage_never_makes_a_cascade_less_likely(a: float, b: float) -> 
 
 
 @given(factors, factors)
-def test_a_wider_tail_never_makes_a_cascade_smaller(a: float, b: float) -> None:
+def test_a_wider_tail_never_makes_a_cascade_smaller_or_less_likely(a: float, b: float) -> None:
     low, high = sorted((a, b))
     assert cascade(low).size <= cascade(high).size < 1
+    assert cascade(low).probability <= cascade(high).probability
+
+
+@given(st.sampled_from(["down_q975", "down_q995", "down_q9995", "up_q975", "up_q995", "up_q9995"]), st.floats(1, 1.5))
+def test_each_rung_by_itself_can_only_make_a_cascade_likelier(rung: str, factor: float) -> None:
+    wider = msgspec.structs.replace(CALM, **{rung: getattr(CALM, rung) * factor})
+    before = addons.cascade(CALM, MPOR_S, 2.0, 1e10, 1e8).probability
+    assert addons.cascade(wider, MPOR_S, 2.0, 1e10, 1e8).probability >= before
+
+
+def test_a_cascade_at_double_collateral_is_worked_by_hand() -> None:
+    found = cascade(ratio=2.0)
+    assert found.buffer == pytest.approx(0.075)
+    move = 0.075 / 6**0.5  # four hours' worth of a day's move
+    down = addons.tail_probability(move, (0.017, 0.029, 0.055))
+    up = addons.tail_probability(move, (0.016, 0.027, 0.051))
+    assert found.probability == pytest.approx(down + up)
+    assert found.size == pytest.approx(-np.expm1(-0.01 * (1.5 * 0.034 * 6**0.5 * 100) ** 0.5))
 
 
 @given(sizes, sizes)

@@ -63,13 +63,13 @@ def test_the_score_is_the_loss_in_basis_points_of_the_standard_margin() -> None:
 
 def test_every_reason_is_a_sentence_with_its_numbers_largest_first() -> None:
     reasons = composed().reasons
-    assert [r.name for r in reasons] == ["volatility", "price", "contagion", "cascade", "liquidity"]
+    assert [r.name for r in reasons] == ["volatility", "price", "contagion", "liquidity", "cascade"]
     sentences = {r.name: r.sentence for r in reasons}
     assert sentences["price"] in ("BTC can lose 3.4% in 4 hours (1 % tail)", "BTC can gain 3.2% in 4 hours (1 % tail)")
     assert sentences["liquidity"] == "closing 1,000,000 USD would cost 0.06%"
     assert sentences["contagion"] == "stress in other markets can add 0.30%"
     assert "now 58%, can rise by 8% of itself in 4 hours" in sentences["volatility"]
-    assert "a move of 3.4% sets off liquidations" in sentences["cascade"]
+    assert "a move of 7.5% sets off liquidations" in sentences["cascade"]
 
 
 def test_a_crash_eats_the_whole_margin_and_the_reasons_still_say_by_how_much() -> None:
