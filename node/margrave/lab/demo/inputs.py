@@ -82,7 +82,7 @@ def choose(wish: Wish) -> Input:
         known = ", ".join(sorted(p.stem for p in SCENARIOS.glob("*.toml")))
         raise Fatal(f"no scenario {wish.scenario!r}", advice=f"choose one of {known}")
     tape = load_scenario(path)
-    start_ms = _ms(wish.start) if wish.start else tape.start_ms
+    start_ms = _ms(wish.start) if wish.start else tape.opens_ms
     return _taped("drill", tape, wish, start_ms, ("--scenario", str(path)), chain_age_s=HOUR_S)
 
 

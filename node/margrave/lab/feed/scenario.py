@@ -75,6 +75,8 @@ class Scenario(Section):
     real: str
     generated: str
     start: AwareDatetime
+    opens: AwareDatetime
+    """Where a demonstration begins when nobody says otherwise: shortly before it gets interesting."""
     end: AwareDatetime
     seed: int
     bridge_vol_share: Positive
@@ -102,6 +104,7 @@ class ScenarioTape:
         self.real = scenario.real
         self.generated = scenario.generated
         self.start_ms = _ms(scenario.start)
+        self.opens_ms = _ms(scenario.opens)
         self.end_ms = _ms(scenario.end)
         self.markets = tuple(scenario.market)
         self._scenario = scenario
