@@ -112,9 +112,11 @@ async def test_a_running_collector_keeps_its_quotes_fresh_and_stops_cleanly(scen
         first_ms = await _quoted_after(b.collector.board, 0)
         await _quoted_after(b.collector.board, first_ms)
         await b.collector.stop()
-        served = b.feed.served
+        health, served = b.collector.board.health(), b.feed.served
         await asyncio.sleep(0.5)
         assert b.feed.served == served, "nobody asks after the stop"
+        assert b.collector.board.health() == health, "and no poll was left to fail"
+        assert all(source.failures == 0 for source in health.values())
 
 
 async def _quoted_after(board: Board, then_ms: int) -> int:

@@ -49,6 +49,7 @@ class Collector:
         )
         self._client: httpx2.AsyncClient | None = None
         self._scheduler: AsyncIOScheduler | None = None
+        self._polls: set[asyncio.Task[object]] = set()
         self.polls_skipped = 0
         """Polls that did not begin because the one before had not ended, or that came too late."""
 
@@ -69,9 +70,9 @@ class Collector:
         self._scheduler.start()
         for poller in self._pollers:
             self._scheduler.add_job(
-                poller.poll,
+                self._poll,
                 "interval",
-                args=(self._client,),
+                args=(poller,),
                 id=poller.venue.name,
                 seconds=self._poll_s,
                 next_run_time=datetime.fromtimestamp(wall_ms() / 1000, UTC),
@@ -81,13 +82,17 @@ class Collector:
             )
 
     async def stop(self) -> None:
-        """End polling and close all connections; safe to call twice."""
+        """End polling, the polls under way included, and close all connections; safe to call twice."""
+        client, self._client = self._client, None
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        while under_way := tuple(self._polls):
+            for poll in under_way:
+                poll.cancel()
+            await asyncio.wait(under_way)
+        if client is not None:
+            await client.aclose()
 
     async def collect_once(self) -> None:
         """Poll what is due of everything, and return when each venue has answered, failed or timed out."""
@@ -96,6 +101,17 @@ class Collector:
             return
         async with _client() as client:
             await self._poll_all(client)
+
+    async def _poll(self, poller: Poller) -> None:
+        """One scheduled poll, remembered so that `stop` can end it; nothing once stopped."""
+        task, client = asyncio.current_task(), self._client
+        if client is None or task is None:
+            return
+        self._polls.add(task)
+        try:
+            await poller.poll(client)
+        finally:
+            self._polls.discard(task)
 
     async def _poll_all(self, client: httpx2.AsyncClient) -> None:
         async with asyncio.TaskGroup() as group:
