@@ -113,11 +113,19 @@ class RoundPolicy(Section):
     mpor_s: int = Field(gt=0)
     """Margin period of risk: the time a liquidation is given, and the horizon of the ladder."""
     heartbeat_s: int = Field(gt=0)
-    deviation: dict[str, float]
-    """A market is reported before its heartbeat when a lane has moved by more than this, in the lane's unit."""
+    deviation: dict[str, Positive]
+    """A market is reported before its heartbeat when a lane has moved by more than this, in the lane's unit; `price`
+    is relative."""
     max_report_age_s: int = Field(gt=0)
     aging_after_s: int = Field(gt=0)
     stale_after_s: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def known_lanes(self) -> RoundPolicy:
+        known = {"price", *(name for name, lane in LANES.items() if not lane.stamped)}
+        if unknown := sorted(self.deviation.keys() - known):
+            raise ValueError(f"deviation of unknown lane {unknown[0]}")
+        return self
 
 
 class GuardPolicy(Section):

@@ -12,7 +12,8 @@ from margrave.messages import Bar
 from margrave.verdicts import Rejection
 
 HOUR_MS: Final = 3_600_000
-MAX_BARS: Final = 1_000
+MAX_BARS: Final = 31 * 24
+"""A month: longer than any feature looks back."""
 LATE_HOURS: Final = 1
 """The newest hour may still be missing: venues serve a closed candle some seconds to minutes late."""
 MAX_STEP: Final = 10.0

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Final
 
-import msgspec
-
+from margrave.guard.memory import Remembered
 from margrave.settings import GuardPolicy
 
 MIN_ELAPSED_MS: Final = 60_000
@@ -22,22 +21,6 @@ FROZEN_AFTER_AGES: Final = 5
 """A value unchanged for this many times the allowed age, while the others moved, is a dead feed with a live clock."""
 MIN_MOVERS: Final = 2
 """One venue that moves alone shows nothing about the others, least of all where a market is pegged."""
-
-
-class Remembered(msgspec.Struct, frozen=True, kw_only=True):
-    """What the guard keeps of one venue in one market from round to round."""
-
-    market: str
-    source: str
-    accepted_price: float | None
-    """Last price that took part in an agreement; `None` if none did."""
-    accepted_ms: int
-    value: float
-    """Last price the venue gave, accepted or not."""
-    value_since_ms: int
-    """Since when it gives exactly that."""
-    consensus_then: float | None
-    """What the market agreed on when `value` was first seen."""
 
 
 def unconfirmed(

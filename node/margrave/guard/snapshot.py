@@ -9,7 +9,7 @@ import msgspec
 
 from margrave.guard import agreement, bars, breaker, checks
 from margrave.guard.agreement import Agreement, VenuePrice
-from margrave.guard.breaker import Remembered
+from margrave.guard.memory import Memory, Remembered, remember
 from margrave.messages import (
     AnyReading,
     BarsReading,
@@ -27,17 +27,10 @@ from margrave.messages import (
 from margrave.settings import GuardPolicy, MarketSettings
 from margrave.verdicts import HoldReason, Rejection
 
+__all__ = ["Memory", "take"]
+
 Slot = tuple[str, str, str, str]
 """Source, market, message type, and what of it (kind; spot or perpetual): one reading stands in each."""
-
-
-class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """What the guard carries from round to round; a node that lost it starts from `Memory()`, only less strict."""
-
-    venues: tuple[Remembered, ...] = ()
-
-    def of(self, market: str) -> Mapping[str, Remembered]:
-        return {v.source: v for v in self.venues if v.market == market}
 
 
 @dataclass(slots=True)
@@ -66,7 +59,7 @@ def take(
     that is dropped is in `refusals` with its reason and numbers; every market is either in `markets` or in `holds`.
     """
     found, refusals = _sort(readings, markets, as_of_ms, policy)
-    past = _by_market(memory)
+    past = memory.by_market()
     snapshots: list[MarketSnapshot] = []
     holds: list[MarketHold] = []
     remembered: list[Remembered] = []
@@ -195,8 +188,8 @@ def _judge(name: str, market: _Market, past: Mapping[str, Remembered], now_ms: i
         refused = ", ".join(f"{r.source} {r.reason}" for r in refusals)
         detail = f"{kept} of {policy.min_sources} venues needed agree" + (f" (refused: {refused})" if refused else "")
         hold = MarketHold(market=name, reason=HoldReason.TOO_FEW_SOURCES, detail=detail)
-        return _Judged(hold, refusals, _remember(name, prices, past, None, frozenset(), now_ms))
-    remembered = _remember(name, prices, past, agreed.price, agreed.weights.keys(), now_ms)
+        return _Judged(hold, refusals, remember(name, prices, past, None, frozenset(), now_ms))
+    remembered = remember(name, prices, past, agreed.price, agreed.weights.keys(), now_ms)
     history, bad_bars = bars.consensus({s: r.bars for s, r in market.histories.items()}, now_ms, policy.min_sources)
     refusals += [_part_refusal(source, name, "bars", counts) for source, counts in bad_bars.items()]
     if len(history) < policy.min_bars:
@@ -303,46 +296,3 @@ def _part_refusal(source: str, market: str, what: str, counts: Mapping[Rejection
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     detail = "dropped " + ", ".join(f"{count} {reason}" for reason, count in ordered)
     return Refusal(source=source, market=market, what=what, reason=ordered[0][0], detail=detail)
-
-
-# --- memory ---------------------------------------------------------------------------------------------------------
-
-
-def _by_market(memory: Memory) -> dict[str, dict[str, Remembered]]:
-    past: dict[str, dict[str, Remembered]] = {}
-    for venue in memory.venues:
-        past.setdefault(venue.market, {})[venue.source] = venue
-    return past
-
-
-def _remember(
-    market: str,
-    prices: Mapping[str, float],
-    past: Mapping[str, Remembered],
-    agreed_price: float | None,
-    accepted: Iterable[str],
-    now_ms: int,
-) -> list[Remembered]:
-    """The next round's memory: a venue that is silent this round is kept as it was."""
-    accepted = frozenset(accepted)
-    kept: list[Remembered] = []
-    for source in sorted(past.keys() | prices.keys()):
-        before = past.get(source)
-        if source not in prices:
-            assert before is not None
-            kept.append(before)
-            continue
-        price = prices[source]
-        same = before is not None and before.value == price
-        kept.append(
-            Remembered(
-                market=market,
-                source=source,
-                accepted_price=price if source in accepted else before.accepted_price if before else None,
-                accepted_ms=now_ms if source in accepted else before.accepted_ms if before else now_ms,
-                value=price,
-                value_since_ms=before.value_since_ms if before is not None and same else now_ms,
-                consensus_then=(before.consensus_then if before is not None and same else None) or agreed_price,
-            )
-        )
-    return kept

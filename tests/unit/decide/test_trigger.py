@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from margrave.decide.trigger import largest_deviation, trigger
 from margrave.lanes import Words
+from margrave.settings import RoundPolicy
 from margrave.verdicts import MarketStatus, Trigger
 from tests.unit.decide.sample import PERIOD_S, POLICY, T_S, onchain, words
 
@@ -89,3 +90,11 @@ def test_waiting_longer_never_makes_a_market_less_due(price: float, a: int, b: i
     short, long = sorted((a, b))
     fresh = words(price=70_000 * price)
     assert rank.index(why(fresh, age_s=short * 60)) <= rank.index(why(fresh, age_s=long * 60))
+
+
+def test_a_deviation_of_a_lane_that_does_not_exist_is_refused_with_the_policy() -> None:
+    data = ROUND.model_dump()
+    with pytest.raises(ValueError, match="deviation of unknown lane down_es98"):
+        RoundPolicy.model_validate({**data, "deviation": {"down_es98": 0.002}})
+    with pytest.raises(ValueError, match="greater than 0"):
+        RoundPolicy.model_validate({**data, "deviation": {"down_es99": 0.0}})

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from margrave.guard.breaker import Remembered, allowance, frozen, unconfirmed
+from margrave.guard.breaker import allowance, frozen, unconfirmed
+from margrave.guard.memory import Remembered
 from tests.unit.guard.sample import HOUR_MS, POLICY, T0_MS
 
 ROUND_MS = 300_000
