@@ -1,4 +1,4 @@
-"""A chain behind real JSON-RPC that behaves as badly as real ones: it sits on transactions, drops them, dies, lies low."""
+"""A chain behind real JSON-RPC that behaves as badly as real ones: it sits on transactions, drops them, dies."""
 
 from __future__ import annotations
 

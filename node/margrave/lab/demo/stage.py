@@ -95,6 +95,7 @@ class Stage:
     async def set(self) -> AsyncIterator[Stage]:
         """Everything up and running; everything gone afterwards, however it ends."""
         async with self._client, self._processes:
+            await self._network()
             await self._chain()
             await self._keys()
             await self._contracts()
@@ -136,6 +137,18 @@ class Stage:
         )
 
     # setting it, in order
+
+    async def _network(self) -> None:
+        """Say at once that there is no network, not after a minute of rounds without readings."""
+        if self._source.feed:
+            return
+        hosts = {str(venue["base_url"]) for venue in self._source.venues("").values()}
+        self._watch.say(f"network: asking {len(hosts)} public venues")
+        if not any(await asyncio.gather(*(self._reached(host) for host in hosts))):
+            raise Fatal(
+                f"no venue answers: {', '.join(sorted(hosts))}",
+                advice="check the network; `scripts/demo` without --live needs none",
+            )
 
     async def _chain(self) -> None:
         self._watch.say("chain: anvil")
@@ -255,6 +268,13 @@ class Stage:
         ended = self._processes.ended()
         if len(ended) > len(NODES) - QUORUM:
             raise Fatal(f"{ended[0]} stopped: {self._processes.last_line(ended[0])}", advice=f"read {self._run}/logs")
+
+    async def _reached(self, host: str) -> bool:
+        try:
+            await self._client.get(host)
+        except httpx2.HTTPError:
+            return False
+        return True  # whatever it says: a refusal of our address is the adapter's to name
 
     def _answering(self, url: str) -> Callable[[], Awaitable[bool]]:
         async def answers() -> bool:
