@@ -12,8 +12,10 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final
 
-from eth_keys import keys
+from eth_keys.datatypes import PrivateKey
+from eth_typing import HexAddress, HexStr
 from eth_utils.crypto import keccak
+from web3.types import Nonce
 from web3.utils.address import get_create_address
 
 from margrave import lanes, settings
@@ -145,8 +147,8 @@ def digests_vectors(rng: random.Random) -> Vectors:
     """One whole publication by three of four members, made with this package alone, for the contract to accept."""
     policy = settings.load_policy(settings.PROJECT_ROOT / "config" / "policy.toml")
     when, words = limits.timing(policy.round), policy_words()
-    signers = [keys.PrivateKey(key.to_bytes(32, "big")) for key in PRIVATE_KEYS]
-    chain_id, oracle = 31_337, get_create_address(DEPLOYER, 0)
+    signers = [PrivateKey(key.to_bytes(32, "big")) for key in PRIVATE_KEYS]
+    chain_id, oracle = 31_337, get_create_address(HexAddress(HexStr(DEPLOYER)), Nonce(0))
     epoch, round_, model_set = 4, NOW_S // when.period, keccak(text="a model set")
     digest_of_policy = limits.policy_digest(when, [words], [0, 0])
     rows = [[honest(rng, 60_000), honest(rng, 3_000)] for _ in range(3)]
