@@ -28,8 +28,9 @@ def consensus(
 ) -> tuple[tuple[Bar, ...], Mapping[str, Mapping[Rejection, int]]]:
     """The median over venues of each field, hour by hour, and the bars refused, counted by source and reason.
 
-    An hour counts if at least `min_sources` venues have it, so that a minority cannot write history. The result is the
-    newest gap-free run; it is empty if the hour before last is not in it. Medians keep low <= open, close <= high.
+    An hour counts if enough of the venues have it that a minority cannot write history alone: liars could otherwise
+    offer hours that nobody else serves. The result is the newest gap-free run; it is empty if the hour before last is
+    not in it. Medians keep low <= open, close <= high.
     """
     last_open_ms = now_ms // HOUR_MS * HOUR_MS - HOUR_MS
     first_open_ms = last_open_ms - (MAX_BARS - 1) * HOUR_MS
@@ -44,12 +45,18 @@ def consensus(
         return (), refused
     stack = np.stack(grids)
     counts = np.isfinite(stack[:, :, 3]).sum(axis=0)
-    begin, end = _newest_run(counts >= min_sources)
+    begin, end = _newest_run(counts >= max(min_sources, witnesses(len(grids))))
     if end < MAX_BARS - LATE_HOURS or begin == end:
         return (), refused
     fields = _median_over_venues(stack[:, begin:end], counts[begin:end])
     times = range(first_open_ms + begin * HOUR_MS, first_open_ms + end * HOUR_MS, HOUR_MS)
     return tuple(map(Bar, times, *fields.T.tolist())), refused
+
+
+def witnesses(venues: int) -> int:
+    """How many of so many venues must have an hour: more than half, and an honest majority if a third lie."""
+    liars = (venues - 1) // 3
+    return max(venues // 2 + 1, 2 * liars + 1)
 
 
 def _on_grid(bars: Sequence[Bar], first_open_ms: int) -> tuple[Fields, Mapping[Rejection, int]]:

@@ -193,7 +193,7 @@ def _judge(name: str, market: _Market, past: Mapping[str, Remembered], now_ms: i
     history, bad_bars = bars.consensus({s: r.bars for s, r in market.histories.items()}, now_ms, policy.min_sources)
     refusals += [_part_refusal(source, name, "bars", counts) for source, counts in bad_bars.items()]
     if len(history) < policy.min_bars:
-        detail = f"{len(history)} closed hourly bars from {policy.min_sources} venues, {policy.min_bars} needed"
+        detail = f"{len(history)} closed hourly bars that enough venues share, {policy.min_bars} needed"
         hold = MarketHold(market=name, reason=HoldReason.TOO_LITTLE_HISTORY, detail=detail)
         return _Judged(hold, refusals, remembered)
     quotes, chain_age_s, chain_refusals = _chain(name, market, agreed.price, now_ms)

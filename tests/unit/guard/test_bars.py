@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from margrave.guard.bars import MAX_BARS, consensus
+from margrave.guard.bars import MAX_BARS, consensus, witnesses
 from margrave.messages import Bar
 from margrave.verdicts import Rejection
 from tests.unit.guard.sample import HOUR_MS, T0_MS, flat_bars
@@ -37,6 +37,19 @@ def test_one_venue_cannot_write_history() -> None:
     assert max(b.close for b in bars) < 75_000
     bars, _ = consensus({"a": THREE["a"], "b": THREE["b"]}, NOW_MS, 3)
     assert bars == ()
+
+
+def test_two_liars_of_seven_cannot_add_hours_that_the_others_do_not_serve() -> None:
+    honest = {f"honest{i}": flat_bars(50) for i in range(5)}
+    lying = {f"liar{i}": (*flat_bars(100, price=9e4)[:50], *flat_bars(50)) for i in range(2)}
+    bars, _ = consensus({**honest, **lying}, NOW_MS, 2)
+    assert bars == flat_bars(50)
+
+
+@pytest.mark.parametrize(("venues", "needed"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (6, 4), (7, 5), (10, 7)])
+def test_more_than_half_must_witness_and_two_thirds_where_a_third_could_lie(venues: int, needed: int) -> None:
+    assert witnesses(venues) == needed
+    assert needed > 2 * ((venues - 1) // 3)
 
 
 def test_a_gap_cuts_off_what_lies_before_it() -> None:

@@ -124,7 +124,7 @@ def test_little_history_is_a_hold_with_the_count() -> None:
     snapshot, _ = judged([*books(PRICES), *histories(count=150)])
     (hold,) = snapshot.holds
     assert hold.reason is HoldReason.TOO_LITTLE_HISTORY
-    assert hold.detail == "150 closed hourly bars from 3 venues, 200 needed"
+    assert hold.detail == "150 closed hourly bars that enough venues share, 200 needed"
 
 
 def test_spot_history_stands_before_the_perpetuals() -> None:

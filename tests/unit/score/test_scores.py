@@ -115,6 +115,12 @@ def test_without_a_chain_and_without_a_past_there_is_no_surface() -> None:
     assert (hold.reason, hold.detail) == (HoldReason.NO_SURFACE, "no option chain")
 
 
+def test_a_chain_of_a_few_quotes_is_no_surface_and_says_how_many_are_needed() -> None:
+    hold = held(scorer().score(snapshot(market(quotes=market().quotes[:5]))))
+    assert hold.reason is HoldReason.NO_SURFACE
+    assert hold.detail.endswith("options are usable, 8 needed")
+
+
 def test_without_a_chain_the_last_surface_is_carried_on_with_growing_doubt() -> None:
     known = only(scorer().score(snapshot(market())))
     blind = snapshot(market(quotes=(), chain_age_s=None))

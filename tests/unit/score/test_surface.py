@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from margrave import lanes
 from margrave.errors import Rejected
 from margrave.lanes import BOXES
 from margrave.messages import OptionQuote, Surface
+from margrave.mirror import surface as mirror
 from margrave.score import black76, surface
+from tests.unit.decide.sample import words
 from tests.unit.score.chains import AS_OF_MS, DAY_MS, TRUE, made, recorded
 
 GRID_K = np.linspace(-1.5, 1.5, 121)
@@ -264,3 +267,42 @@ def test_recorded_chains_fit_within_the_stated_error_by_tenor(currency: str) -> 
     assert medians[5] < 0.03
     assert medians[12] < 0.02
     assert medians[45] < 0.02
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.floats(0.02, 1.4), min_size=3, max_size=3).map(sorted),
+    st.floats(-0.9, 0.9),
+    st.floats(0.06, 1.99),
+    st.floats(0.02, 0.499),
+    st.floats(0.5, 365),
+    st.floats(-1, 1),
+)
+def test_the_contracts_twin_evaluates_the_same_surface(
+    vols: list[float], rho: float, wing: float, decay: float, days: float, k: float
+) -> None:
+    published = words(
+        total_vol_7d=vols[0],
+        total_vol_30d=vols[1],
+        total_vol_90d=vols[2],
+        ssvi_rho=rho,
+        ssvi_wing=wing,
+        ssvi_decay=decay,
+    )
+    figures = [lanes.decode(published, name) for name in ("total_vol_7d", "total_vol_30d", "total_vol_90d")]
+    fit = Surface(
+        total_vol_7d=figures[0],
+        total_vol_30d=figures[1],
+        total_vol_90d=figures[2],
+        rho=lanes.decode(published, "ssvi_rho"),
+        wing=lanes.decode(published, "ssvi_wing"),
+        decay=lanes.decode(published, "ssvi_decay"),
+        rmse_vol=0.0,
+        quotes_used=8,
+    )
+    seconds = round(days * 86_400)
+    twin = mirror.unpack(published)
+    on_chain = mirror.total_vol(twin, mirror.cut(twin, seconds), round(k * 1e18)) / 1e18
+    years = np.array([seconds / 86_400 / 365])
+    ours = float(surface.vols(fit, np.array([k]), years)[0] * math.sqrt(years[0]))
+    assert on_chain == pytest.approx(ours, rel=1e-9, abs=1e-12)
