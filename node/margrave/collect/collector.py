@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-import httpx2
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -22,7 +21,6 @@ from margrave.settings import MarketSettings, NodeSettings
 
 SHORTEST_POLL_S: Final = 0.2
 """Of the wall's clock, however fast the market's runs."""
-USER_AGENT: Final = "margrave/0.1 (risk oracle node)"
 
 
 class Collector:
@@ -47,7 +45,6 @@ class Collector:
             for name, settings in node.venues.items()
             if settings.enabled
         )
-        self._client: httpx2.AsyncClient | None = None
         self._scheduler: AsyncIOScheduler | None = None
         self._polls: set[asyncio.Task[object]] = set()
         self.polls_skipped = 0
@@ -64,7 +61,6 @@ class Collector:
         """Begin polling, at once and then at the interval."""
         # Our own log tells polls apart by venue; the scheduler's lines would name only its jobs.
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
-        self._client = _client()
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._scheduler.add_listener(self._skipped, EVENT_JOB_MAX_INSTANCES | EVENT_JOB_MISSED)
         self._scheduler.start()
@@ -83,7 +79,6 @@ class Collector:
 
     async def stop(self) -> None:
         """End polling, the polls under way included, and close all connections; safe to call twice."""
-        client, self._client = self._client, None
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
@@ -91,38 +86,32 @@ class Collector:
             for poll in under_way:
                 poll.cancel()
             await asyncio.wait(under_way)
-        if client is not None:
-            await client.aclose()
+        for poller in self._pollers:
+            await poller.close()
 
     async def collect_once(self) -> None:
-        """Poll what is due of everything, and return when each venue has answered, failed or timed out."""
-        if self._client is not None:
-            await self._poll_all(self._client)
-            return
-        async with _client() as client:
-            await self._poll_all(client)
+        """Poll what is due of everything, and return when each venue has answered, failed or timed out.
+
+        Between `start` and `stop` the connections stay open for the next call, otherwise they are closed.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for poller in self._pollers:
+                    group.create_task(poller.poll())
+        finally:
+            if self._scheduler is None:
+                await self.stop()
 
     async def _poll(self, poller: Poller) -> None:
         """One scheduled poll, remembered so that `stop` can end it; nothing once stopped."""
-        task, client = asyncio.current_task(), self._client
-        if client is None or task is None:
+        task = asyncio.current_task()
+        if task is None or self._scheduler is None:
             return
         self._polls.add(task)
         try:
-            await poller.poll(client)
+            await poller.poll()
         finally:
             self._polls.discard(task)
 
-    async def _poll_all(self, client: httpx2.AsyncClient) -> None:
-        async with asyncio.TaskGroup() as group:
-            for poller in self._pollers:
-                group.create_task(poller.poll(client))
-
     def _skipped(self, _event: JobEvent) -> None:
         self.polls_skipped += 1
-
-
-def _client() -> httpx2.AsyncClient:
-    # Redirects are not followed: a venue's address is configuration, and nobody else's to change.
-    limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
-    return httpx2.AsyncClient(headers={"user-agent": USER_AGENT}, limits=limits, follow_redirects=False)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Final
 
 import httpx2
@@ -36,6 +38,9 @@ from margrave.verdicts import Rejection
 
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 """Whole option chains are below 1 MiB; a venue, or who stands in for it, may not fill our memory."""
+CONNECTIONS: Final = 4
+"""Open at once to one host: polite to the venue, and a dozen small answers are soon read."""
+USER_AGENT: Final = "margrave/0.1 (risk oracle node)"
 HISTORY_BARS: Final = 744
 """Asked for at the start: 31 days of hours."""
 FIRST_PAUSE_S: Final = 1.0
@@ -56,6 +61,8 @@ class Host:
     base_url: str
     limiter: AsyncLimiter
     jitter: random.Random
+    client: httpx2.AsyncClient | None = None
+    """Its own while polls are made: a host that hangs holds its own connections and nobody else's."""
     rests_until_ms: int = 0
     failures_in_a_row: int = field(default=0)
 
@@ -80,7 +87,10 @@ class Host:
 
 
 class Poller:
-    """One venue: makes the requests that are due and puts what the parsers say on the board."""
+    """One venue: makes the requests that are due and puts what the parsers say on the board.
+
+    `transport` takes the place of the network in tests. Connections open as they are needed, until `close`.
+    """
 
     def __init__(
         self,
@@ -90,6 +100,7 @@ class Poller:
         *,
         board: Board,
         clock: Clock,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.venue = venue
         self._settings = settings
@@ -97,16 +108,22 @@ class Poller:
         self._board = board
         self._clock = clock
         self._due_ms: dict[tuple[str, str, str, bool, str], int] = {}
-        main = _host(settings.base_url, settings)
-        futures = settings.futures_url
-        self._main = main
-        self._futures = main if futures is None or futures == settings.base_url else _host(futures, settings)
+        self._transport = transport
+        self._futures_url = settings.futures_url or settings.base_url
+        self._hosts = {url: _host(url, settings) for url in {settings.base_url, self._futures_url}}
 
-    async def poll(self, client: httpx2.AsyncClient) -> None:
+    async def close(self) -> None:
+        """Close all connections; the next poll opens them again. Pauses and budgets are remembered."""
+        for host in self._hosts.values():
+            client, host.client = host.client, None
+            if client is not None:
+                await client.aclose()
+
+    async def poll(self) -> None:
         """Make every request that is due, those that need this venue's mark price last. Never raises."""
         due = self._due()
-        await self._ask_all(client, (request for request in due if not request.needs_mark))
-        await self._ask_all(client, (request for request in due if request.needs_mark))
+        await self._ask_all(request for request in due if not request.needs_mark)
+        await self._ask_all(request for request in due if request.needs_mark)
 
     def _due(self) -> list[Request]:
         now_ms = self._clock.now_ms()
@@ -126,17 +143,17 @@ class Poller:
             return HISTORY_BARS
         return min(HISTORY_BARS, (self._clock.now_ms() - last_ms) // HOUR_MS + 2)
 
-    async def _ask_all(self, client: httpx2.AsyncClient, requests: Iterable[Request]) -> None:
+    async def _ask_all(self, requests: Iterable[Request]) -> None:
         async with asyncio.TaskGroup() as group:
             for request in requests:
-                group.create_task(self._ask(client, request))
+                group.create_task(self._ask(request))
 
-    async def _ask(self, client: httpx2.AsyncClient, request: Request) -> None:
-        host = self._futures if request.futures_host else self._main
+    async def _ask(self, request: Request) -> None:
+        host = self._hosts[self._futures_url if request.futures_host else self._settings.base_url]
         if host.resting(self._clock.now_ms()):
             return
         try:
-            await self._fetch_and_put(client, host, request)
+            await self._fetch_and_put(host, request)
         except VenueTrouble as trouble:
             self._note(host, trouble)
         except Exception as error:
@@ -145,9 +162,9 @@ class Poller:
             self._board.fail(self.venue.name, problem, None)
             log.exception("an adapter failed: report it with the payload", source=self.venue.name)
 
-    async def _fetch_and_put(self, client: httpx2.AsyncClient, host: Host, request: Request) -> None:
+    async def _fetch_and_put(self, host: Host, request: Request) -> None:
         async with host.limiter:
-            payload = await self._fetch(client, host, request)
+            payload = await self._fetch(host, request)
         asked = Asked(
             source=self.venue.name,
             market=request.market,
@@ -165,8 +182,9 @@ class Poller:
         for item in items:
             self._board.put(item)
 
-    async def _fetch(self, client: httpx2.AsyncClient, host: Host, request: Request) -> bytes:
+    async def _fetch(self, host: Host, request: Request) -> bytes:
         what = f"{self.venue.name} {request.endpoint.name} of {request.instrument}"
+        client = host.client = host.client or self._connect()
         try:
             async with (
                 asyncio.timeout(self._settings.timeout_s),
@@ -183,6 +201,17 @@ class Poller:
             return body
         self._explain(answer, body, what)
         return body
+
+    def _connect(self) -> httpx2.AsyncClient:
+        # Redirects are not followed: a venue's address is configuration, and nobody else's to change.
+        return httpx2.AsyncClient(
+            headers={"user-agent": USER_AGENT},
+            limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+            timeout=self._settings.timeout_s,
+            verify=_tls(),
+            transport=self._transport,
+            follow_redirects=False,
+        )
 
     def _explain(self, answer: httpx2.Response, body: bytes, what: str) -> None:
         """Raise what a status other than 2xx means, unless the body is an error that the venue itself explains."""
@@ -218,11 +247,17 @@ class Poller:
         )
 
 
-def _host(base_url: str, settings: VenueSettings) -> Host:
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all clients: reading the certificate store takes longer than a poll."""
+    return httpx2.create_ssl_context()
+
+
+def _host(url: str, settings: VenueSettings) -> Host:
     # Bursts of at most five seconds' worth: a venue's own window is shorter than a minute.
     window_s = 5.0
     limiter = AsyncLimiter(max(settings.requests_per_minute * window_s / 60.0, 1.0), window_s)
-    return Host(base_url.rstrip("/"), limiter, random.Random())  # noqa: S311 jitter, not a secret
+    return Host(url.rstrip("/"), limiter, random.Random())  # noqa: S311 jitter, not a secret
 
 
 async def _body(answer: httpx2.Response, what: str) -> bytes:

@@ -56,12 +56,14 @@ class Bench:
             timeout_s=timeout_s,
             requests_per_minute=60_000,
         )
-        self.poller = Poller(VENUES["binance"], settings, MARKETS, board=self.board, clock=self.clock)
+        transport = httpx2.MockTransport(self._handle)
+        self.poller = Poller(
+            VENUES["binance"], settings, MARKETS, board=self.board, clock=self.clock, transport=transport
+        )
 
     async def poll(self, *, after_s: float = 0.0) -> None:
         self.clock.ms += int(after_s * 1000)
-        async with httpx2.AsyncClient(transport=httpx2.MockTransport(self._handle)) as client:
-            await self.poller.poll(client)
+        await self.poller.poll()
 
     def _handle(self, request: httpx2.Request) -> httpx2.Response:
         self.asked[request.url.path] += 1

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from margrave.collect import checks, readings
@@ -145,6 +146,7 @@ def _volatility(percent: object, name: str) -> float | None:
     return value / 100 if 0 < value < NO_IV_PERCENT else None
 
 
+@lru_cache(maxsize=8192)
 def option_terms(name: str) -> tuple[int, float, bool]:
     """Expiry (08:00 UTC) in ms, strike and call or put of BTC-9SEP26-73000-P or XRP_USDC-9SEP26-0d55-C."""
     parts = name.split("-")
