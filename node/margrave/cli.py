@@ -14,7 +14,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from margrave import __version__
 from margrave.errors import MargraveError
@@ -23,6 +22,7 @@ app = typer.Typer(
     help="On-chain risk oracle node for crypto options.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 out = Console(soft_wrap=True)
@@ -31,6 +31,7 @@ Config = Annotated[
     Path, typer.Option("--config", "-c", envvar="MARGRAVE_CONFIG", help="The node's node.toml.", show_default=True)
 ]
 HERE = Path("node.toml")
+COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 def main() -> None:
@@ -87,18 +88,20 @@ def check(
 ) -> None:
     """May this node go live? Looks at configuration, key, models, chain, venues, peers and clock."""
     from margrave.operate.check import Check, Verdict
+    from margrave.ops import log
 
+    log.configure("text", node="check", level="error")  # the findings say it better
     findings = asyncio.run(Check(config).run())
     good = all(f.verdict is not Verdict.FAIL for f in findings)
     if as_json:
         rows = [{"check": f.check, "verdict": f.verdict, "found": f.found, "advice": f.advice} for f in findings]
         sys.stdout.write(json.dumps({"ready": good, "findings": rows}) + "\n")
     else:
-        table = Table("check", "", "found", "what to do", box=None, pad_edge=False)
-        colours = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+        width = max(len(f.check) for f in findings)
         for f in findings:
-            table.add_row(f.check, f"[{colours[f.verdict]}]{f.verdict}[/]", f.found, f.advice)
-        out.print(table)
+            advice = f" — {f.advice}" if f.advice else ""
+            out.print(f"{f.verdict:<5}", style=COLOURS[f.verdict], end="")
+            out.print(f"{f.check:<{width}}  {f.found}{advice}", markup=False, highlight=False)
         out.print("ready to run" if good else "not ready")
     raise typer.Exit(0 if good else 1)
 
