@@ -17,12 +17,10 @@ carried to simple returns by 1 - exp(-x) and exp(x) - 1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnx
-import onnx.parser
 from arch import arch_model
 from scipy import stats
 
@@ -30,45 +28,28 @@ from margrave.score import features
 from margrave.score.features import Floats, Ints
 from margrave.score.forecast import RETURNS_H
 from train import dataset, evaluate, export
-from train.dataset import HORIZON_H, LOG_CAP, Series
+from train.dataset import HORIZON_H, Series
+from train.gjr_graph import Recursion, Tail, graph
 
 NAME: Final = "gjr_garch_t/1"
 COMMAND: Final = "MARGRAVE_DATA=… PYTHONPATH=node:models python -m train.gjr_garch_t"
-PROBABILITIES: Final = {"q975": 0.025, "q995": 0.005, "es99": 0.01, "q9995": 0.0005, "es999": 0.001}
 
 
-@dataclass(frozen=True, slots=True)
-class Recursion:
-    alpha: float
-    gamma: float
-    beta: float
-
-    @property
-    def persistence(self) -> float:
-        return self.alpha + self.gamma / 2 + self.beta
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """Student-t of the standardised return over the horizon: degrees of freedom, and scale of the t variable."""
-
-    nu: float
-    scale: float
-
-    def rungs(self) -> Floats:
-        """The five rungs of one side in units of the horizon's standard deviation, ascending, shape (5,)."""
-        return np.array([self._rung(name, p) for name, p in PROBABILITIES.items()])
-
-    def quantile(self, p: float) -> float:
-        return float(self.scale * stats.t.isf(p, self.nu))
-
-    def shortfall(self, p: float) -> float:
-        """Mean beyond the p-quantile: f(q) (nu + q^2) / ((nu - 1) p) for a Student-t (McNeil, Frey, Embrechts 2.2)."""
-        q = stats.t.isf(p, self.nu)
-        return float(self.scale * stats.t.pdf(q, self.nu) * (self.nu + q * q) / ((self.nu - 1) * p))
-
-    def _rung(self, name: str, p: float) -> float:
-        return self.shortfall(p) if name.startswith("es") else self.quantile(p)
+def main() -> None:
+    data = dataset.folder()
+    everything = dataset.load(data)
+    training = [series for series in everything if series.asset not in dataset.LEFT_OUT]
+    fits = fit_assets(training)
+    recursion = pooled(fits)
+    tail = fit_tail(recursion, training)
+    print(f"{len(fits)} assets: {recursion} {tail}")
+    model = graph(recursion, tail)
+    report = evaluate.report(evaluate.collect(everything, {NAME: model.SerializeToString()}), subject=NAME)
+    report["fits"] = fits
+    example = next(s for s in everything if s.asset == "ETH" and len(s.close_ms) > 5000)
+    rows = np.linspace(features.MIN_BARS - 1, len(example.close_ms) - 1, 24).astype(np.int64)
+    published = export.publish(model, _golden(example, rows), _card(recursion, tail, training, data, report), report)
+    print(f"published {published.name}")
 
 
 def fit_asset(returns: Floats) -> dict[str, float]:
@@ -93,109 +74,6 @@ def pooled(fits: dict[str, dict[str, float]]) -> Recursion:
     alpha, gamma, beta = (float(np.median([fit[name] for fit in good])) for name in ("alpha", "gamma", "beta"))
     beta = min(beta, 0.995 - alpha - gamma / 2)
     return Recursion(alpha, gamma, beta)
-
-
-def filter_variance(recursion: Recursion, returns: Floats) -> Floats:
-    """The recursion as a loop: one-step-ahead variances (n + 1,), the last one about the future. The test oracle."""
-    level = max(float(np.mean(returns**2)), features.VARIANCE_FLOOR)
-    h = np.empty(len(returns) + 1)
-    h[0] = level
-    for t, r in enumerate(returns):
-        impulse = (recursion.alpha + recursion.gamma * (r < 0)) * r * r
-        h[t + 1] = level * (1 - recursion.persistence) + impulse + recursion.beta * h[t]
-    return h
-
-
-def graph(recursion: Recursion, tail: Tail) -> onnx.ModelProto:
-    """The recursion as a weighted sum in float64, any batch, any length.
-
-    Hours before a market's first bar contribute what keeps the variance at its level, so short histories need no
-    branch. Parameters are float64 tensors: as graph attributes they would be rounded to float32.
-    """
-    body = f"""
-        <ir_version: {export.IR_VERSION}, opset_import: ["" : {export.OPSET}]>
-        gjr_garch_t (double[batch, hours] returns_1h, int64[batch] bars)
-            => (double[batch] sigma, double[batch, ten] ladder, double[batch, four] es_quantiles,
-                double[batch, hours_ahead] variance_path)
-        {{
-            size = Shape <start = 1, end = 2> (returns_1h)
-            length = Squeeze (size)
-            zero = Constant <value_int: int = 0> ()
-            one = Constant <value_int: int = 1> ()
-            column = Constant <value_ints: ints = [1]> ()
-            position = Range (zero, length, one)
-            bars_column = Unsqueeze (bars, column)
-            first = Sub (length, bars_column)
-            known = GreaterOrEqual (position, first)
-
-            square = Mul (returns_1h, returns_1h)
-            known_square = Where (known, square, none)
-            total = ReduceSum <keepdims = 1> (known_square, column)
-            count = Cast <to = 11> (bars_column)
-            mean = Div (total, count)
-            level = Max (mean, floor)
-
-            negative = Less (returns_1h, none)
-            weight = Where (negative, alpha_gamma, alpha)
-            relative = Div (square, level)
-            shock = Mul (weight, relative)
-            impulse = Where (known, shock, steady)
-            fed = Add (impulse, pull)
-            last = Sub (length, one)
-            age_int = Sub (last, position)
-            age = Cast <to = 11> (age_int)
-            age_log = Mul (age, log_beta)
-            decay = Exp (age_log)
-            decayed = Mul (fed, decay)
-            shocks = ReduceSum <keepdims = 1> (decayed, column)
-            length_double = Cast <to = 11> (length)
-            start_log = Mul (length_double, log_beta)
-            start = Exp (start_log)
-            next = Add (shocks, start)
-
-            excess = Sub (next, unit)
-            fading = Mul (excess, fade)
-            path = Add (fading, unit)
-            variance_path = Mul (path, level)
-            variance = ReduceSum <keepdims = 1> (variance_path, column)
-            sigma_column = Sqrt (variance)
-            sigma = Squeeze (sigma_column, column)
-            ten_moves = Mul (sigma_column, rungs)
-            ten_capped = Min (ten_moves, cap)
-            ten_signed = Mul (ten_capped, sign_ten)
-            ten_growth = Exp (ten_signed)
-            ten_change = Sub (ten_growth, unit)
-            ladder = Mul (ten_change, sign_ten)
-            four_moves = Mul (sigma_column, quantiles)
-            four_capped = Min (four_moves, cap)
-            four_signed = Mul (four_capped, sign_four)
-            four_growth = Exp (four_signed)
-            four_change = Sub (four_growth, unit)
-            es_quantiles = Mul (four_change, sign_four)
-        }}
-    """
-    model = onnx.parser.parse_model(body)
-    side = tail.rungs()
-    constants: dict[str, Any] = {
-        "none": 0.0,
-        "unit": 1.0,
-        "floor": features.VARIANCE_FLOOR,
-        "alpha": recursion.alpha,
-        "alpha_gamma": recursion.alpha + recursion.gamma,
-        "steady": recursion.alpha + recursion.gamma / 2,
-        "pull": 1 - recursion.persistence,
-        "log_beta": np.log(recursion.beta),
-        "fade": recursion.persistence ** np.arange(HORIZON_H),
-        "rungs": np.concatenate([side, side]),
-        "quantiles": np.tile([tail.quantile(0.01), tail.quantile(0.001)], 2),
-        "sign_ten": np.repeat([-1.0, 1.0], 5),
-        "sign_four": np.repeat([-1.0, 1.0], 2),
-        "cap": LOG_CAP,
-    }
-    model.graph.initializer.extend(
-        onnx.numpy_helper.from_array(np.asarray(value, dtype=np.float64), name) for name, value in constants.items()
-    )
-    return model
 
 
 def fit_tail(recursion: Recursion, training: list[Series]) -> Tail:
@@ -227,23 +105,6 @@ def fit_assets(training: list[Series]) -> dict[str, dict[str, float]]:
     return fits
 
 
-def main() -> None:
-    data = dataset.folder()
-    everything = dataset.load(data)
-    training = [series for series in everything if series.asset not in dataset.LEFT_OUT]
-    fits = fit_assets(training)
-    recursion = pooled(fits)
-    tail = fit_tail(recursion, training)
-    print(f"{len(fits)} assets: {recursion} {tail}")
-    model = graph(recursion, tail)
-    report = evaluate.report(evaluate.collect(everything, {NAME: model.SerializeToString()}), subject=NAME)
-    report["fits"] = fits
-    example = next(s for s in everything if s.asset == "ETH" and len(s.close_ms) > 5000)
-    rows = np.linspace(features.MIN_BARS - 1, len(example.close_ms) - 1, 24).astype(np.int64)
-    published = export.publish(model, _golden(example, rows), _card(recursion, tail, training, data, report), report)
-    print(f"published {published.name}")
-
-
 def _golden(series: Series, rows: Ints) -> dict[str, Any]:
     inputs = dataset.model_inputs(series, rows)
     return {name: inputs[name] for name in ("returns_1h", "bars")}
@@ -256,8 +117,8 @@ def limits(report: Mapping[str, Any]) -> list[str]:
         "Symmetric tails: the same figure down and up in log returns.",
         "Close-to-close returns only: it sees no range inside an hour and no hour of the day.",
         "The level is the mean square of the last four weeks: after a crash it stays high for four weeks.",
-        "Rungs beyond the 99.5 % quantile follow from the Student-t, not from counted exceedances. They are wide: on the "
-        f"test part the 99.95 % rungs were exceeded {100 * deep:.2f} % of the time, where 0.05 % is right.",
+        "Rungs beyond the 99.5 % quantile follow from the Student-t, not from counted exceedances. They are wide: on "
+        f"the test part the 99.95 % rungs were exceeded {100 * deep:.2f} % of the time, where 0.05 % is right.",
         "No rung says more than -67 % or +200 %; the largest moves in training were -54 % and +125 %.",
         f"Made for {HORIZON_H} h only.",
         "Coins that failed, stablecoins and wrapped assets are not in the training data.",
@@ -265,7 +126,7 @@ def limits(report: Mapping[str, Any]) -> list[str]:
 
 
 def _card(
-    recursion: Recursion, tail: Tail, training: list[Series], data: Any, report: dict[str, Any]
+    recursion: Recursion, tail: Tail, training: list[Series], data: Path, report: dict[str, Any]
 ) -> dict[str, Any]:
     return {
         "name": NAME,

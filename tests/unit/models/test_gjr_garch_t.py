@@ -9,7 +9,8 @@ from scipy import integrate, stats
 
 from margrave.score.registry import open_model
 from train import export
-from train.gjr_garch_t import Recursion, Tail, filter_variance, fit_asset, graph, pooled
+from train.gjr_garch_t import fit_asset, pooled
+from train.gjr_graph import Recursion, Tail, filter_variance, graph
 
 RECURSION = Recursion(alpha=0.06, gamma=0.04, beta=0.88)
 TAIL = Tail(nu=3.6, scale=0.7)

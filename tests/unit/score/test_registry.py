@@ -101,6 +101,15 @@ def test_a_model_that_computes_something_else_is_refused_even_when_every_hash_ma
     assert "golden outputs" in refused(copied)
 
 
+def test_golden_outputs_of_another_shape_are_refused(copied: Path) -> None:
+    with np.load(copied / "reference.npz") as golden:
+        arrays = {key: golden[key] for key in golden.files}
+    arrays["out_sigma"] = arrays["out_sigma"][:-1]
+    np.savez_compressed(copied / "reference.npz", **arrays)
+    rehash(copied, "reference")
+    assert "output sigma" in refused(copied)
+
+
 def test_a_graph_whose_inputs_are_not_those_of_its_card_is_refused(copied: Path) -> None:
     shutil.copy(REGISTRY / "tail_net/1/model.onnx", copied / "model.onnx")
     rehash(copied, "model")
