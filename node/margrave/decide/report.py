@@ -10,9 +10,9 @@ from margrave.decide import limits
 from margrave.decide.trigger import trigger
 from margrave.errors import Fatal
 from margrave.lanes import Words
-from margrave.messages import ChainState, Hold, MarketHalt, MarketHold, Report, ReportRow, Scores
+from margrave.messages import ChainState, Hold, MarketHalt, Report, ReportRow, Scores
 from margrave.settings import Settings
-from margrave.verdicts import HoldReason, Trigger
+from margrave.verdicts import HoldReason, MarketStatus, Trigger
 
 BLOCK: Final = 64
 """A report covers one block of this many consecutive ids, whole. Members sign on their own, and only reports of the
@@ -26,12 +26,12 @@ URGENCY: Final = (Trigger.EMERGENCY, Trigger.FIRST, Trigger.DEVIATION, Trigger.H
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """One market id that this node watches: its words, or why there are none."""
+    """One market id: what this node would sign for it, and why; without a trigger that is to abstain."""
 
     name: str
-    words: Words | None
     trigger: Trigger | None
-    halt: MarketHalt | None
+    words: Words = ABSTAIN
+    halt: MarketHalt | None = None
 
 
 def decide(scores: Scores, state: ChainState, settings: Settings, now_ms: int) -> Report | Hold:
@@ -52,7 +52,7 @@ def decide(scores: Scores, state: ChainState, settings: Settings, now_ms: int) -
         if c.trigger in URGENCY
     ]
     if not due:
-        return _nothing_due(scores, state, settings, candidates)
+        return _nothing_due(scores, state, settings)
     *_, most_urgent = min(due)
     first = most_urgent // BLOCK * BLOCK
     block = [(i, candidates[i]) for i in range(first, min(first + BLOCK, len(candidates)))]
@@ -63,17 +63,16 @@ def decide(scores: Scores, state: ChainState, settings: Settings, now_ms: int) -
         model_set=state.model_set,
         policy_digest=state.policy_digest,
         rows=tuple(_row(i, candidate) for i, candidate in block),
-        halts=tuple(c.halt for _, c in block if c.halt is not None and c.trigger is not None),
+        halts=tuple(c.halt for _, c in block if c.halt is not None),
     )
 
 
 def _row(market_id: int, candidate: _Candidate) -> ReportRow:
-    reported = candidate.trigger is not None and candidate.words is not None
     return ReportRow(
         market=candidate.name,
         market_id=market_id,
         trigger=candidate.trigger or Trigger.EARLY_RIDER,
-        words=candidate.words if reported and candidate.words is not None else ABSTAIN,
+        words=candidate.words,
     )
 
 
@@ -84,28 +83,37 @@ def _candidates(scores: Scores, state: ChainState, settings: Settings) -> Mappin
     found: dict[int, _Candidate] = {}
     for name, market in sorted(settings.markets.items(), key=lambda item: item[1].id):
         fresh, onchain = words.get(name), state.markets[market.id]
-        if fresh is None:
-            found[market.id] = _Candidate(name, None, None, None)
-            continue
-        why = trigger(onchain, fresh, observed_at_s, settings.policy.round)
-        halt = limits.foresee(name, onchain, fresh, bounds)
-        found[market.id] = _Candidate(name, fresh, why, halt)
+        why = trigger(onchain, fresh, observed_at_s, settings.policy.round) if fresh is not None else None
+        if fresh is None or why is None:
+            found[market.id] = _Candidate(name, None)
+        else:
+            found[market.id] = _Candidate(name, why, fresh, limits.foresee(name, onchain, fresh, bounds))
     return found
 
 
-def _nothing_due(scores: Scores, state: ChainState, settings: Settings, candidates: Mapping[int, _Candidate]) -> Hold:
+def _nothing_due(scores: Scores, state: ChainState, settings: Settings) -> Hold:
+    """Why not: nobody can see, nothing can be written, all is written, or nothing has moved; never one for another."""
     if not scores.markets:
-        holds = sorted(scores.holds, key=lambda h: settings.markets[h.market].id) if scores.holds else []
-        worst = holds[0] if holds else MarketHold(market="", reason=HoldReason.TOO_FEW_SOURCES, detail="no market")
-        return Hold(round=scores.round, reason=worst.reason, detail="; ".join(f"{h.market}: {h.detail}" for h in holds))
+        return _nothing_seen(scores, settings)
     observed_at_s = scores.round * settings.policy.round.period_s
-    scored = [i for i, c in candidates.items() if c.words is not None]
-    if all(state.markets[i].observed_at_s >= observed_at_s for i in scored):
+    stored = [state.markets[settings.markets[m.market].id] for m in scores.markets]
+    if all(market.observed_at_s >= observed_at_s for market in stored):
         return Hold(round=scores.round, reason=HoldReason.ALREADY_PUBLISHED, detail="the chain holds this round")
-    heartbeat_s = settings.policy.round.heartbeat_s
-    waited_s = max(observed_at_s - state.markets[i].observed_at_s for i in scored)
-    detail = f"no lane moved beyond its deviation; the heartbeat is due in {max(heartbeat_s - waited_s, 0)} s"
+    waited_s = [observed_at_s - m.observed_at_s for m in stored if m.status is not MarketStatus.HALTED]
+    if not waited_s:
+        detail = "every market that can be scored is halted: governance must resume it"
+    else:
+        left_s = max(settings.policy.round.heartbeat_s - max(waited_s), 0)
+        detail = f"no lane moved beyond its deviation; the heartbeat is due in {left_s} s"
     return Hold(round=scores.round, reason=HoldReason.WITHIN_BAND, detail=detail)
+
+
+def _nothing_seen(scores: Scores, settings: Settings) -> Hold:
+    holds = sorted(scores.holds, key=lambda hold: settings.markets[hold.market].id)
+    if not holds:
+        return Hold(round=scores.round, reason=HoldReason.TOO_FEW_SOURCES, detail="no market was judged")
+    detail = "; ".join(f"{hold.market}: {hold.detail}" for hold in holds)
+    return Hold(round=scores.round, reason=holds[0].reason, detail=detail)
 
 
 def _untimely(scores: Scores, state: ChainState, settings: Settings, now_ms: int) -> Hold | None:

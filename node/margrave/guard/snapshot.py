@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from margrave.guard import agreement, bars, breaker, checks
 from margrave.guard.agreement import Agreement, VenuePrice
 from margrave.guard.memory import Memory, Remembered, remember
@@ -105,13 +103,14 @@ def _newest(readings: Iterable[AnyReading]) -> list[AnyReading]:
     for reading in readings:
         slot = _slot(reading)
         other = standing.get(slot)
-        if other is None or (other is not reading and _rank(reading) > _rank(other)):
+        if other is None or _newer(reading, than=other):
             standing[slot] = reading
     return [standing[slot] for slot in sorted(standing)]
 
 
-def _rank(reading: AnyReading) -> tuple[int, int, bytes]:
-    return reading.venue_time_ms, reading.seen_time_ms, msgspec.json.encode(reading)
+def _newer(reading: AnyReading, than: AnyReading) -> bool:
+    times = [(r.venue_time_ms, r.seen_time_ms) for r in (reading, than)]
+    return times[0] > times[1] or (times[0] == times[1] and repr(reading) > repr(than))
 
 
 def _slot(reading: AnyReading) -> Slot:

@@ -107,6 +107,17 @@ def test_a_halted_market_is_left_to_governance_and_the_other_goes_on() -> None:
     ]
 
 
+def test_if_all_are_halted_the_hold_says_who_must_act() -> None:
+    state = state_of(*(onchain(w, 9_000, MarketStatus.HALTED) for w in (BTC, ETH)))
+    hold = held(BOTH, state)
+    assert hold.reason is HoldReason.WITHIN_BAND
+    assert hold.detail == "every market that can be scored is halted: governance must resume it"
+
+
+def test_no_scores_and_no_holds_is_still_a_hold() -> None:
+    assert held(scores_of({}), state_of(onchain(), onchain())).detail == "no market was judged"
+
+
 def test_a_figure_that_halts_its_market_is_signed_all_the_same_and_told() -> None:
     wild = words(liquidity=0.6)
     report = reported(scores_of({"BTC": wild, "ETH": ETH}), state_of(onchain(BTC, 4_000), onchain(ETH, 4_000)))
