@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from eth_account import Account
@@ -16,14 +16,16 @@ from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractConstructor, ContractFunction
 from web3.exceptions import Web3Exception
-from web3.types import TxReceipt
+from web3.types import RPCEndpoint, TxReceipt
 
 from margrave.chain import artifacts
 from margrave.errors import Fatal
 from margrave.mirror import limits
 from margrave.settings import Policy
 
-RECEIPT_TIMEOUT_S = 60
+RECEIPT_TIMEOUT_S: Final = 60
+GAS_HEADROOM_PERCENT: Final = 130
+"""An estimate is of another block's time, and what margin costs depends on the time."""
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,6 +129,14 @@ class Sender:
         """The chain's clock: the newest block's time."""
         return self._web3.eth.get_block("latest")["timestamp"]
 
+    def mine_at(self, time_s: int) -> None:
+        """Mine an empty block at a time of one's choice; development chains only."""
+        try:
+            self._web3.provider.make_request(RPCEndpoint("evm_setNextBlockTimestamp"), [time_s])
+            self._web3.provider.make_request(RPCEndpoint("evm_mine"), [])
+        except (Web3Exception, OSError) as error:
+            raise Fatal(f"{self._url} cannot be moved to {time_s}: {error}", advice="use anvil") from error
+
     def send(self, call: ContractFunction | ContractConstructor) -> TxReceipt:
         """Raises: Fatal: the call reverts, or is not mined in time."""
         try:
@@ -136,6 +146,7 @@ class Sender:
                     "nonce": self._web3.eth.get_transaction_count(self._account.address, "pending"),
                 }
             )
+            transaction["gas"] = transaction["gas"] * GAS_HEADROOM_PERCENT // 100
             signed = self._account.sign_transaction(transaction)
             sent = self._web3.eth.send_raw_transaction(signed.raw_transaction)
             receipt = self._web3.eth.wait_for_transaction_receipt(sent, timeout=RECEIPT_TIMEOUT_S, poll_latency=0.02)

@@ -1,0 +1,129 @@
+"""A local chain of one's own, and a committee that signs and publishes on it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from eth_keys.datatypes import PrivateKey
+from web3.types import TxReceipt
+
+from margrave import lanes
+from margrave.chain.deploy import Deployment, Sender, deploy
+from margrave.errors import Fatal
+from margrave.lanes import Words
+from margrave.mirror.typed_data import own_words_digest
+from margrave.settings import PROJECT_ROOT, Policy
+
+ANVIL: Final = PROJECT_ROOT / "node_modules" / ".bin" / "anvil"
+FUNDED_KEYS: Final = (
+    "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
+    "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
+    "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
+)
+"""Foundry's well-known development keys, rich on every anvil and nowhere else."""
+
+BLOCK_GAS: Final = 2_000_000_000
+LISTENING: Final = "Listening on "
+MODEL_SET: Final = bytes(range(32))
+
+CALM: Final[Mapping[str, float]] = {
+    "down_q975": 0.017,
+    "down_q995": 0.029,
+    "down_es99": 0.034,
+    "down_q9995": 0.055,
+    "down_es999": 0.071,
+    "up_q975": 0.016,
+    "up_q995": 0.027,
+    "up_es99": 0.032,
+    "up_q9995": 0.051,
+    "up_es999": 0.066,
+    "vol_up": 0.21,
+    "vol_down": 0.15,
+    "liquidity": 0.001,
+    "cascade_probability": 0.1,
+    "cascade_size": 0.04,
+    "contagion": 0.003,
+    "score": 2_000,
+    "confidence": 0.9,
+    "total_vol_7d": 0.085,
+    "total_vol_30d": 0.165,
+    "total_vol_90d": 0.295,
+    "ssvi_rho": -0.2,
+    "ssvi_wing": 0.8,
+    "ssvi_decay": 0.4,
+    "basis": 0.05,
+}
+"""An ordinary day of bitcoin, by lane."""
+
+
+@contextmanager
+def local_chain() -> Iterator[str]:
+    """Start anvil on a free port; gives its URL and ends it.
+
+    Raises:
+        Fatal: it does not start.
+    """
+    options = ["--port", "0", "--hardfork", "prague", "--gas-limit", str(BLOCK_GAS)]
+    with subprocess.Popen([ANVIL, *options], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            yield "http://" + _address(process)
+        finally:
+            process.terminate()
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    for line in process.stdout or ():
+        if line.startswith(LISTENING):
+            return line.removeprefix(LISTENING).strip()
+    raise Fatal("anvil ended before it listened", advice="run scripts/setup, then node_modules/.bin/anvil by hand")
+
+
+class Committee:
+    """Members with fixed keys who publish on an oracle deployed for them; one round after another."""
+
+    def __init__(self, url: str, policy: Policy, *, members: int, quorum: int, markets: int) -> None:
+        self._keys = [PrivateKey(number.to_bytes(32, "big")) for number in range(1, members + 1)]
+        self._quorum, self._policy = quorum, policy
+        self.sender = Sender(url, FUNDED_KEYS[0])
+        self.deployment: Deployment = deploy(
+            url,
+            FUNDED_KEYS[0],
+            policy,
+            markets=markets,
+            members=[key.public_key.to_checksum_address() for key in self._keys],
+            quorum=quorum,
+            model_set=MODEL_SET,
+        )
+        self.oracle = self.sender.at("RiskOracle", self.deployment.oracle)
+
+    def publish(self, rows: Sequence[Sequence[Words]]) -> TxReceipt:
+        """Move the chain to its next round and publish there; `rows` are each signer's words, market by market."""
+        round_ = self.sender.now_s() // self._policy.round.period_s + 1
+        self.sender.mine_at(round_ * self._policy.round.period_s)
+        arguments = self.signed(round_, rows)
+        return self.sender.send(self.oracle.functions.publish(*arguments))
+
+    def signed(self, round_: int, rows: Sequence[Sequence[Words]]) -> tuple[Any, ...]:
+        """The arguments of `publish` for the first members, a quorum, of the oracle's epoch."""
+        _, _, epoch, _, _, model_set, policy_digest, _, _ = self.oracle.functions.state().call()
+        rvs: list[bytes] = []
+        words: list[int] = []
+        for key, row in zip(self._keys[: self._quorum], rows, strict=True):
+            own = [word for market in row for word in (market.risk, market.market)]
+            digest = own_words_digest(
+                self.deployment.chain_id, self.deployment.oracle, epoch, round_, 0, model_set, policy_digest, own
+            )
+            signature = key.sign_msg_hash(digest)
+            rvs += [signature.r.to_bytes(32, "big"), (signature.s | signature.v << 255).to_bytes(32, "big")]
+            words += own
+        return round_, 0, (1 << self._quorum) - 1, rvs, words
+
+
+def ordinary(market: int, member: int, round_: int) -> Words:
+    """What one member might sign: the calm day, a little different for everyone, market and round."""
+    tilt = 1 + 0.002 * ((7 * market + 3 * member + 5 * round_) % 11 - 5)
+    moved = {name: value * tilt if name not in lanes.BOXES else value for name, value in CALM.items()}
+    return lanes.encode(moved, (60_000 / (1 + market)) * tilt)
