@@ -108,10 +108,10 @@ class Board:
     def health_of(self, source: str) -> SourceHealth:
         return self._health.get(source, SourceHealth())
 
-    def mark_price(self, source: str, market: str) -> float | None:
-        """This source's last perpetual mark, to value what it says in coins."""
+    def mark_price(self, source: str, market: str, *, since_ms: int = 0) -> float | None:
+        """This source's last perpetual mark, if it was said since then: to value what the source says in coins."""
         held = self._latest.get((source, market, Kind.MARK_PRICE.value))
-        return held.value if isinstance(held, ScalarReading) else None
+        return held.value if isinstance(held, ScalarReading) and held.venue_time_ms >= since_ms else None
 
     def last_bar_ms(self, source: str, market: str, *, perpetual: bool) -> int | None:
         """When the newest candle that we hold opened."""

@@ -12,11 +12,13 @@ import msgspec
 import pytest
 
 from margrave.collect.board import Board
-from margrave.collect.poller import GEO_BLOCK_PAUSE_S, Poller
+from margrave.collect.host import GEO_BLOCK_PAUSE_S
+from margrave.collect.poller import MARK_MAX_AGE_MS, Poller
 from margrave.collect.source import Trouble
 from margrave.collect.venues import VENUES
 from margrave.messages import BookReading, Kind, ScalarReading
 from margrave.settings import Instruments, MarketSettings, VenueSettings
+from margrave.verdicts import Rejection
 from tests.unit.collect.ask import NOW_MS
 
 MARKETS = {
@@ -99,6 +101,19 @@ async def test_one_poll_brings_everything_and_open_interest_is_valued_at_the_fre
     assert bench.board.refusals() == ()
 
 
+async def test_an_old_mark_does_not_value_an_open_interest() -> None:
+    def no_mark_any_more(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/fapi/v1/premiumIndex" and bench.asked["/fapi/v1/premiumIndex"] > 1:
+            return httpx2.Response(200, json={"symbol": "BTCUSDT", "time": NOW_MS})
+        return venue(request)
+
+    bench = Bench(no_mark_any_more)
+    await bench.poll()
+    await bench.poll(after_s=MARK_MAX_AGE_MS / 1000 + 1)
+    reasons = {r.what: r.reason for r in bench.board.refusals()}
+    assert reasons["openInterest"] is Rejection.EMPTY
+
+
 async def test_candles_are_asked_in_full_once_and_then_a_few_every_five_minutes() -> None:
     bench = Bench(venue)
     await bench.poll()
@@ -149,6 +164,19 @@ async def test_the_pause_that_a_venue_asks_for_is_kept() -> None:
     assert bench.asked.total() == asked
     await bench.poll(after_s=2)
     assert bench.asked.total() > asked
+
+
+async def test_the_pause_that_a_venue_asks_for_is_kept_even_when_another_failure_came_first() -> None:
+    def busy(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/fapi/v1/premiumIndex":
+            return httpx2.Response(429, headers={"retry-after": "40"})
+        return httpx2.Response(503)
+
+    bench = Bench(busy)
+    await bench.poll()
+    asked = bench.asked.total()
+    await bench.poll(after_s=39)
+    assert bench.asked.total() == asked
 
 
 async def test_a_retry_date_is_measured_against_the_answers_own_date() -> None:
