@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from margrave.collect.board import Board
-from margrave.collect.host import GEO_BLOCK_PAUSE_S
+from margrave.collect.host import GEO_BLOCK_PAUSE_S, Host
 from margrave.collect.poller import MARK_MAX_AGE_MS, Poller
-from margrave.collect.source import Trouble
+from margrave.collect.source import Trouble, VenueTrouble
 from margrave.collect.venues import VENUES
 from margrave.messages import BookReading, Kind, ScalarReading
 from margrave.settings import Instruments, MarketSettings, VenueSettings
@@ -166,17 +166,13 @@ async def test_the_pause_that_a_venue_asks_for_is_kept() -> None:
     assert bench.asked.total() > asked
 
 
-async def test_the_pause_that_a_venue_asks_for_is_kept_even_when_another_failure_came_first() -> None:
-    def busy(request: httpx2.Request) -> httpx2.Response:
-        if request.url.path == "/fapi/v1/premiumIndex":
-            return httpx2.Response(429, headers={"retry-after": "40"})
-        return httpx2.Response(503)
-
-    bench = Bench(busy)
-    await bench.poll()
-    asked = bench.asked.total()
-    await bench.poll(after_s=39)
-    assert bench.asked.total() == asked
+def test_the_pause_that_a_venue_asks_for_is_kept_even_when_another_failure_came_first() -> None:
+    host = Host("http://venue.test", VenueSettings(base_url="http://venue.test"))
+    assert host.failed(VenueTrouble(Trouble.MAINTENANCE, "HTTP 503"), NOW_MS) is not None
+    assert host.failed(VenueTrouble(Trouble.RATE_LIMITED, "HTTP 429", retry_after_s=40.0), NOW_MS) is None
+    assert host.failed(VenueTrouble(Trouble.TIMEOUT, "no answer"), NOW_MS) is None
+    assert host.resting(NOW_MS + 39_000)
+    assert not host.resting(NOW_MS + 41_000)
 
 
 async def test_a_retry_date_is_measured_against_the_answers_own_date() -> None:
