@@ -40,6 +40,18 @@ def test_every_scenario_has_thirty_days_of_history_before_it_starts_and_says_wha
                 assert len(bars) > 720
 
 
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda p: p.stem)
+def test_the_history_of_a_scenario_is_as_restless_as_options_said(path: Path) -> None:
+    """A bridge calmer than its market would teach every model of the drill that crashes come out of stillness."""
+    tape = load_scenario(path)
+    for market in tape.markets:
+        bars = tape.bars("binance", market, perpetual=False, since_ms=0, t_ms=tape.start_ms)
+        assert bars is not None
+        realised = np.std(np.diff(np.log([bar.close for bar in bars]))) * np.sqrt(24 * 365)
+        implied = np.mean([tape.implied(market, bar.open_time_ms) for bar in bars])
+        assert 0.75 < realised / implied < 1.35
+
+
 def test_at_a_waypoint_the_index_is_the_waypoint(may: ScenarioTape) -> None:
     assert may.price("BTC", CRASH_MS) == pytest.approx(30_000)
     assert may.implied("BTC", 1_621_425_600_000) == pytest.approx(1.402), "DVOL at 12:00"
