@@ -39,6 +39,7 @@ class Payload:
 
     body: bytes
     seen_ms: int
+    """When it was recorded; 0 where the file does not say, and then for answers without a time of their own too."""
     url: str = ""
 
 
@@ -119,4 +120,5 @@ def _text(path: Path) -> bytes:
         raw = path.read_bytes()
         return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
     except (OSError, EOFError, zlib.error) as error:
-        raise Fatal(f"{path}: {error}", advice="check the path; gzip files must be whole") from error
+        said = getattr(error, "strerror", None) or error
+        raise Fatal(f"{path}: {said}", advice="check the path; gzip files must be whole") from error

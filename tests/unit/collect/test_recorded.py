@@ -99,7 +99,7 @@ def test_an_empty_file_is_a_refusal(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_a_broken_archive_are_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(Fatal, match=r"gone\.json"):
+    with pytest.raises(Fatal, match=r"gone\.json: No such file or directory — check"):
         list(parse_file("okx", tmp_path / "gone.json"))
     broken = tmp_path / "broken.gz"
     broken.write_bytes(gzip.compress(b"x" * 1000)[:20])
