@@ -267,7 +267,8 @@ class ReportRow(Message, frozen=True, kw_only=True):
 
     market: str
     market_id: int
-    trigger: Trigger
+    trigger: Trigger | None
+    """`None` where the member abstains."""
     words: Words
 
 
@@ -289,6 +290,9 @@ class Report(Message, frozen=True, kw_only=True):
     policy_digest: bytes
     rows: tuple[ReportRow, ...]
     halts: tuple[MarketHalt, ...]
+    due: bool
+    """Whether this node would publish it. One that it would not is signed all the same: where figures lie close to a
+    threshold some members find a market due and others do not yet, and the first need the others' signatures."""
 
 
 class Hold(Message, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ from margrave.publish.publisher import Publisher
 from margrave.score.scores import Scorer
 from margrave.settings import Settings
 from margrave.store.journal import Journal
-from margrave.verdicts import Outcome
+from margrave.verdicts import HoldReason, Outcome
 
 ALL_SHARE: Final = 0.3
 """Of the period: until then every member's attestation is awaited; afterwards a quorum is enough."""
@@ -78,7 +78,12 @@ class Pipeline:
         report = self._decide(scores, state)
         if isinstance(report, Hold):
             return self._held(report)
-        bundle = await self._attest(report, state)
+        self.attester.sign(report)
+        if not report.due:
+            return self._held(
+                Hold(round=round_, reason=HoldReason.WITHIN_BAND, detail="signed for peers, not due here")
+            )
+        bundle = await self._gather(report, state)
         if isinstance(bundle, Hold):
             return self._held(bundle)
         return await self._publish(bundle, state)
@@ -130,9 +135,8 @@ class Pipeline:
                 )
         return report
 
-    async def _attest(self, report: Report, state: ChainState) -> Bundle | Hold:
+    async def _gather(self, report: Report, state: ChainState) -> Bundle | Hold:
         with self._timed("attest"):
-            self.attester.sign(report)
             return await self.attester.gather(
                 report.round,
                 state,

@@ -20,8 +20,8 @@ same markets make a quorum: which ids a report covers must not depend on figures
 MAX_CHAIN_AHEAD_S: Final = 60.0
 """Of wall-clock time. A chain behind us may only be quiet; a chain ahead of us means that our clock is slow."""
 ABSTAIN: Final = Words(risk=0, market=0)
-URGENCY: Final = (Trigger.EMERGENCY, Trigger.FIRST, Trigger.DEVIATION, Trigger.HEARTBEAT)
-"""The triggers that justify a transaction by themselves, most urgent first."""
+URGENCY: Final = (Trigger.EMERGENCY, Trigger.FIRST, Trigger.DEVIATION, Trigger.HEARTBEAT, Trigger.EARLY_RIDER)
+"""Most urgent first; all but the last justify a transaction by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class _Candidate:
 def decide(scores: Scores, state: ChainState, settings: Settings, now_ms: int) -> Report | Hold:
     """What this node is willing to sign for the round, or the reason to sign nothing.
 
-    A market without scores, and one that is neither due nor early, gets zero words: the contract skips it.
+    A market without scores, and one that is neither due nor early, gets zero words: the contract skips it. A report of
+    early markets only is not `due`: it is signed for those who find it so, and not published by this node.
 
     Raises:
         Fatal: the chain's model set, policy, period or market list is not this node's.
@@ -46,14 +47,14 @@ def decide(scores: Scores, state: ChainState, settings: Settings, now_ms: int) -
     if (hold := _untimely(scores, state, settings, now_ms)) is not None:
         return hold
     candidates = _candidates(scores, state, settings)
-    due = [
+    wanted = [
         (URGENCY.index(c.trigger), state.markets[i].observed_at_s, i)
         for i, c in candidates.items()
-        if c.trigger in URGENCY
+        if c.trigger is not None
     ]
-    if not due:
+    if not wanted:
         return _nothing_due(scores, state, settings)
-    *_, most_urgent = min(due)
+    *_, most_urgent = min(wanted)
     first = most_urgent // BLOCK * BLOCK
     block = [(i, candidates[i]) for i in range(first, min(first + BLOCK, len(candidates)))]
     return Report(
@@ -64,6 +65,7 @@ def decide(scores: Scores, state: ChainState, settings: Settings, now_ms: int) -
         policy_digest=state.policy_digest,
         rows=tuple(_row(i, candidate) for i, candidate in block),
         halts=tuple(c.halt for _, c in block if c.halt is not None),
+        due=candidates[most_urgent].trigger is not Trigger.EARLY_RIDER,
     )
 
 
@@ -71,7 +73,7 @@ def _row(market_id: int, candidate: _Candidate) -> ReportRow:
     return ReportRow(
         market=candidate.name,
         market_id=market_id,
-        trigger=candidate.trigger or Trigger.EARLY_RIDER,
+        trigger=candidate.trigger,
         words=candidate.words,
     )
 

@@ -88,6 +88,7 @@ def report(committee: Committee, word: int = 7) -> Report:
         policy_digest=committee.state.policy_digest,
         rows=(row,),
         halts=(),
+        due=True,
     )
 
 

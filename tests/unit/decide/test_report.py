@@ -68,8 +68,21 @@ def test_nothing_due_is_within_the_band_and_says_when_the_heartbeat_is() -> None
     assert hold.detail == "no lane moved beyond its deviation; the heartbeat is due in 2700 s"
 
 
-def test_early_riders_alone_do_not_send_a_transaction() -> None:
-    assert held(BOTH, state_of(onchain(BTC, 3_000), onchain(ETH, 3_000))).reason is HoldReason.WITHIN_BAND
+def test_early_riders_alone_are_signed_for_peers_and_not_published_here() -> None:
+    report = reported(BOTH, state_of(onchain(BTC, 3_000), onchain(ETH, 3_000)))
+    assert not report.due
+    assert [r.words for r in report.rows] == [BTC, ETH]
+
+
+def test_members_on_either_side_of_a_threshold_sign_the_same_markets() -> None:
+    """One sees 101 % of a deviation and publishes; another sees 97 %, and its signature is what the first one needs."""
+    state = state_of(onchain(BTC), onchain(ETH))
+    over, under = (
+        reported(scores_of({"BTC": words(price=70_000 * (1 + moved)), "ETH": ETH}), state)
+        for moved in (0.00505, 0.00485)
+    )
+    assert (over.due, under.due) == (True, False)
+    assert [r.words == ABSTAIN for r in over.rows] == [r.words == ABSTAIN for r in under.rows]
 
 
 def test_one_that_is_due_takes_along_who_is_early_and_leaves_out_who_is_not() -> None:
@@ -102,7 +115,7 @@ def test_a_halted_market_is_left_to_governance_and_the_other_goes_on() -> None:
     state = state_of(onchain(BTC, 9_000, MarketStatus.HALTED), onchain(ETH, 9_000))
     report = reported(BOTH, state)
     assert [(r.market, r.trigger, r.words) for r in report.rows] == [
-        ("BTC", Trigger.EARLY_RIDER, ABSTAIN),
+        ("BTC", None, ABSTAIN),
         ("ETH", Trigger.HEARTBEAT, ETH),
     ]
 
@@ -240,7 +253,8 @@ def test_a_report_is_consecutive_signs_only_what_was_scored_and_is_repeatable(
         assert first.detail
         return
     assert [r.market_id for r in first.rows] == list(range(len(drawn)))
-    assert any(r.trigger is not Trigger.EARLY_RIDER for r in first.rows)
+    assert first.due == any(r.trigger not in (None, Trigger.EARLY_RIDER) for r in first.rows)
+    assert all((r.trigger is None) == (r.words == ABSTAIN) for r in first.rows)
     for row in first.rows:
         assert row.words in (ABSTAIN, fresh.get(row.market))
         if row.words != ABSTAIN:

@@ -30,6 +30,7 @@ def report(round_: int, word: int = 7) -> Report:
         policy_digest=b"\2" * 32,
         rows=(row,),
         halts=(),
+        due=True,
     )
 
 

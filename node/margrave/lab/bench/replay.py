@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import tempfile
 import time
@@ -27,7 +26,7 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
         init(Path(folder) / "node", Plan(name="bench"))
         settings = load(Path(folder) / "node" / "node.toml")
         say(f"recording {ROUNDS} rounds of {len(settings.markets)} markets")
-        rounds = asyncio.run(_record(settings))
+        rounds = _record(settings)
         say("making them again")
         begun = time.perf_counter()
         made = replay(settings, rounds)
@@ -45,19 +44,21 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
     }
 
 
-async def _record(settings: Settings) -> list[int]:
+def _record(settings: Settings) -> list[int]:
     """Rounds as a node journals them, an hour of the drill apart."""
     scorer, memory = scorer_of(settings), Memory()
     surfaces: dict[str, Surface] = {}
     rounds = []
     with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
         for hour in range(ROUNDS):
-            work = await workload(settings, len(settings.markets), hours=hour)
+            work = workload(settings, len(settings.markets), hours=hour)
             snapshot, memory = take(
                 work.round, work.as_of_ms, work.readings, settings.markets, settings.policy.guard, memory
             )
             journal.saw(snapshot, surfaces)
             scores = scorer.score(snapshot, surfaces)
+            if len(scores.markets) < len(settings.markets):
+                raise Fatal(f"a round is not scored whole: {scores.holds[:1]}", advice="mend the benchmark's workload")
             journal.scored(scores)
             surfaces = {m.market: m.surface for m in scores.markets}
             rounds.append(work.round)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 import tempfile
 import time
@@ -40,7 +39,7 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
     rows = {}
     for markets, runs in SIZES.items():
         say(f"{markets} markets")
-        work = asyncio.run(workload(settings, markets))
+        work = workload(settings, markets)
         sized = settings.model_copy(update={"markets": work.markets})
         scorer = Scorer(scorer_of(settings).forecaster, work.markets, settings.policy, scorer_of(settings).model_set)
         rows[markets] = measure(sized, scorer, signer, work, runs)

@@ -6,20 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import httpx2
 import msgspec
 
-from margrave.collect.board import Board
-from margrave.collect.poller import Poller
+from margrave.collect.source import HOUR_MS, Asked
 from margrave.collect.venues import VENUES
 from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.server import Feed
-from margrave.messages import AnyReading
-from margrave.ops.clock import Clock
-from margrave.settings import PROJECT_ROOT, MarketSettings, Settings, VenueSettings
+from margrave.messages import AnyReading, Kind, Refusal, ScalarReading
+from margrave.settings import PROJECT_ROOT, MarketSettings, Settings
 
 SCENARIO: Final = PROJECT_ROOT / "config" / "scenarios" / "may-2021.toml"
-HOUR_MS: Final = 3_600_000
+HISTORY_BARS: Final = 720
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +29,15 @@ class Workload:
     markets: Mapping[str, MarketSettings]
 
 
-async def workload(settings: Settings, count: int, *, hours: int = 6) -> Workload:
+def workload(settings: Settings, count: int, *, hours: int = 6) -> Workload:
     """`count` markets `hours` into the drill: those of the settings, then copies of them under names of their own."""
     tape = load_scenario(SCENARIO)
     period_ms = settings.policy.round.period_s * 1000
     round_ = (tape.start_ms + hours * HOUR_MS) // period_ms
     as_of_ms = round_ * period_ms
-    clock = Clock(origin_ms=as_of_ms, wall_origin_ms=0, speed=0.0)
-    feed, board = Feed(tape, settings.markets, now_ms=clock.now_ms), Board()
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=feed.app())) as client:
-        for name, venue in VENUES.items():
-            asked = VenueSettings(base_url=f"http://venues/{name}", requests_per_minute=60_000)
-            await Poller(venue, asked, settings.markets, board=board, clock=clock).poll(client)
+    feed = Feed(tape, settings.markets, now_ms=lambda: as_of_ms)
     originals = tuple(settings.markets)
-    readings: dict[str, list[AnyReading]] = {name: [] for name in originals}
-    for reading in board.readings():
-        readings[reading.market].append(reading)
+    readings = {name: _heard(feed, name, market, as_of_ms) for name, market in settings.markets.items()}
     names = {
         originals[i] if i < len(originals) else f"{originals[i % len(originals)]}-{i}": originals[i % len(originals)]
         for i in range(count)
@@ -62,3 +52,31 @@ async def workload(settings: Settings, count: int, *, hours: int = 6) -> Workloa
             name: settings.markets[like].model_copy(update={"id": i}) for i, (name, like) in enumerate(names.items())
         },
     )
+
+
+def _whole_history(_market: str, *, perpetual: bool) -> int:  # noqa: ARG001 - what a venue asks of a board
+    return HISTORY_BARS
+
+
+def _heard(feed: Feed, name: str, market: MarketSettings, as_of_ms: int) -> list[AnyReading]:
+    """What the adapters make of every answer of every venue about one market."""
+    heard: list[AnyReading] = []
+    for source, venue in VENUES.items():
+        requests = venue.requests(name, market.instruments[source], as_of_ms, _whole_history)
+        mark: float | None = None
+        for request in sorted(requests, key=lambda request: request.needs_mark):
+            query = {key: str(value) for key, value in request.params.items()}
+            _, body = feed.answer(source, request.path, query, as_of_ms)
+            asked = Asked(
+                source=source,
+                market=name,
+                instrument=request.instrument,
+                seen_ms=as_of_ms,
+                perpetual=request.perpetual,
+                bar_ms=HOUR_MS,
+                mark_price=mark,
+            )
+            said = [item for item in venue.read(request.endpoint, asked, body) if not isinstance(item, Refusal)]
+            mark = next((x.value for x in said if isinstance(x, ScalarReading) and x.kind is Kind.MARK_PRICE), mark)
+            heard += said
+    return heard

@@ -1,4 +1,4 @@
-"""The demonstration's account: short volatility, hedged, in every market. What must it hold, by the chain and by a grid?"""
+"""The demonstration's account: short volatility, hedged, in every market; and what it must hold."""
 
 from __future__ import annotations
 
