@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from margrave.collect.board import Board
+from margrave.collect.recorded import parse_text
 from margrave.collect.source import HOUR_MS, Asked, Item, Request, VenueTrouble
 from margrave.collect.venues import VENUES
 from margrave.lab.feed.scenario import load_scenario
@@ -96,6 +97,23 @@ POISON = st.one_of(
 )
 
 
+KEYS = (
+    "result",
+    "data",
+    "arg",
+    "topic",
+    "type",
+    "params",
+    "channel",
+    "list",
+    "instId",
+    "tickers",
+    "candles",
+    "code",
+    "msg",
+)
+
+
 def places(body: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     """Paths of every value, only the first few entries of long lists."""
     found = [path] if path else []
@@ -164,3 +182,42 @@ def test_any_bytes_at_all_are_survived_by_every_parser(payload: bytes) -> None:
     for seed in seeds():
         with suppress(VenueTrouble):
             assert_sound(read(seed, payload))
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_a_recording_changed_anywhere_is_accounted_for_and_never_raises(data: st.DataObject) -> None:
+    seed = data.draw(st.sampled_from(seeds()))
+    body = msgspec.json.decode(seed[2])
+    if paths := places(body):
+        body = changed(body, data.draw(st.sampled_from(paths)), data.draw(POISON), drop=data.draw(st.booleans()))
+    frame = data.draw(
+        st.sampled_from([body, {"params": {"channel": "ticker.X", "data": body}}, {"arg": {}, "data": body}])
+    )
+    assert_recorded(tuple(parse_text(VENUES[seed[0]], encoded(frame))))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    venue=st.sampled_from(sorted(VENUES)),
+    lines=st.lists(
+        st.one_of(
+            st.binary(max_size=60),
+            POISON.map(encoded),
+            st.recursive(POISON, lambda inner: st.dictionaries(st.sampled_from(KEYS), inner)).map(encoded),
+            st.just(b"1633998512.5: {}"),
+            st.just(b"https://x/api/v3/depth?symbol=X -> 1633998512.5: {"),
+        ),
+        max_size=5,
+    ),
+)
+def test_any_file_at_all_is_survived(venue: str, lines: list[bytes]) -> None:
+    assert_recorded(tuple(parse_text(VENUES[venue], b"\n".join(lines))))
+
+
+def assert_recorded(items: tuple[Item, ...]) -> None:
+    """Recordings may lack a time, which then is zero; everything else is as sound as live."""
+    for item in items:
+        assert isinstance(item, Refusal) or item.venue_time_ms >= 0
+        if not isinstance(item, Refusal) and item.venue_time_ms:
+            assert_sound((item,))

@@ -55,9 +55,13 @@ def parse_file(venue: str, path: Path) -> Iterator[Item]:
     """
     if venue not in VENUES:
         raise Fatal(f"{venue} is not a venue", advice=f"use one of {', '.join(sorted(VENUES))}")
-    adapter = VENUES[venue]
-    for payload in payloads(_text(path)):
-        yield from _items(adapter, payload)
+    yield from parse_text(VENUES[venue], _text(path))
+
+
+def parse_text(venue: Venue, text: bytes) -> Iterator[Item]:
+    """The same for the content of a file, uncompressed."""
+    for payload in payloads(text):
+        yield from _items(venue, payload)
 
 
 def payloads(text: bytes) -> Iterator[Payload]:

@@ -117,10 +117,10 @@ async def test_an_old_mark_does_not_value_an_open_interest() -> None:
 async def test_candles_are_asked_in_full_once_and_then_a_few_every_five_minutes() -> None:
     bench = Bench(venue)
     await bench.poll()
-    await bench.poll(after_s=299)
+    await bench.poll(after_s=270)
     assert bench.asked["/api/v3/klines"] == 1
     assert bench.asked["/api/v3/depth"] == 2
-    await bench.poll(after_s=2)
+    await bench.poll(after_s=29)
     limits = [int(q.url.params["limit"]) for q in bench.queries if q.url.path == "/api/v3/klines"]
     assert limits[0] >= 720
     assert limits[1] < 5

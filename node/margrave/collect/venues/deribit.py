@@ -173,7 +173,7 @@ def parse_volatility_index(asked: Asked, body: object) -> Iterator[Item]:
     """
     result, envelope = _envelope(body)
     rows = checks.sequence(checks.mapping(result, "result").get("data"), "data", least=1)
-    last = checks.sequence(rows[-1], "a candle", least=5)
+    last = max((checks.sequence(row, "a candle", least=5) for row in rows), key=lambda c: checks.number(c[0], "time"))
     began_ms = checks.time_ms(last[0], "candle time")
     venue_ms = min(_answered_ms(asked, envelope), began_ms + HOUR_MS)
     return readings.scalars(asked, venue_ms, {Kind.VOL_INDEX: checks.number(last[4], "close") / 100})

@@ -73,8 +73,8 @@ class RecordingTape:
             "(about four a day, under their own time), Deribit's index and perpetual mark at those moments"
         )
         self.generated = (
-            "minutes within an hour (a bridge that touches the candle's own low and high), order books, their depth. "
-            "Spot, open interest and volatility index are not recorded and not served"
+            "minutes within an hour (a bridge that touches the candle's own low and high), at which marks and order "
+            "books are set, and the books' depth. Spot, open interest and volatility index are not recorded and not served"
         )
         self._paths = _candle_paths(directory, start_ms, end_ms)
         self._funding = _funding(directory, end_ms)

@@ -23,7 +23,7 @@ from margrave.settings import MarketSettings
 
 HANG_S: Final = 3600.0
 RETRY_AFTER_S: Final = 7
-MAX_CACHED: Final = 2_000
+MAX_CACHED: Final = 500
 SLOW_PATHS: Final = ("/get_book_summary_by_currency",)
 SLOW_BUCKET: Final = 10
 """A chain changes its quotes ten times more slowly than books."""
