@@ -58,7 +58,9 @@ def test_the_drill_publishes_moves_the_requirement_and_leaves_nothing_running(tm
 @pytest.mark.skipif(DATA is None, reason="set MARGRAVE_DATA to the folder with market history")
 def test_a_recording_of_real_history_is_replayed(tmp_path: Path) -> None:
     assert DATA is not None
-    done = demo(tmp_path / "out", "--recording", DATA, "--from", "2026-02-05T10:00:00Z", "--rounds", "4", "--speed", "450")
+    done = demo(
+        tmp_path / "out", "--recording", DATA, "--from", "2026-02-05T10:00:00Z", "--rounds", "4", "--speed", "450"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     told = summary(tmp_path / "out")
     assert told["input"] == "recording"

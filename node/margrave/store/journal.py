@@ -90,7 +90,9 @@ class Journal:
         )
 
     def scored(self, scores: Scores) -> None:
-        self._db.execute("UPDATE round SET scores = ? WHERE round = ? AND digest IS NULL", (_pack(scores), scores.round))
+        self._db.execute(
+            "UPDATE round SET scores = ? WHERE round = ? AND digest IS NULL", (_pack(scores), scores.round)
+        )
 
     def ended(self, round_: int, outcome: str, detail: str) -> None:
         self._db.execute("UPDATE round SET outcome = ?, detail = ? WHERE round = ?", (outcome, detail, round_))

@@ -54,7 +54,7 @@ def workload(settings: Settings, count: int, *, hours: int = 6) -> Workload:
     )
 
 
-def _whole_history(_market: str, *, perpetual: bool) -> int:  # noqa: ARG001 - what a venue asks of a board
+def _whole_history(market: str, *, perpetual: bool) -> int:  # noqa: ARG001 - what a venue asks of a board
     return HISTORY_BARS
 
 
