@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from margrave.collect.source import HOUR_MS
 from margrave.errors import Fatal
 from margrave.lab.feed.book import levels, tick_of
 from margrave.lab.feed.recording import load_recording
-from margrave.lab.feed.scenario import ScenarioTape, load_scenario
+from margrave.lab.feed.scenario import Scenario, ScenarioTape, load_scenario
 from margrave.lab.feed.tape import Quote
-from margrave.settings import PROJECT_ROOT
+from margrave.lab.feed.waypoints import main
+from margrave.settings import PROJECT_ROOT, load_section
 
 SCENARIOS = sorted((PROJECT_ROOT / "config" / "scenarios").glob("*.toml"))
 MAY = PROJECT_ROOT / "config" / "scenarios" / "may-2021.toml"
@@ -185,3 +189,29 @@ def test_a_period_that_was_not_recorded_is_one_clear_line() -> None:
     assert DATA is not None
     with pytest.raises(Fatal, match="choose another"):
         load_recording(Path(DATA), FROM_MS - 3650 * 86_400_000, TO_MS - 3650 * 86_400_000)
+
+
+@needs_data
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("scenario", "folder", "dense"),
+    [
+        ("may-2021", "ohlcv_binance_spot_1h_2021_2023", ("2021-05-19", 24)),
+        ("march-2020", "ohlcv_binance_spot_1h_2017_2020", ("2020-03-12", 30)),
+    ],
+)
+def test_the_waypoints_are_what_the_command_reads_out_of_the_recorded_candles(
+    scenario: str, folder: str, dense: tuple[str, int]
+) -> None:
+    """The documented half of a scenario is real to the digit: nobody has touched it up since."""
+    assert DATA is not None
+    shape = load_section(PROJECT_ROOT / "config" / "scenarios" / f"{scenario}.toml", Scenario)
+    app = typer.Typer()
+    app.command()(main)
+    for market, kept in shape.market.items():
+        candles = Path(DATA) / folder / f"{market}USDT.parquet"
+        span = ("--from", f"{shape.start:%Y-%m-%d}", "--to", f"{shape.end:%Y-%m-%d}")
+        hours = ("--dense", dense[0], "--dense-hours", str(dense[1]))
+        said = CliRunner().invoke(app, ["--prices", f"{market}={candles}", *span, *hours])
+        assert said.exit_code == 0, said.output
+        assert tomllib.loads(said.stdout)["market"][market]["prices"] == [[when, price] for when, price in kept.prices]

@@ -63,4 +63,4 @@ class Question:
 
 def decimal(value: float, digits: int = 8) -> str:
     """A number as the venues that send strings write it."""
-    return f"{value:.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:.0f}"
+    return f"{value:.{digits}f}".rstrip("0").rstrip(".")

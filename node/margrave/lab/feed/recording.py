@@ -74,7 +74,8 @@ class RecordingTape:
         )
         self.generated = (
             "minutes within an hour (a bridge that touches the candle's own low and high), at which marks and order "
-            "books are set, and the books' depth. Spot, open interest and volatility index are not recorded and not served"
+            "books are set, and the books' depth. Spot, open interest and volatility index are not recorded and so not "
+            "served"
         )
         self._paths = _candle_paths(directory, start_ms, end_ms)
         self._funding = _funding(directory, end_ms)
