@@ -21,7 +21,7 @@ library Normal {
     function cdf(int256 x, int256 densityAtX) internal pure returns (int256) {
         unchecked {
             int256 z = x < 0 ? -x : x;
-            int256 t = WAD * WAD / (WAD + 231641900000000000 * z / WAD);
+            int256 t = Math.rawSDiv(WAD * WAD, WAD + 231641900000000000 * z / WAD);
             int256 p = 1330274429000000000;
             p = p * t / WAD - 1821255978000000000;
             p = p * t / WAD + 1781477937000000000;

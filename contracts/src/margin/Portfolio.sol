@@ -183,16 +183,21 @@ library Portfolio {
             int256 strike = int256(leg.strike);
             int256 logMoneyness = e.slice.logForward - Math.lnWad(strike);
             int256 vol = e.slice.theta == 0 ? int256(0) : Surface.totalVol(surface, e.slice, -logMoneyness);
-            int256[3] memory vols = [vol * e.raised / WAD, vol, vol * e.lowered / WAD];
-            for (uint256 j = 0; j < SCENARIOS; ++j) {
-                uint256 row = j < 21 ? j / 3 : j - 14;
+            int256 raised = vol * e.raised / WAD;
+            int256 lowered = vol * e.lowered / WAD;
+            for (uint256 row = 0; row < 9; ++row) {
                 int256 forward = e.slice.forward * g.factor[row] / WAD;
-                int256 price = Black76.call(
-                    forward, strike, logMoneyness + g.logFactor[row], vols[j < 21 ? j % 3 : 0]
-                );
-                if (!leg.isCall) price += strike - forward;
-                values[j] += leg.quantity * price;
-                if (j == TODAY) today = price;
+                int256 moneyness = logMoneyness + g.logFactor[row];
+                int256 parity = leg.isCall ? int256(0) : strike - forward; // a put is a call less the forward
+                if (row > 6) {
+                    values[row + 14] += leg.quantity * (Black76.call(forward, strike, moneyness, raised) + parity);
+                    continue;
+                }
+                int256 price = Black76.call(forward, strike, moneyness, vol) + parity;
+                values[3 * row] += leg.quantity * (Black76.call(forward, strike, moneyness, raised) + parity);
+                values[3 * row + 1] += leg.quantity * price;
+                values[3 * row + 2] += leg.quantity * (Black76.call(forward, strike, moneyness, lowered) + parity);
+                if (row == 3) today = price;
             }
         }
     }

@@ -121,7 +121,7 @@ library Config {
         unchecked {
             uint256 classes = _header(blob) >> 16 & 0xff;
             uint256 start = HEADER_BYTES + 32 * memberCount(blob) + CLASS_BYTES * classes;
-            return uint8(blob[start + market]);
+            return _word(blob, start + market) >> 248;
         }
     }
 

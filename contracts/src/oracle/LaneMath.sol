@@ -19,7 +19,7 @@ library LaneMath {
     /// word and a 15-bit lane in the risk word; the two words differ in bit 191, which only the risk word guards.
     function spread(uint256 set, uint256 guards) internal pure returns (uint256) {
         unchecked {
-            uint256 wide = guards & (1 << 191) == 0 ? set & PRICE_GUARD : 0;
+            uint256 wide = set & PRICE_GUARD & ~(guards << 64);
             return set - ((set ^ wide) >> 15) - (wide >> 63);
         }
     }

@@ -10,12 +10,12 @@ library Medians {
     /// @param words One word a member; reordered by the call.
     function median(uint256[] memory words, uint256 guards) internal pure returns (uint256) {
         uint256 n = words.length;
-        if (n == 3) return _medianOf3(words[0], words[1], words[2], guards);
         _sort(words, guards);
         return words[(n - 1) / 2];
     }
 
-    function _medianOf3(uint256 a, uint256 b, uint256 c, uint256 guards) private pure returns (uint256) {
+    /// @notice The same for three, without a sort: max(min(a, b), min(max(a, b), c)).
+    function of3(uint256 a, uint256 b, uint256 c, uint256 guards) internal pure returns (uint256) {
         unchecked {
             uint256 gap = LaneMath.excess(a, b, guards);
             uint256 low = a - gap;

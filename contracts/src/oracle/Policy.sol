@@ -99,7 +99,10 @@ library Policy {
         pure
         returns (uint256)
     {
-        return word.min(old.sum(rise, guards), guards).max(old.excess(fall, guards), guards);
+        uint256 top = old.sum(rise, guards);
+        uint256 bottom = old.excess(fall, guards);
+        if (_within(word, bottom, top, guards)) return word;
+        return word.min(top, guards).max(bottom, guards);
     }
 
     function _within(uint256 word, uint256 low, uint256 high, uint256 guards) private pure returns (bool) {

@@ -256,13 +256,13 @@ contract RiskOracle is IRiskOracle, Ownable2Step, EIP712 {
     {
         unchecked {
             uint256 n = batch.quorum;
+            if (n == 3) return _mediansOf3(batch, i, words, id);
             uint256[] memory risks = new uint256[](n);
             uint256[] memory markets = new uint256[](n);
             uint256 riskBits = 0;
             uint256 marketBits = 0;
             for (uint256 m = 0; m < n; ++m) {
-                risk = words[2 * (m * batch.markets + i)];
-                market = words[2 * (m * batch.markets + i) + 1];
+                (risk, market) = _pair(words, m * batch.markets + i);
                 if (risk == 0 || market == 0) return (false, 0, 0);
                 riskBits |= risk;
                 marketBits |= market;
@@ -271,6 +271,39 @@ contract RiskOracle is IRiskOracle, Ownable2Step, EIP712 {
             }
             if (riskBits & RISK_FORBIDDEN | marketBits & MARKET_FORBIDDEN != 0) revert StrayBits(id);
             return (true, Medians.median(risks, RISK_GUARDS), Medians.median(markets, MARKET_GUARDS));
+        }
+    }
+
+    /// @dev The quorum of a committee of four, without arrays.
+    function _mediansOf3(Batch memory batch, uint256 i, uint256[] calldata words, uint256 id)
+        private
+        pure
+        returns (bool, uint256, uint256)
+    {
+        unchecked {
+            (uint256 risk0, uint256 market0) = _pair(words, i);
+            (uint256 risk1, uint256 market1) = _pair(words, batch.markets + i);
+            (uint256 risk2, uint256 market2) = _pair(words, 2 * batch.markets + i);
+            if (risk0 == 0 || risk1 == 0 || risk2 == 0 || market0 == 0 || market1 == 0 || market2 == 0) {
+                return (false, 0, 0);
+            }
+            if ((risk0 | risk1 | risk2) & RISK_FORBIDDEN | (market0 | market1 | market2) & MARKET_FORBIDDEN != 0) {
+                revert StrayBits(id);
+            }
+            return (
+                true,
+                Medians.of3(risk0, risk1, risk2, RISK_GUARDS),
+                Medians.of3(market0, market1, market2, MARKET_GUARDS)
+            );
+        }
+    }
+
+    /// @dev Without the bounds check: `_open` has compared the length with what is read.
+    function _pair(uint256[] calldata words, uint256 index) private pure returns (uint256 risk, uint256 market) {
+        assembly ("memory-safe") {
+            let at := add(words.offset, shl(6, index))
+            risk := calldataload(at)
+            market := calldataload(add(at, 32))
         }
     }
 
