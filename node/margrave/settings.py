@@ -159,6 +159,15 @@ class LaneLimit(Section):
         return self
 
 
+    def scaled(self, factor: float) -> LaneLimit:
+        """The same bounds with steps for rounds that are `factor` times as long."""
+
+        def step(size: float | None) -> float | None:
+            return None if size is None else size * factor
+
+        return self.model_copy(update={"max_rise": step(self.max_rise), "max_fall": step(self.max_fall)})
+
+
 class LimitPolicy(Section):
     lanes: dict[str, LaneLimit]
     max_price_move: Positive

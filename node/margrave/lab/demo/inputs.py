@@ -87,8 +87,9 @@ def choose(wish: Wish) -> Input:
 
 
 def policy_for(base: Policy, source: Input) -> Policy:
-    """Governance's policy with the clocks of this input; every bound and step limit is as it is."""
+    """Governance's policy with the clocks of this input: bounds as they are, steps as much an hour as they are."""
     period_s = source.period_s
+    longer = period_s / base.round.period_s
     accelerated = source.speed != 1.0
     rounds = base.round.model_copy(
         update={
@@ -107,7 +108,9 @@ def policy_for(base: Policy, source: Input) -> Policy:
             "max_chain_age_s": float(source.chain_age_s),
         }
     )
-    return base.model_copy(update={"round": rounds, "guard": guard})
+    lanes = {name: limit.scaled(longer) for name, limit in base.limits.lanes.items()}
+    limits = base.limits.model_copy(update={"lanes": lanes})
+    return base.model_copy(update={"round": rounds, "guard": guard, "limits": limits})
 
 
 def _taped(
