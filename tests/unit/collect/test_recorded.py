@@ -74,6 +74,31 @@ def test_a_websocket_frame_says_what_the_rest_answer_says(tmp_path: Path) -> Non
     assert {item.kind for item in items if isinstance(item, ScalarReading)} == {Kind.MARK_PRICE, Kind.FUNDING_8H}
 
 
+@pytest.mark.parametrize(
+    ("topic", "data", "expected"),
+    [
+        ("orderbook.50.BTCUSDT", {"s": "BTCUSDT", "b": [["9", "1"]], "a": [["10", "1"]]}, BookReading),
+        (
+            "tickers.BTCUSDT",
+            {"symbol": "BTCUSDT", "markPrice": "9", "indexPrice": "", "fundingRate": ""},
+            ScalarReading,
+        ),
+        (
+            "kline.60.BTCUSDT",
+            [{"start": 1_672_324_800_000, "open": "9", "high": "9", "low": "9", "close": "9", "volume": "1"}],
+            BarsReading,
+        ),
+        ("publicTrade.BTCUSDT", [{"p": "9"}], Refusal),
+    ],
+)
+def test_bybits_snapshots_are_read_as_its_answers_are(
+    tmp_path: Path, topic: str, data: object, expected: type[Item]
+) -> None:
+    frame = {"topic": topic, "type": "snapshot", "ts": 1_672_324_988_882, "data": data}
+    (item,) = parsed("bybit", tmp_path / "x.json", frame)
+    assert isinstance(item, expected)
+
+
 def test_a_books_difference_is_not_taken_for_a_book(tmp_path: Path) -> None:
     frame = {
         "arg": {"channel": "books", "instId": "BTC-USDT"},
