@@ -5,6 +5,7 @@ import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {IRiskOracle} from "../src/interfaces/IRiskOracle.sol";
 import "../src/oracle/Lanes.sol";
 import {Limits, Policy} from "../src/oracle/Policy.sol";
+import {Governed} from "../src/oracle/Governed.sol";
 import {RiskOracle} from "../src/oracle/RiskOracle.sol";
 import {OracleSetup} from "./OracleSetup.sol";
 
@@ -346,6 +347,11 @@ contract RiskOracleTest is OracleSetup {
         publish(report(both, both, both));
         check(statusOf(0) == IRiskOracle.Status.HALTED, "halted");
         check(statusOf(1) == IRiskOracle.Status.FRESH, "fresh");
+        oracle.resume(0);
+        check(statusOf(0) == IRiskOracle.Status.EMPTY, "nothing was ever good");
+        nextRound();
+        publish(report(both, both, both));
+        check(statusOf(0) == IRiskOracle.Status.FRESH, "published at last");
     }
 
     function _halts(uint256 risk, uint256 market, IRiskOracle.HaltReason why) private {
@@ -388,28 +394,28 @@ contract RiskOracleTest is OracleSetup {
 
     function test_a_quorum_of_two_thirds_or_less_is_refused() external {
         address[] memory all = members();
-        vm.expectRevert(abi.encodeWithSelector(RiskOracle.QuorumTooSmall.selector, 2, 4));
+        vm.expectRevert(abi.encodeWithSelector(Governed.QuorumTooSmall.selector, 2, 4));
         oracle.setEpoch(all, 2, MODELS);
-        vm.expectRevert(abi.encodeWithSelector(RiskOracle.QuorumTooSmall.selector, 5, 4));
+        vm.expectRevert(abi.encodeWithSelector(Governed.QuorumTooSmall.selector, 5, 4));
         oracle.setEpoch(all, 5, MODELS);
-        vm.expectRevert(abi.encodeWithSelector(RiskOracle.QuorumTooSmall.selector, 0, 0));
+        vm.expectRevert(abi.encodeWithSelector(Governed.QuorumTooSmall.selector, 0, 0));
         oracle.setEpoch(new address[](0), 0, MODELS);
         all[3] = all[0];
-        vm.expectRevert(abi.encodeWithSelector(RiskOracle.BadMember.selector, all[0]));
+        vm.expectRevert(abi.encodeWithSelector(Governed.BadMember.selector, all[0]));
         oracle.setEpoch(all, 3, MODELS);
         all[3] = address(0);
-        vm.expectRevert(abi.encodeWithSelector(RiskOracle.BadMember.selector, address(0)));
+        vm.expectRevert(abi.encodeWithSelector(Governed.BadMember.selector, address(0)));
         oracle.setEpoch(all, 3, MODELS);
     }
 
     function test_markets_and_classes_are_consecutive() external {
-        vm.expectRevert(abi.encodeWithSelector(RiskOracle.NotConsecutive.selector, 3, 2));
+        vm.expectRevert(abi.encodeWithSelector(Governed.NotConsecutive.selector, 3, 2));
         oracle.setMarkets(3, new uint8[](1));
-        vm.expectRevert(abi.encodeWithSelector(RiskOracle.NotConsecutive.selector, 2, 1));
+        vm.expectRevert(abi.encodeWithSelector(Governed.NotConsecutive.selector, 2, 1));
         oracle.setClass(2, limits());
         uint8[] memory classes = new uint8[](1);
         classes[0] = 1;
-        vm.expectRevert(abi.encodeWithSelector(RiskOracle.UnknownClass.selector, 1, 1));
+        vm.expectRevert(abi.encodeWithSelector(Governed.UnknownClass.selector, 1, 1));
         oracle.setMarkets(2, classes);
         oracle.setClass(1, limits());
         oracle.setMarkets(2, classes);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {ECDSA} from "solady/utils/ECDSA.sol";
 import {EIP712} from "solady/utils/EIP712.sol";
 import {LibBit} from "solady/utils/LibBit.sol";
 import {IRiskOracle} from "../interfaces/IRiskOracle.sol";
 import {Config, Settings} from "./Config.sol";
+import {Governed} from "./Governed.sol";
 import "./Lanes.sol";
 import {Medians} from "./Medians.sol";
 import {Limits, Policy, Timing} from "./Policy.sol";
@@ -15,7 +15,7 @@ import {Limits, Policy, Timing} from "./Policy.sol";
 /// @notice Anyone may publish: authority is in the signatures. Each member signs its own words (EIP-712); the contract
 /// takes the median of every lane, refuses what lies outside governance's bounds (the market halts, its last good words
 /// stay), holds loosening to a step a round, and stamps the time of observation. One market never blocks another.
-contract RiskOracle is IRiskOracle, Ownable2Step, EIP712 {
+contract RiskOracle is IRiskOracle, Governed, EIP712 {
     using Config for bytes;
     using Config for address;
 
@@ -24,8 +24,6 @@ contract RiskOracle is IRiskOracle, Ownable2Step, EIP712 {
     uint256 public constant HALT = 2;
     uint256 public constant RESUMED = 4;
     uint256 public constant MODEL_SET_SHIFT = 3;
-    uint256 public constant MAX_MEMBERS = 31;
-    uint256 private constant MAX_MODEL_SETS = 1 << 12;
     uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
 
     bytes32 public constant OWN_WORDS_TYPEHASH = keccak256(
@@ -36,13 +34,6 @@ contract RiskOracle is IRiskOracle, Ownable2Step, EIP712 {
         ABSTAINED, // a member of this quorum has no figure for the market
         NOT_NEWER, // the stored observation is as new or newer
         HALTED // governance must resume it first
-    }
-
-    struct Head {
-        address config;
-        uint32 epoch;
-        uint32 agingAfter;
-        uint32 staleAfter;
     }
 
     /// @notice The whole oracle at one block, for a node or a dashboard.
@@ -77,8 +68,6 @@ contract RiskOracle is IRiskOracle, Ownable2Step, EIP712 {
     event Halted(uint16 indexed id, uint32 indexed round, HaltReason reason, uint256 risk, uint256 market);
     event Skipped(uint16 indexed id, uint32 indexed round, SkipReason reason);
     event Resumed(uint16 indexed id);
-    /// @notice Governance changed the settings; nothing signed before is valid any more.
-    event Configured(uint32 indexed epoch, bytes32 policyDigest, bytes32 modelSet, address config);
 
     error NoEpoch();
     error WrongLength(uint256 got, uint256 wanted);
@@ -92,26 +81,12 @@ contract RiskOracle is IRiskOracle, Ownable2Step, EIP712 {
     error StrayBits(uint256 id);
     error NothingNew(uint256 observedAt, uint256 lastObservedAt);
 
-    error QuorumTooSmall(uint256 quorum, uint256 members);
-    error BadMember(address member);
-    error TooManyModelSets();
-    error BadTiming();
-    error NotConsecutive(uint256 got, uint256 next);
-    error UnknownClass(uint256 class, uint256 classes);
     error NotHalted(uint16 id);
 
-    Head private _head;
-    uint16 private _modelSets;
-    mapping(bytes32 modelSet => uint16 index) private _modelSetIndex;
     /// @dev Risk word at 2·id, market word after it: an array of fixed size needs no hash to find a slot.
     uint256[131_072] private _words;
 
-    constructor(address governance, Timing memory timing) Ownable(governance) {
-        Settings memory x;
-        x.timing = timing;
-        _requireTiming(timing);
-        _configure(x);
-    }
+    constructor(address governance, Timing memory timing) Governed(governance, timing) {}
 
     // --- publishing -------------------------------------------------------------------------------------------------
 
@@ -347,11 +322,6 @@ contract RiskOracle is IRiskOracle, Ownable2Step, EIP712 {
         }
     }
 
-    /// @notice Everything that governance has decided.
-    function configuration() external view returns (Settings memory) {
-        return _head.config.read();
-    }
-
     function _read(uint256 id, Head memory head) private view returns (MarketState memory x) {
         x.risk = _words[2 * id];
         x.market = _words[2 * id + 1];
@@ -378,56 +348,6 @@ contract RiskOracle is IRiskOracle, Ownable2Step, EIP712 {
 
     // --- governance -------------------------------------------------------------------------------------------------
 
-    /// @notice Who may sign from now on, how many of them must, and with which approved models.
-    /// @dev More than two thirds: with a third or fewer dishonest, honest members are a majority of every quorum, so
-    /// that a median lies between honest figures.
-    function setEpoch(address[] calldata members, uint8 quorum, bytes32 modelSet) external onlyOwner {
-        uint256 n = members.length;
-        if (n > MAX_MEMBERS || quorum > n || 3 * uint256(quorum) <= 2 * n) revert QuorumTooSmall(quorum, n);
-        for (uint256 i = 0; i < n; ++i) {
-            if (members[i] == address(0)) revert BadMember(members[i]);
-            for (uint256 j = 0; j < i; ++j) {
-                if (members[i] == members[j]) revert BadMember(members[i]);
-            }
-        }
-        Settings memory x = _head.config.read();
-        (x.members, x.quorum, x.modelSet) = (members, quorum, modelSet);
-        x.modelSetIndex = _indexOf(modelSet);
-        _configure(x);
-    }
-
-    function setTiming(Timing calldata timing) external onlyOwner {
-        _requireTiming(timing);
-        Settings memory x = _head.config.read();
-        x.timing = timing;
-        _configure(x);
-    }
-
-    /// @notice Change the limits of a class of markets, or add the next class.
-    function setClass(uint8 class, Limits calldata limits) external onlyOwner {
-        Policy.validate(limits);
-        Settings memory x = _head.config.read();
-        if (class > x.classes.length) revert NotConsecutive(class, x.classes.length);
-        if (class == x.classes.length) x.classes = _grown(x.classes);
-        x.classes[class] = limits;
-        _configure(x);
-    }
-
-    /// @notice Put consecutive markets into classes; ids beyond the last one are new markets.
-    function setMarkets(uint16 firstMarket, uint8[] calldata classes) external onlyOwner {
-        Settings memory x = _head.config.read();
-        uint256 known = x.classOf.length;
-        if (firstMarket > known) revert NotConsecutive(firstMarket, known);
-        if (firstMarket + classes.length > known) {
-            x.classOf = abi.encodePacked(x.classOf, new bytes(firstMarket + classes.length - known));
-        }
-        for (uint256 i = 0; i < classes.length; ++i) {
-            if (classes[i] >= x.classes.length) revert UnknownClass(classes[i], x.classes.length);
-            x.classOf[firstMarket + i] = bytes1(classes[i]);
-        }
-        _configure(x);
-    }
-
     /// @notice Let a halted market be written again. Its next figures are taken whole, as if they were the first, and
     /// until then it reads as stale. A new epoch begins, so that what halted it cannot be replayed.
     function resume(uint16 id) external onlyOwner {
@@ -437,35 +357,6 @@ contract RiskOracle is IRiskOracle, Ownable2Step, EIP712 {
         _words[2 * uint256(id) + 1] = market == 0 ? 0 : market | RESUMED << FLAGS_SHIFT;
         _configure(_head.config.read());
         emit Resumed(id);
-    }
-
-    /// @dev Each change begins an epoch: what was signed under other settings is void.
-    function _configure(Settings memory x) private {
-        address config = Config.write(x);
-        uint32 epoch = _head.epoch + 1;
-        _head = Head(config, epoch, x.timing.agingAfter, x.timing.staleAfter);
-        emit Configured(epoch, Config.policyDigest(x), x.modelSet, config);
-    }
-
-    function _indexOf(bytes32 modelSet) private returns (uint16 index) {
-        index = _modelSetIndex[modelSet];
-        if (index != 0) return index;
-        index = ++_modelSets;
-        if (index >= MAX_MODEL_SETS) revert TooManyModelSets();
-        _modelSetIndex[modelSet] = index;
-    }
-
-    function _grown(Limits[] memory classes) private pure returns (Limits[] memory grown) {
-        if (classes.length == type(uint8).max) revert UnknownClass(classes.length, classes.length);
-        grown = new Limits[](classes.length + 1);
-        for (uint256 i = 0; i < classes.length; ++i) {
-            grown[i] = classes[i];
-        }
-    }
-
-    function _requireTiming(Timing memory x) private pure {
-        if (x.period == 0 || x.agingAfter == 0 || x.agingAfter >= x.staleAfter) revert BadTiming();
-        if (x.maxReportAge < x.period) revert BadTiming();
     }
 
     function _domainNameAndVersion() internal pure override returns (string memory, string memory) {
