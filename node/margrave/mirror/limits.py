@@ -13,7 +13,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from margrave.lanes import ASCENDING, EXCESS, LANE_MAX, LANES, Lane, Words, raw
-from margrave.mirror.words import FIELDS, PRICE_MAX, Field, unstamped, value
+from margrave.mirror.words import FIELDS, PRICE_MAX, RESUMED, Field, flags, unstamped, value
 from margrave.verdicts import HaltReason
 
 MOVE_UNIT: Final = 1e-4
@@ -133,10 +133,12 @@ def apply(old: Words | None, new: Words, policy: PolicyWords) -> Limited:
     """What becomes of a median on chain.
 
     Args:
-        old: stored words, or `None` for a market's first figures and the first after governance resumed it.
+        old: stored words; `None`, words never written, and words that governance resumed are nothing to step from.
         new: medians of a quorum, unstamped.
         policy: the market's class.
     """
+    if old and (not old.market or flags(old) & RESUMED):
+        old = None
     if halt := _refusal(old, new, policy):
         return Limited(words=new, limited=False, halt=halt)
     # After a change of policy that excludes the stored figures the median is taken whole.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from margrave import lanes
 from margrave.lanes import LANES, Words
 from margrave.mirror import limits
-from margrave.mirror.words import FIELDS, stamped, value
+from margrave.mirror.words import FIELDS, RESUMED, stamped, value
 from margrave.settings import PROJECT_ROOT, load_policy
 from margrave.verdicts import HaltReason
 from tests.vectors.make import honest, policy_words
@@ -70,6 +70,13 @@ def test_steps_keep_coherence_and_lie_between_old_and_new(a: int, b: int) -> Non
 
 def test_the_first_figures_are_taken_whole() -> None:
     assert limits.apply(None, calm(1), CLASS) == limits.Limited(words=calm(1), limited=False, halt=None)
+
+
+def test_after_governance_resumed_a_market_its_next_figures_are_taken_whole() -> None:
+    resumed = calm(1)
+    resumed = Words(risk=resumed.risk, market=resumed.market | RESUMED << LANES["flags"].shift)
+    assert limits.apply(resumed, calm(2, 1_000), CLASS) == limits.Limited(calm(2, 1_000), limited=False, halt=None)
+    assert limits.apply(Words(risk=0, market=0), calm(2), CLASS).words == calm(2)
 
 
 def test_figures_outside_the_bounds_halt_and_stay_as_they_are() -> None:
