@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import fcntl
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,6 @@ import uvicorn
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from web3 import Web3
 
-from margrave import __version__
 from margrave.attest.attester import Attester
 from margrave.attest.peers import Peers
 from margrave.attest.pool import Pool
@@ -41,6 +40,7 @@ from margrave.score.forecast import Forecaster
 from margrave.score.registry import model_set_hash, open_model
 from margrave.score.scores import Scorer
 from margrave.settings import Settings
+from margrave.status import status
 from margrave.store.journal import Journal
 from margrave.verdicts import Outcome
 
@@ -140,9 +140,10 @@ class Node:
         clock, done = self.pipeline.clock, 0
         while not stop.is_set() and (rounds is None or done < rounds):
             round_ = clock.now_ms() // period_ms + 1
-            if await _stopped(stop, clock, round_ * period_ms):
+            if await _told_to(stop, clock.sleep_until_ms(round_ * period_ms)) or await _told_to(
+                stop, self.once(round_)
+            ):
                 break
-            await self.once(round_)
             done += 1
         return self._receipts
 
@@ -170,41 +171,8 @@ class Node:
         log.get().info("round", round=round_, outcome=receipt.outcome, detail=receipt.detail, gas=receipt.gas_used)
         return receipt
 
-    def status(self) -> Mapping[str, Any]:
-        """What `/v1/status` answers."""
-        settings, scores = self.pipeline.settings, self.pipeline.last_scores
-        last = self._receipts[-ROUNDS_TO_BE_READY:]
-        reached = any(r.outcome in (Outcome.PUBLISHED, Outcome.PUBLISHED_BY_PEER) for r in last)
-        return {
-            "version": __version__,
-            "name": settings.node.name,
-            "member": self.pipeline.attester.signer.address,
-            "market_time_ms": self.pipeline.clock.now_ms(),
-            "model_set": "0x" + self.pipeline.scorer.model_set.hex(),
-            "ready": reached,
-            "why": last[-1].detail if last else "no round yet",
-            "last_round": last[-1].round if last else None,
-            "last_outcome": last[-1].outcome if last else None,
-            "refused": self.pipeline.last_refused,
-            "markets": {
-                m.market: {
-                    "score": m.score,
-                    "confidence": m.confidence,
-                    "price": m.price,
-                    "sigma_annual": m.sigma_annual,
-                    "fallback": m.fallback,
-                    "reasons": [{"name": r.name, "points": r.points, "sentence": r.sentence} for r in m.reasons],
-                }
-                for m in (scores.markets if scores else ())
-            },
-            "holds": [
-                {"market": h.market, "reason": h.reason, "detail": h.detail} for h in (scores.holds if scores else ())
-            ],
-            "sources": {
-                source: {"up": health.trouble is None, "trouble": health.trouble, "lag_ms": health.lag_ms}
-                for source, health in self._collector.board.health().items()
-            },
-        }
+    def _status(self) -> Mapping[str, Any]:
+        return status(self.pipeline, self._receipts[-ROUNDS_TO_BE_READY:], self._collector.board.health())
 
     @asynccontextmanager
     async def _watching_the_protocol(self) -> AsyncIterator[None]:
@@ -232,7 +200,7 @@ class Node:
     async def _serving(self) -> AsyncIterator[None]:
         """The HTTP service in this loop; it leaves the signals to us."""
         peers = self.pipeline.settings.node.peers
-        app = service(self._pool, self.pipeline.metrics, self.status)
+        app = service(self._pool, self.pipeline.metrics, self._status)
         server = _QuietServer(uvicorn.Config(app, host=peers.host, port=peers.port, log_level="error", lifespan="off"))
         task = asyncio.create_task(server.serve())
         try:
@@ -277,14 +245,17 @@ class _QuietServer(uvicorn.Server):
         yield
 
 
-async def _stopped(stop: asyncio.Event, clock: Clock, until_ms: int) -> bool:
-    """Wait for the time or the stop, whichever is first; whether it was the stop."""
-    waiting = asyncio.create_task(clock.sleep_until_ms(until_ms))
-    stopping = asyncio.create_task(stop.wait())
-    done, pending = await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
+async def _told_to(stop: asyncio.Event, work: Coroutine[Any, Any, object]) -> bool:
+    """Do the work, or drop it when told to stop; whether it was dropped. Dropping is safe at any instruction."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+    dropped = not working.done()
+    for task in (working, stopping):
         task.cancel()
-    return stopping in done
+    await asyncio.gather(working, stopping, return_exceptions=True)
+    if not dropped:
+        working.result()
+    return dropped
 
 
 @contextmanager
