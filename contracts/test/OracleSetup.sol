@@ -73,9 +73,9 @@ abstract contract OracleSetup is Base {
     }
 
     function marketWord(uint256 price) internal pure returns (uint256) {
-        return price << PRICE_SHIFT | 2000 << SCORE_SHIFT | 9000 << CONFIDENCE_SHIFT | 1660 << TOTAL_VOL_7D_SHIFT
-            | 3440 << TOTAL_VOL_30D_SHIFT | 5960 << TOTAL_VOL_90D_SHIFT | (EXCESS - 2000) << SSVI_RHO_SHIFT
-            | 8000 << SSVI_WING_SHIFT | 4000 << SSVI_DECAY_SHIFT | (EXCESS + 500) << BASIS_SHIFT;
+        return price << PRICE_SHIFT | 2000 << SCORE_SHIFT | 9000 << CONFIDENCE_SHIFT | 1660 << TOTAL_VOL_7D_SHIFT | 3440
+            << TOTAL_VOL_30D_SHIFT | 5960 << TOTAL_VOL_90D_SHIFT | (EXCESS - 2000) << SSVI_RHO_SHIFT | 8000
+            << SSVI_WING_SHIFT | 4000 << SSVI_DECAY_SHIFT | (EXCESS + 500) << BASIS_SHIFT;
     }
 
     function pair(uint256 risk, uint256 market) internal pure returns (uint256[] memory words) {
@@ -112,7 +112,12 @@ abstract contract OracleSetup is Base {
         );
         bytes32 struct_ = keccak256(
             abi.encode(
-                oracle.OWN_WORDS_TYPEHASH(), r.epoch, r.round, r.firstMarket, r.modelSet, r.policy,
+                oracle.OWN_WORDS_TYPEHASH(),
+                r.epoch,
+                r.round,
+                r.firstMarket,
+                r.modelSet,
+                r.policy,
                 keccak256(abi.encodePacked(words))
             )
         );

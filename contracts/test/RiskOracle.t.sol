@@ -43,8 +43,7 @@ contract RiskOracleTest is OracleSetup {
 
     function test_two_markets_ride_in_one_report_from_any_first_market() external {
         uint256[] memory both = new uint256[](4);
-        (both[0], both[1], both[2], both[3]) =
-            (riskWord(100), marketWord(BTC), riskWord(150), marketWord(3000e8));
+        (both[0], both[1], both[2], both[3]) = (riskWord(100), marketWord(BTC), riskWord(150), marketWord(3000e8));
         publish(report(both, both, both));
         same(priceOf(0), BTC, "first");
         same(priceOf(1), 3000e8, "second");
@@ -154,9 +153,7 @@ contract RiskOracleTest is OracleSetup {
         Report memory r = report(riskWord(100), marketWord(BTC));
         (bytes32[] memory rvs, uint256[] memory words) = sign(r);
         (rvs[4], rvs[5]) = signedBy(0xEEEE, digestOf(r, r.words[2]));
-        vm.expectRevert(
-            abi.encodeWithSelector(RiskOracle.WrongSigner.selector, vm.addr(0xEEEE), vm.addr(keys[2]))
-        );
+        vm.expectRevert(abi.encodeWithSelector(RiskOracle.WrongSigner.selector, vm.addr(0xEEEE), vm.addr(keys[2])));
         oracle.publish(r.round, 0, ALL_BUT_LAST, rvs, words);
     }
 
@@ -252,8 +249,7 @@ contract RiskOracleTest is OracleSetup {
 
     function test_an_abstention_skips_its_market_and_no_other() external {
         uint256[] memory both = new uint256[](4);
-        (both[0], both[1], both[2], both[3]) =
-            (riskWord(100), marketWord(BTC), riskWord(100), marketWord(3000e8));
+        (both[0], both[1], both[2], both[3]) = (riskWord(100), marketWord(BTC), riskWord(100), marketWord(3000e8));
         uint256[] memory one = new uint256[](4);
         (one[2], one[3]) = (both[2], both[3]);
         Report memory r = report(both, one, both);
@@ -342,8 +338,7 @@ contract RiskOracleTest is OracleSetup {
         _halts(riskWord(100), marketWord(0), IRiskOracle.HaltReason.OUT_OF_BOUNDS);
         nextRound();
         uint256[] memory both = new uint256[](4);
-        (both[0], both[1], both[2], both[3]) =
-            (riskWord(100), marketWord(BTC), riskWord(100), marketWord(3000e8));
+        (both[0], both[1], both[2], both[3]) = (riskWord(100), marketWord(BTC), riskWord(100), marketWord(3000e8));
         publish(report(both, both, both));
         check(statusOf(0) == IRiskOracle.Status.HALTED, "halted");
         check(statusOf(1) == IRiskOracle.Status.FRESH, "fresh");

@@ -126,9 +126,7 @@ contract VectorsTest is Base {
 
         uint32 round = uint32(vm.parseJsonUint(json, ".round"));
         vm.warp(round * t[0] + 60);
-        oracle.publish(
-            round, 0, 7, vm.parseJsonBytes32Array(json, ".rvs"), vm.parseJsonUintArray(json, ".words")
-        );
+        oracle.publish(round, 0, 7, vm.parseJsonBytes32Array(json, ".rvs"), vm.parseJsonUintArray(json, ".words"));
         uint256[] memory stored = vm.parseJsonUintArray(json, ".stored");
         for (uint16 id = 0; id < 2; ++id) {
             (uint256 risk, uint256 market,,) = oracle.read(id);

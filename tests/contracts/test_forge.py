@@ -15,16 +15,25 @@ LEAST_TESTS = 70
 """So that a run that finds no tests is not taken for a good one."""
 
 
-@pytest.mark.devnet
-def test_every_solidity_test_passes() -> None:
-    done = subprocess.run(
-        [PROJECT / "node_modules" / ".bin" / "forge", "test", "--root", ".", "--json"],
+def forge(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROJECT / "node_modules" / ".bin" / "forge", *arguments],
         cwd=PROJECT,
         env={**os.environ, "FOUNDRY_CONFIG": str(CONTRACTS_DIR / "foundry.toml")},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_the_contracts_are_formatted() -> None:
+    done = forge("fmt", "--check", "--root", ".", "contracts/src", "contracts/test")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.devnet
+def test_every_solidity_test_passes() -> None:
+    done = forge("test", "--root", ".", "--json")
     assert done.stdout.startswith("{"), done.stdout + done.stderr
     results = {
         f"{suite}:{name}": result

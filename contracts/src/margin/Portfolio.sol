@@ -174,11 +174,13 @@ library Portfolio {
     }
 
     /// @return today The price of one contract now.
-    function _addLeg(int256[23] memory values, SurfaceParams memory surface, Grid memory g, Expiry memory e, Leg memory leg)
-        private
-        pure
-        returns (int256 today)
-    {
+    function _addLeg(
+        int256[23] memory values,
+        SurfaceParams memory surface,
+        Grid memory g,
+        Expiry memory e,
+        Leg memory leg
+    ) private pure returns (int256 today) {
         unchecked {
             int256 strike = int256(leg.strike);
             int256 logMoneyness = e.slice.logForward - Math.lnWad(strike);

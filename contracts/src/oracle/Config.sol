@@ -28,10 +28,16 @@ library Config {
     }
 
     function write(Settings memory x) internal returns (address) {
-        uint256 packed = uint256(x.quorum) | x.members.length << 8 | x.classes.length << 16 | x.classOf.length << 24
-            | uint256(x.modelSetIndex) << 40 | uint256(x.timing.period) << 64 | uint256(x.timing.maxSkew) << 96
-            | uint256(x.timing.maxReportAge) << 128 | uint256(x.timing.agingAfter) << 160
-            | uint256(x.timing.staleAfter) << 192;
+        uint256 packed = x.quorum;
+        packed |= x.members.length << 8;
+        packed |= x.classes.length << 16;
+        packed |= x.classOf.length << 24;
+        packed |= uint256(x.modelSetIndex) << 40;
+        packed |= uint256(x.timing.period) << 64;
+        packed |= uint256(x.timing.maxSkew) << 96;
+        packed |= uint256(x.timing.maxReportAge) << 128;
+        packed |= uint256(x.timing.agingAfter) << 160;
+        packed |= uint256(x.timing.staleAfter) << 192;
         bytes memory blob = abi.encodePacked(packed, x.modelSet, policyDigest(x));
         for (uint256 i = 0; i < x.members.length; ++i) {
             blob = abi.encodePacked(blob, abi.encode(x.members[i]));

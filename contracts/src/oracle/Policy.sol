@@ -73,8 +73,9 @@ library Policy {
     }
 
     function withinBounds(Limits memory x, uint256 risk, uint256 market) internal pure returns (bool) {
-        return _within(risk, x.riskLow, x.riskHigh, RISK_GUARDS)
-            && _within(market, x.marketLow, x.marketHigh, MARKET_GUARDS);
+        return
+            _within(risk, x.riskLow, x.riskHigh, RISK_GUARDS)
+                && _within(market, x.marketLow, x.marketHigh, MARKET_GUARDS);
     }
 
     /// @notice Whether both return ladders and the term structure of total volatility ascend.

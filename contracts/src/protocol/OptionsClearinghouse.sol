@@ -17,9 +17,8 @@ contract OptionsClearinghouse is Book, EIP712, ReentrancyGuard {
     using Series for uint256;
     using SafeTransferLib for address;
 
-    bytes32 public constant ORDER_TYPEHASH = keccak256(
-        "Order(address maker,uint256 series,int256 quantity,uint128 price,uint256 deadline,uint256 salt)"
-    );
+    bytes32 public constant ORDER_TYPEHASH =
+        keccak256("Order(address maker,uint256 series,int256 quantity,uint128 price,uint256 deadline,uint256 salt)");
     /// @notice A liquidator keeps at most this share of the maintenance requirement it takes over.
     uint256 public constant LIQUIDATION_SHARE_BP = 2_000;
 
