@@ -9,6 +9,7 @@ import msgspec
 
 from margrave.errors import Rejected
 from margrave.messages import Attestation
+from margrave.ops import strict_json
 from margrave.verdicts import Rejection
 
 MAX_ANSWER_BYTES: Final = 4 << 20
@@ -51,7 +52,7 @@ def decode(body: bytes) -> list[Attestation]:
     if len(body) > MAX_ANSWER_BYTES:
         raise Rejected(Rejection.MALFORMED, f"{len(body)} bytes where {MAX_ANSWER_BYTES} are the most")
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
+        answer = strict_json.decode(body, _Answer)
         return [
             Attestation(
                 member=row.member,

@@ -11,6 +11,7 @@ import msgspec
 
 from margrave.errors import MargraveError, Rejected, Transient
 from margrave.messages import AnyReading, Refusal
+from margrave.ops import strict_json
 from margrave.settings import Instruments
 from margrave.verdicts import Rejection
 
@@ -187,6 +188,6 @@ def decode(payload: bytes) -> object:
     if not payload.strip():
         raise Rejected(Rejection.EMPTY, "the answer has no body")
     try:
-        return msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return strict_json.decode(payload)
+    except msgspec.DecodeError as error:
         raise Rejected(Rejection.MALFORMED, f"{len(payload)} bytes are not JSON: {str(error)[:80]}") from error

@@ -162,7 +162,7 @@ async def test_forged_words_of_a_member_are_not_counted(committee: Committee, tm
         forger.pool.add(msgspec.structs.replace(committee.attest(1, words=(7, 7)), words=(9, 9)))
         me, _ = await stack.enter_async_context(member(committee, 2, tmp_path, stack, [url]))
         me.sign(report(committee))
-        hold = await gather(me, committee, patience_s=0.5)
+        hold = await gather(me, committee, patience_s=3.0)
     assert isinstance(hold, Hold)
     assert me.metrics.refusals.labels(source=url, reason="wrong_signer")._value.get() >= 1
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx2
-import msgspec
 import pytest
 
 from margrave.collect.board import Board
@@ -17,6 +16,7 @@ from margrave.collect.poller import MARK_MAX_AGE_MS, Poller
 from margrave.collect.source import Trouble, VenueTrouble
 from margrave.collect.venues import VENUES
 from margrave.messages import BookReading, Kind, ScalarReading
+from margrave.ops import strict_json
 from margrave.settings import Instruments, MarketSettings, VenueSettings
 from margrave.verdicts import Rejection
 from tests.unit.collect.ask import NOW_MS
@@ -276,14 +276,14 @@ async def test_an_answer_that_trickles_for_ever_times_out() -> None:
 
 
 async def test_a_fault_of_our_own_is_kept_to_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = msgspec.json.decode
+    real = strict_json.decode
 
     def broken(payload: bytes) -> object:
         if b"lastUpdateId" in payload:
             raise ZeroDivisionError("a bug")
         return real(payload)
 
-    monkeypatch.setattr(msgspec.json, "decode", broken)
+    monkeypatch.setattr(strict_json, "decode", broken)
     bench = Bench(venue)
     await bench.poll()
     assert bench.board.mark_price("binance", "BTC") == 100

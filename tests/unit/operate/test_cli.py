@@ -45,7 +45,7 @@ def node(made: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def foreign_chain() -> Iterator[str]:
     class Foreign(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
             body = json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": "0x1"}).encode()
             self.send_response(200)
