@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,17 +78,30 @@ class Node:
     @classmethod
     @asynccontextmanager
     async def assemble(cls, settings: Settings) -> AsyncIterator[Node]:
-        """Everything a node is made of, in the order of the pipeline."""
+        """Everything a node is made of, in the order of the pipeline; all of it closed again, however it ends."""
         node, policy = settings.node, settings.policy
-        with _alone(node.state_dir), contextlib.closing(Journal(node.state_dir / "journal.sqlite")) as journal:
-            clock, metrics = Clock.of(node.clock), Metrics()
+        async with AsyncExitStack() as held:
+            held.enter_context(_alone(node.state_dir))
+            journal = held.enter_context(contextlib.closing(Journal(node.state_dir / "journal.sqlite")))
+            clock, metrics, pool = Clock.of(node.clock), Metrics(), Pool()
             signer = KeystoreSigner.unlock(node.keys)
-            main, baseline = (
-                open_model(node.registry_dir, name) for name in (policy.models.main, policy.models.baseline)
-            )
-            rpc = Rpc(node.chain)
+            models = [open_model(node.registry_dir, name) for name in (policy.models.main, policy.models.baseline)]
+            scorer = Scorer(Forecaster(*models), settings.markets, policy, model_set_hash(models))
+            rpc = await held.enter_async_context(contextlib.aclosing(Rpc(node.chain)))
             await rpc.verify_chain()
             oracle = Oracle(rpc, node.chain.oracle)
+            poll_s = policy.round.period_s / POLLS_A_ROUND
+            collector = Collector(node, settings.markets, clock=clock, interval_s=poll_s)
+            attester = Attester(
+                signer=signer,
+                peers=await held.enter_async_context(Peers(node.peers.urls, timeout_s=node.chain.timeout_s)),
+                pool=pool,
+                journal=journal,
+                clock=clock,
+                metrics=metrics,
+                chain_id=node.chain.chain_id,
+                oracle=node.chain.oracle,
+            )
             sender = Sender(
                 rpc=rpc,
                 signer=signer,
@@ -98,36 +111,20 @@ class Node:
                 chain_id=node.chain.chain_id,
                 max_fee_gwei=node.chain.max_fee_gwei,
             )
-            poll_s = policy.round.period_s / POLLS_A_ROUND
-            collector = Collector(node, settings.markets, clock=clock, interval_s=poll_s)
-            pool = Pool()
-            async with Peers(node.peers.urls, timeout_s=node.chain.timeout_s) as peers:
-                pipeline = Pipeline(
-                    settings=settings,
-                    clock=clock,
-                    metrics=metrics,
-                    journal=journal,
-                    board=collector.board,
-                    scorer=Scorer(
-                        Forecaster(main, baseline), settings.markets, policy, model_set_hash((main, baseline))
-                    ),
-                    oracle=oracle,
-                    attester=Attester(
-                        signer=signer,
-                        peers=peers,
-                        pool=pool,
-                        journal=journal,
-                        clock=clock,
-                        metrics=metrics,
-                        chain_id=node.chain.chain_id,
-                        oracle=node.chain.oracle,
-                    ),
-                    publisher=Publisher(oracle=oracle, sender=sender, clock=clock, address=signer.address),
-                )
-                assembled = cls(pipeline, collector, rpc, sender, pool)
-                async with collector, assembled._watching_the_protocol(), assembled._serving(), assembled._slow_jobs():
-                    yield assembled
-            await rpc.close()
+            pipeline = Pipeline(
+                settings=settings,
+                clock=clock,
+                metrics=metrics,
+                journal=journal,
+                board=collector.board,
+                scorer=scorer,
+                oracle=oracle,
+                attester=attester,
+                publisher=Publisher(oracle=oracle, sender=sender, clock=clock, address=signer.address),
+            )
+            assembled = cls(pipeline, collector, rpc, sender, pool)
+            async with collector, assembled._watching_the_protocol(), assembled._serving(), assembled._slow_jobs():
+                yield assembled
 
     async def recover(self) -> None:
         """Settle what the last run left open."""

@@ -158,7 +158,6 @@ class LaneLimit(Section):
             raise ValueError(f"low {self.low} is above high {self.high}")
         return self
 
-
     def scaled(self, factor: float) -> LaneLimit:
         """The same bounds with steps for rounds that are `factor` times as long."""
 

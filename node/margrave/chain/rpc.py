@@ -70,7 +70,7 @@ class Rpc:
                 failures.append((url, "overloaded"))
         raise self._nobody(failures)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         for _, web3 in self._endpoints:
             await web3.provider.disconnect()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -71,20 +71,19 @@ class Check:
                 [open_model(settings.node.registry_dir, n) for n in (wanted.main, wanted.baseline)]
             )
             self._say("models", Verdict.OK, f"{wanted.main} over {wanted.baseline}, set 0x{model_set.hex()[:16]}…")
-        rpc = Rpc(settings.node.chain)
-        with self._asking("chain"):
-            await rpc.verify_chain()
-            state = await Oracle(rpc, settings.node.chain.oracle).state()
-            self._say("chain", Verdict.OK, f"epoch {state.epoch}, quorum {state.quorum} of {len(state.members)}")
+        async with aclosing(Rpc(settings.node.chain)) as rpc:
+            with self._asking("chain"):
+                await rpc.verify_chain()
+                state = await Oracle(rpc, settings.node.chain.oracle).state()
+                self._say("chain", Verdict.OK, f"epoch {state.epoch}, quorum {state.quorum} of {len(state.members)}")
+            if state is not None and signer is not None:
+                with self._asking("membership"):
+                    await self._member(rpc, signer, state)
         if state is not None:
             self._clock(settings, state)
             self._policy(settings, state)
             if model_set is not None:
                 self._model_set(model_set, state)
-            if signer is not None:
-                with self._asking("membership"):
-                    await self._member(rpc, signer, state)
-        await rpc.close()
         await self._venues(settings)
         await self._peers(settings)
 

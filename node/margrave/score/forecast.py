@@ -7,6 +7,12 @@ Which model speaks, and how it is widened, never narrowed:
    finite), the baseline speaks: the larger of both ladders, rung by rung, is published and `fallback` is set.
 3. Bars close on the hour and a crash does not wait. Where the index has moved since the last close by more than a
    typical hour does, both models are also asked with that move as a provisional bar, and the larger answer counts.
+   A part of an hour is so taken for a whole one. On validation, asked at half past (1657 such moves of 16 coins), the
+   closed bars alone were exceeded 3.9 % of the time at the 97.5 % rung down and 0.9 % at the 99.5 % rung; the larger
+   answer 2.7 % and 0.7 %. So it stays whole; half of the move was too little (3.1 % and 0.8 %).
+
+The larger ladder of rule 2 has no cap: the main model's tails are bounded by construction, and of the inputs unlike
+training on validation its ES99 was never above 1.7 times the baseline's.
 
 A rung-by-rung maximum of ascending ladders ascends, so none of this can break the order that the wire demands.
 """

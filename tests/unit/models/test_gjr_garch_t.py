@@ -9,7 +9,7 @@ from scipy import integrate, stats
 
 from margrave.score.registry import open_model
 from train import export
-from train.gjr_garch_t import fit_asset, pooled
+from train.gjr_garch_t import fit_asset, pooled, student
 from train.gjr_graph import Recursion, Tail, filter_variance, graph
 
 RECURSION = Recursion(alpha=0.06, gamma=0.04, beta=0.88)
@@ -97,3 +97,27 @@ def test_the_published_card_names_the_parameters_that_the_graph_computes_with() 
     returns = simulated(recursion, 672, seed=5)
     found = model.run({"returns_1h": returns[None, :], "bars": np.array([672], dtype=np.int64)})
     assert found["variance_path"][0, 0] == pytest.approx(filter_variance(recursion, returns)[-1], rel=1e-12)
+
+
+def test_with_a_pull_the_ladder_grows_with_a_power_of_sigma_below_one() -> None:
+    returns = simulated(RECURSION, 300, seed=6)
+    both = np.stack([returns, 3 * returns])
+    pulled = Tail(nu=3.6, scale=0.7, pull=0.1, pivot=0.02)
+    inputs = {"returns_1h": both, "bars": np.array([300, 300], dtype=np.int64)}
+    out = export.run(graph(RECURSION, pulled).SerializeToString(), inputs)
+    assert out["sigma"][1] == pytest.approx(3 * out["sigma"][0], rel=1e-12)
+    moves = -np.log1p(-out["ladder"][:, :5])
+    assert moves[0] == pytest.approx(pulled.rungs() * out["sigma"][0] ** 0.9 * 0.02**0.1, rel=1e-12)
+    assert moves[1] / moves[0] == pytest.approx(3**0.9, rel=1e-12)
+
+
+def test_a_students_tail_and_its_pull_are_found_again() -> None:
+    rng = np.random.default_rng(7)
+    sigma = np.exp(rng.normal(-4, 0.6, 200_000))
+    pivot = np.exp(np.log(sigma).mean())
+    moves = 0.7 * sigma * (pivot / sigma) ** 0.12 * rng.standard_t(3.5, len(sigma))
+    found = student(moves, sigma)
+    assert found.nu == pytest.approx(3.5, abs=0.1)
+    assert found.scale == pytest.approx(0.7, abs=0.01)
+    assert found.pull == pytest.approx(0.12, abs=0.01)
+    assert found.pivot == pytest.approx(pivot)

@@ -38,7 +38,7 @@ async def sender(folder: Path, *urls: str) -> AsyncIterator[Sender]:
             max_fee_gwei=0.000_001,
         )
     finally:
-        await rpc.close()
+        await rpc.aclose()
 
 
 async def send(node: Sender, *, wait_s: float = 10.0) -> int:

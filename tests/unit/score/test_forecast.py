@@ -252,6 +252,7 @@ def assert_chains(ladder: np.ndarray) -> None:
 
 
 FINITE = st.floats(-1e6, 1e6, width=32)
+LARGEST_ES99_IN_SIGMA = 6.5
 
 
 @settings(max_examples=100, deadline=None)
@@ -261,6 +262,20 @@ FINITE = st.floats(-1e6, 1e6, width=32)
 )
 def test_the_networks_rungs_cannot_cross_whatever_it_is_shown(x: np.ndarray, level: np.ndarray) -> None:
     assert_chains(MAIN.run({"features": x, "log_level": level})["ladder"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    x=hnp.arrays(np.float32, (4, len(features.NAMES)), elements=FINITE),
+    level=hnp.arrays(np.float32, 4, elements=st.floats(-23, -6, width=32)),
+)
+def test_no_input_makes_the_networks_shortfall_a_large_multiple_of_its_sigma(x: np.ndarray, level: np.ndarray) -> None:
+    """In a crash every input is at its edge at once: tails that are linear in them once said eight sigmas."""
+    out = MAIN.run({"features": x, "log_level": level})
+    down_es99 = -np.log1p(-out["ladder"][:, RUNGS.index("down_es99")])
+    stated = np.minimum(down_es99 / out["sigma"], LARGEST_ES99_IN_SIGMA)
+    assert (down_es99 <= LARGEST_ES99_IN_SIGMA * out["sigma"]).all()
+    assert (stated[down_es99 < 1] > 2).all()  # below the cap of every rung
 
 
 @settings(max_examples=100, deadline=None)

@@ -57,8 +57,8 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
         "margin": {str(k): gas for k, gas in margin.items()},
         "margin_per_leg": {str(k): round(gas / k) for k, gas in margin.items()},
         "targets": [
-            *(_row(f"report, {markets} markets", gas) for markets, gas in reports.items()),
-            *(_row(f"margin, {legs} legs, cold", gas) for legs, gas in margin.items()),
+            *(_row(f"report, {markets} market{'s' * (markets > 1)}", gas) for markets, gas in reports.items()),
+            *(_row(f"margin, {legs} leg{'s' * (legs > 1)}, cold", gas) for legs, gas in margin.items()),
             _row("read, cold", read),
         ],
     }

@@ -78,14 +78,14 @@ class DemoAccount:
         return int(answer[2:66], 16) / MICRO
 
     def static_requirement_usd(self, market: str, price_usd: float, words: Words, now_ms: int) -> float:
-        """What the fixed grid asks of the same positions, at the same price and implied volatilities."""
+        """Initial margin that the fixed grid asks of the same positions, at the same price and implied volatilities."""
         surface = _surface(words)
 
         def sigma(strike: float, expiry_ms: int) -> float:
             return implied_vol(surface, price_usd, strike, (expiry_ms - now_ms) / (365 * DAY_MS))
 
         mine = [position for position in self.positions if position.market == market]
-        return static_margin.requirement(mine, price_usd, sigma, now_ms)
+        return static_margin.INITIAL_OVER_MAINTENANCE * static_margin.requirement(mine, price_usd, sigma, now_ms)
 
     def _record(self, position: OptionPosition) -> Position:
         return Position(

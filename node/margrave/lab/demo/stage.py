@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -237,24 +237,22 @@ class Stage:
     @asynccontextmanager
     async def _eyes(self) -> AsyncIterator[None]:
         """What looks at the chain for us: as a contract reader would, with no node in between."""
-        rpc = Rpc(ChainSettings(rpc=[self._anvil.url], chain_id=CHAIN_ID, oracle=self._deployment.oracle))
-        self._oracle = Oracle(rpc, self._deployment.oracle)
-        self._account = DemoAccount(self._anvil, self._deployment, self._markets)
-        self._observer = Observer(
-            anvil=self._anvil,
-            oracle=self._oracle,
-            clock=self._clock,
-            account=self._account,
-            markets=tuple(self._markets),
-            members=self._members,
-            urls=self._urls,
-            period_s=self._source.period_s,
-            client=self._client,
-        )
-        try:
+        settings = ChainSettings(rpc=[self._anvil.url], chain_id=CHAIN_ID, oracle=self._deployment.oracle)
+        async with aclosing(Rpc(settings)) as rpc:
+            self._oracle = Oracle(rpc, self._deployment.oracle)
+            self._account = DemoAccount(self._anvil, self._deployment, self._markets)
+            self._observer = Observer(
+                anvil=self._anvil,
+                oracle=self._oracle,
+                clock=self._clock,
+                account=self._account,
+                markets=tuple(self._markets),
+                members=self._members,
+                urls=self._urls,
+                period_s=self._source.period_s,
+                client=self._client,
+            )
             yield
-        finally:
-            await rpc.close()
 
     # playing
 
