@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import platform
 import shutil
+import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -89,7 +90,7 @@ class Stage:
         self._feed_url = f"http://127.0.0.1:{feed}"
         self._urls = {name: f"http://127.0.0.1:{port}" for name, port in zip(NODES, nodes, strict=True)}
         self._members: dict[str, str] = {}
-        self._mined = asyncio.Event()
+        self._enough = asyncio.Event()
 
     @asynccontextmanager
     async def set(self) -> AsyncIterator[Stage]:
@@ -111,14 +112,33 @@ class Stage:
         await self._after(self._next_round())
         await self._account.open(await self._oracle.state(), self._clock.now_ms())
         first = self._next_round()
-        rows = []
-        for round_ in range(first, first + self._source.rounds):
-            await self._after(round_)
-            rows.append(await self._observer.look(round_))
-            self._watch.round(rows[-1])
-            ended = self._processes.ended()
-            self._watch.state({name: "stopped" if name in ended else "running" for name in NODES})
+        rows: list[RoundRow] = []
+        with self._ending_early():
+            for round_ in range(first, first + self._source.rounds):
+                await self._after(round_)
+                rows.append(await self._observer.look(round_))
+                self._watch.round(rows[-1])
+                ended = self._processes.ended()
+                self._watch.state({name: "stopped" if name in ended else "running" for name in NODES})
+                if self._enough.is_set():
+                    break
         return rows
+
+    @contextmanager
+    def _ending_early(self) -> Iterator[None]:
+        """The first Ctrl-C ends with the round and writes what was seen; the second ends at once."""
+        loop = asyncio.get_running_loop()
+
+        def enough() -> None:
+            self._watch.say("ending with this round; Ctrl-C again ends at once")
+            self._enough.set()
+            loop.remove_signal_handler(signal.SIGINT)
+
+        loop.add_signal_handler(signal.SIGINT, enough)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
 
     def summary(self, rows: Sequence[RoundRow]) -> Summary:
         return summarise(
