@@ -65,8 +65,8 @@ def compose(
         _reason(
             "cascade",
             cascade.probability * cascade.size,
-            f"a {cascade.probability:.1%} chance within a day that a move of {cascade.buffer:.1%} sets off "
-            f"liquidations worth another {cascade.size:.1%}",
+            f"accounts withstand {_withstood(cascade.buffer)}; liquidations beyond it, {cascade.probability:.1%} "
+            f"likely within a day, would move the index by another {cascade.size:.1%}",
         ),
         _reason("contagion", contagion, f"stress in other markets can add {contagion:.2%}"),
     ]
@@ -85,6 +85,10 @@ def straddle_loss(move: float) -> float:
 
 def _reason(name: str, loss: float, sentence: str) -> Reason:
     return Reason(name=name, points=max(loss, 0.0) / STANDARD_MARGIN * 10_000, sentence=sentence)
+
+
+def _withstood(buffer: float) -> str:
+    return "any move" if buffer >= 1 else f"a move of {buffer:.0%}"
 
 
 def _hours(seconds: int) -> str:

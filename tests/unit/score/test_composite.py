@@ -69,7 +69,7 @@ def test_every_reason_is_a_sentence_with_its_numbers_largest_first() -> None:
     assert sentences["liquidity"] == "closing 1,000,000 USD would cost 0.06%"
     assert sentences["contagion"] == "stress in other markets can add 0.30%"
     assert "now 58%, can rise by 8% of itself in 4 hours" in sentences["volatility"]
-    assert "a move of 7.5% sets off liquidations" in sentences["cascade"]
+    assert sentences["cascade"].startswith("accounts withstand a move of 8%; liquidations beyond it, ")
 
 
 def test_a_crash_eats_the_whole_margin_and_the_reasons_still_say_by_how_much() -> None:
