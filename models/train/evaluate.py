@@ -7,6 +7,8 @@ Rows are every fourth hour, so that outcomes do not overlap. Losses:
   a logarithm, so only differences mean something;
 * QLIKE for sigma, against the sum of squared hourly returns.
 
+`stress` has what is said of the highest forecasts and of three crises.
+
 A difference is averaged over assets at each time first, then tested over time with Newey-West errors (Diebold and
 Mariano 1995), because assets crash together. Kupiec's (1995) test pools assets and is therefore too strict: it is
 also given per asset.
@@ -26,7 +28,7 @@ from scipy import stats
 from margrave.messages import Ladder
 from margrave.score import features
 from margrave.score.features import Floats
-from train import dataset, export
+from train import dataset, export, stress
 from train.dataset import HORIZON_H, Series
 
 RUNGS: Final = Ladder.__struct_fields__
@@ -51,7 +53,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Rows of validation and test, what happened, and what every model had said."""
+    """Rows of validation, test and the crises of training, what happened, and what every model had said."""
 
     asset: np.ndarray[Any, Any]
     close_ms: np.ndarray[Any, Any]
@@ -65,14 +67,14 @@ Forecasts = Callable[[Series, Floats], Said]
 
 
 def collect(everything: list[Series], graphs: Mapping[str, bytes]) -> Sheet:
-    """Ask every model, and the two baselines that need no file, on the non-overlapping rows of validation and test."""
+    """Ask every model, and the two baselines that need no file, on the non-overlapping rows of every part."""
     askers: dict[str, Forecasts] = {name: partial(_from_graph, graph) for name, graph in graphs.items()}
     askers |= {EWMA: _ewma, HISTORICAL: _historical}
     columns: dict[str, list[Any]] = {"asset": [], "close_ms": [], "part": [], "outcome": [], "realised": []}
     said: dict[str, list[Said]] = {name: [] for name in askers}
     for series in everything:
-        for part in ("validation", "test"):
-            rows = np.flatnonzero(series.rows(part))
+        for part in ("validation", "test", *stress.CRISES):
+            rows = np.flatnonzero(_belong(series, part))
             rows = rows[series.close_ms[rows] // features.HOUR_MS % HORIZON_H == 0]
             if not len(rows):
                 continue
@@ -105,11 +107,16 @@ def report(sheet: Sheet, subject: str) -> dict[str, Any]:
         "test, 2026": test & recent & ~left_out,
     }
     blocks = {name: _block(sheet, rows, subject) for name, rows in parts.items()}
+    crises = {month: _crisis(sheet, (sheet.part == month) & ~left_out, subject) for month in stress.CRISES}
     return {
         "subject": subject,
         "rows": "every fourth hour; outcomes do not overlap",
         "parts": blocks,
-        "card_metrics": _card_metrics(blocks, subject),
+        "crises, in-sample": crises,
+        "card_metrics": _card_metrics(blocks, subject)
+        + stress.card_metrics(
+            ((part, blocks[part]["models"][subject]["stress"]) for part in ("validation", "test")), crises
+        ),
     }
 
 
@@ -182,6 +189,17 @@ def output_tensors(dtype: str) -> list[dict[str, Any]]:
     ]
 
 
+def _belong(series: Series, part: str) -> Any:
+    if part in stress.CRISES:
+        return stress.crisis_rows(series.close_ms, series.rows("train"), part)
+    return series.rows(part)
+
+
+def _crisis(sheet: Sheet, rows: Any, subject: str) -> dict[str, Any]:
+    said = sheet.said[subject]
+    return stress.crisis(sheet.asset[rows], sheet.outcome[rows], said.ladder[rows], said.sigma[rows])
+
+
 def _from_graph(graph: bytes, series: Series, rows: Any) -> Said:
     pieces = []
     for piece in np.array_split(rows, len(rows) // 4096 + 1):
@@ -233,9 +251,11 @@ def _block(sheet: Sheet, rows: Any, subject: str) -> dict[str, Any]:
     for name, whole in sheet.said.items():
         said = Said(whole.ladder[rows], whole.es_quantiles[rows], whole.sigma[rows])
         losses[name] = _losses(outcome, sheet.realised[rows], said)
-        models[name] = {"mean": {key: float(loss.mean()) for key, loss in losses[name].items()}} | _hits(
-            outcome, assets, said
-        )
+        models[name] = {
+            "mean": {key: float(loss.mean()) for key, loss in losses[name].items()},
+            "hits": _hits(outcome, assets, said),
+            "stress": stress.block(outcome, said.ladder, said.sigma),
+        }
     differences = {
         other: {
             key: {
@@ -290,7 +310,7 @@ def _hits(outcome: Floats, assets: Any, said: Said) -> dict[str, Any]:
             beyond = -y > quantile
             found = float((-y[beyond] / shortfall[beyond]).mean()) if beyond.any() else float("nan")
             hits[f"{label}_{name}"] = {"rate_of_its_quantile": float(beyond.mean()), "realised_over_stated": found}
-    return {"hits": hits}
+    return hits
 
 
 def _card_metrics(blocks: Mapping[str, Any], subject: str) -> list[dict[str, Any]]:

@@ -37,13 +37,18 @@ class Recursion:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Student-t of the standardised return over the horizon: degrees of freedom, and scale of the t variable."""
+    """Student-t of the return over the horizon: its scale is `scale` sigma (pivot / sigma)^pull.
+
+    The recursion's highest forecasts come true only in part, so the ladder follows sigma with a power below one.
+    """
 
     nu: float
     scale: float
+    pull: float = 0.0
+    pivot: float = 1.0
 
     def rungs(self) -> Floats:
-        """The five rungs of one side in units of the horizon's standard deviation, ascending, shape (5,)."""
+        """The five rungs of one side in units of sigma (pivot / sigma)^pull, ascending, shape (5,)."""
         return np.array([self._rung(name, p) for name, p in PROBABILITIES.items()])
 
     def quantile(self, p: float) -> float:
@@ -123,13 +128,18 @@ def graph(recursion: Recursion, tail: Tail) -> onnx.ModelProto:
             variance = ReduceSum <keepdims = 1> (variance_path, column)
             sigma_column = Sqrt (variance)
             sigma = Squeeze (sigma_column, column)
-            ten_moves = Mul (sigma_column, rungs)
+            over_pivot = Div (sigma_column, pivot)
+            over_log = Log (over_pivot)
+            given_log = Mul (over_log, kept)
+            given_over_pivot = Exp (given_log)
+            pulled = Mul (given_over_pivot, pivot)
+            ten_moves = Mul (pulled, rungs)
             ten_capped = Min (ten_moves, cap)
             ten_signed = Mul (ten_capped, sign_ten)
             ten_growth = Exp (ten_signed)
             ten_change = Sub (ten_growth, unit)
             ladder = Mul (ten_change, sign_ten)
-            four_moves = Mul (sigma_column, quantiles)
+            four_moves = Mul (pulled, quantiles)
             four_capped = Min (four_moves, cap)
             four_signed = Mul (four_capped, sign_four)
             four_growth = Exp (four_signed)
@@ -149,6 +159,8 @@ def graph(recursion: Recursion, tail: Tail) -> onnx.ModelProto:
         "pull": 1 - recursion.persistence,
         "log_beta": np.log(recursion.beta),
         "fade": recursion.persistence ** np.arange(HORIZON_H),
+        "pivot": tail.pivot,
+        "kept": 1 - tail.pull,
         "rungs": np.concatenate([side, side]),
         "quantiles": np.tile([tail.quantile(0.01), tail.quantile(0.001)], 2),
         "sign_ten": np.repeat([-1.0, 1.0], 5),

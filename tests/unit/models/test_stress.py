@@ -29,7 +29,7 @@ def test_a_right_ladder_is_right_in_stress(market: tuple[np.ndarray, np.ndarray]
     sigma, outcome = market
     found = stress.block(outcome, said(sigma, 1.0), sigma)
     assert found["rows"] == pytest.approx(stress.TOP_SHARE * N, rel=0.01)
-    assert found["sigma_from"] == pytest.approx(np.quantile(sigma, 0.98))
+    assert found["sigma_from"] == pytest.approx(np.quantile(sigma, 0.98), rel=1e-3)
     assert found["variance"] == pytest.approx(1, abs=0.05)
     assert found["down"]["q975_rate"] == pytest.approx(0.025, abs=0.005)
     assert found["up"]["q995_rate"] == pytest.approx(0.005, abs=0.003)
@@ -69,7 +69,8 @@ def test_a_crisis_gives_each_published_market_its_own_worst() -> None:
     asset = np.array(["BTC", "SOL", "BTC"])
     ladder = np.tile(np.arange(10) / 100, (3, 1)) * np.array([[1.0], [3.0], [2.0]])
     found = stress.crisis(asset, np.array([-0.1, -0.4, 0.2]), ladder, np.full(3, 0.05))
-    assert found["BTC"] == pytest.approx({"es99_largest": 0.04, "worst_loss": 0.1, "variance": 5.897}, abs=1e-2)
+    realised = np.log(0.9) ** 2 + np.log(1.2) ** 2
+    assert found["BTC"] == pytest.approx({"es99_largest": 0.04, "worst_loss": 0.1, "variance": realised / 0.005})
     assert found["all"]["es99_largest"] == pytest.approx(0.06)
     assert found["all"]["worst_loss"] == pytest.approx(0.4)
     assert "ETH" not in found
