@@ -31,11 +31,17 @@ def book_times(b: Bench, venue: str) -> list[int]:
     return [r.venue_time_ms for r in b.collector.board.readings() if isinstance(r, BookReading) and r.source == venue]
 
 
-def assert_others_are_well(b: Bench, sick: str) -> None:
+def assert_others_are_heard(b: Bench, sick: str) -> None:
     for name in VENUES.keys() - {sick}:
         health = b.collector.board.health_of(name)
-        assert (health.trouble, health.failures, health.refusals) == (None, 0, 0), name
+        assert (health.trouble, health.failures) == (None, 0), name
         assert book_times(b, name)
+
+
+def assert_others_are_well(b: Bench, sick: str) -> None:
+    assert_others_are_heard(b, sick)
+    for name in VENUES.keys() - {sick}:
+        assert b.collector.board.health_of(name).refusals == 0, name
 
 
 @pytest.mark.parametrize("sick", sorted(VENUES))
@@ -91,7 +97,8 @@ async def test_a_venue_that_hangs_does_not_hold_up_a_running_collector(tape: Sce
                 if times and min(times) > last_ms:
                     polls, last_ms = polls + 1, max(times)
         assert b.collector.board.health_of("kraken").trouble is Trouble.TIMEOUT
-        assert_others_are_well(b, "kraken")
+        # Two endpoints of Deribit tell the index; over several polls the later answer may be the older figure.
+        assert_others_are_heard(b, "kraken")
 
 
 async def test_a_frozen_venue_keeps_its_old_time_so_that_its_age_shows(tape: ScenarioTape) -> None:
