@@ -18,7 +18,7 @@ import msgspec
 
 from margrave.errors import Fatal, Rejected
 from margrave.messages import Attestation, Report, Scores, Snapshot, Surface
-from margrave.verdicts import Rejection
+from margrave.verdicts import Outcome, Rejection
 
 SCHEMA_VERSION: Final = 1
 
@@ -95,7 +95,11 @@ class Journal:
         )
 
     def ended(self, round_: int, outcome: str, detail: str) -> None:
-        self._db.execute("UPDATE round SET outcome = ?, detail = ? WHERE round = ?", (outcome, detail, round_))
+        """How the round ended. What reached the chain stays so, whatever a restart inside the round makes of it."""
+        self._db.execute(
+            "UPDATE round SET outcome = ?, detail = ? WHERE round = ? AND outcome IS NOT ?",
+            (outcome, detail, round_, Outcome.PUBLISHED),
+        )
 
     # what was signed
 

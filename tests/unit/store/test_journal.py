@@ -57,6 +57,14 @@ def test_a_round_is_read_back_as_it_was_written(journal: Journal) -> None:
     assert journal.rounds() == [5]
 
 
+def test_a_round_that_was_published_stays_published(journal: Journal) -> None:
+    journal.saw(snapshot(5), {})
+    journal.ended(5, "failed", "no RPC endpoint answers")
+    journal.ended(5, "published", "quorum of 3")
+    journal.ended(5, "held", "already_published")
+    assert journal.outcome(5) == ("published", "quorum of 3")
+
+
 def test_a_round_is_bound_to_the_first_digest(journal: Journal) -> None:
     journal.saw(snapshot(5), {})
     journal.pledge(report(5), b"digest one")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from eth_keys.datatypes import PrivateKey
 from web3.types import TxReceipt
@@ -60,24 +62,30 @@ CALM: Final[Mapping[str, float]] = {
 
 
 @contextmanager
-def local_chain() -> Iterator[str]:
-    """Start anvil on a free port; gives its URL and ends it.
+def local_chain(*, starts_at_s: int | None = None) -> Iterator[str]:
+    """Start anvil on a free port, now or at a Unix time of its own; gives its URL and ends it.
 
     Raises:
         Fatal: it does not start.
     """
     options = ["--port", "0", "--hardfork", "prague", "--gas-limit", str(BLOCK_GAS)]
-    with subprocess.Popen([ANVIL, *options], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    if starts_at_s is not None:
+        options += ["--timestamp", str(starts_at_s)]
+    # A file, not a pipe: anvil logs every call, and stops when nobody empties the pipe.
+    with tempfile.TemporaryFile("w+") as log, subprocess.Popen([ANVIL, *options], stdout=log) as process:  # noqa: S603
         try:
-            yield "http://" + _address(process)
+            yield "http://" + _address(process, log)
         finally:
             process.terminate()
 
 
-def _address(process: subprocess.Popen[str]) -> str:
-    for line in process.stdout or ():
-        if line.startswith(LISTENING):
-            return line.removeprefix(LISTENING).strip()
+def _address(process: subprocess.Popen[bytes], log: IO[str]) -> str:
+    while process.poll() is None:
+        log.seek(0)
+        for line in log:
+            if line.startswith(LISTENING) and line.endswith("\n"):
+                return line.removeprefix(LISTENING).strip()
+        time.sleep(0.02)
     raise Fatal("anvil ended before it listened", advice="run scripts/setup, then node_modules/.bin/anvil by hand")
 
 

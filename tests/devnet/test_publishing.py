@@ -1,0 +1,224 @@
+"""A quorum's words on a real chain through the node's own reader, publisher and watcher."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+from eth_account import Account
+
+from margrave.attest import quorum
+from margrave.chain.deploy import Deployment, deploy
+from margrave.chain.oracle import Oracle
+from margrave.chain.rpc import Rpc
+from margrave.chain.signer import KeystoreSigner
+from margrave.collect.board import Board
+from margrave.collect.chains.protocol import RATIO_CAP, ProtocolWatcher
+from margrave.errors import Fatal, Rejected, Transient
+from margrave.lab.bench.chain import FUNDED_KEYS, MODEL_SET, local_chain, ordinary
+from margrave.messages import Attestation, Bundle, ChainState, Kind, ScalarReading
+from margrave.mirror.medians import medians
+from margrave.mirror.typed_data import own_words_digest
+from margrave.mirror.words import unstamped
+from margrave.ops.clock import Clock
+from margrave.ops.metrics import Metrics
+from margrave.publish.publisher import Publisher
+from margrave.publish.sender import Sender
+from margrave.settings import PROJECT_ROOT, ChainSettings, load_policy
+from margrave.store.journal import Journal
+from margrave.verdicts import MarketStatus, Outcome
+
+pytestmark = pytest.mark.devnet
+POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
+MARKETS, QUORUM, CHAIN_ID = 2, 3, 31337
+SIGNERS = [KeystoreSigner(Account.from_key(key)) for key in (*FUNDED_KEYS, b"\x07" * 32)]
+
+
+@dataclass
+class Devnet:
+    deployment: Deployment
+    rpc: Rpc
+    oracle: Oracle
+    folder: Path
+    clock: Clock
+
+    async def round(self) -> int:
+        return (await self.oracle.state()).block_time_s // POLICY.round.period_s
+
+    def attest(self, state: ChainState, member: int, round_: int) -> Attestation:
+        words = [word for m in range(MARKETS) for w in (ordinary(m, member, round_),) for word in (w.risk, w.market)]
+        digest = own_words_digest(
+            CHAIN_ID, self.oracle.address, state.epoch, round_, 0, state.model_set, state.policy_digest, words
+        )
+        return Attestation(
+            member=SIGNERS[member].address,
+            round=round_,
+            epoch=state.epoch,
+            first_market=0,
+            words=tuple(words),
+            signature=SIGNERS[member].sign_digest(digest),
+        )
+
+    async def bundle(self, round_: int | None = None) -> Bundle:
+        state = await self.oracle.state()
+        round_ = await self.round() if round_ is None else round_
+        bundle = quorum.gather([self.attest(state, member, round_) for member in range(QUORUM)], state)
+        assert bundle is not None
+        return bundle
+
+    def publisher(self, member: int) -> Publisher:
+        sender = Sender(
+            rpc=self.rpc,
+            signer=SIGNERS[member],
+            journal=Journal(self.folder / f"{member}.sqlite"),
+            clock=self.clock,
+            metrics=Metrics(),
+            chain_id=CHAIN_ID,
+            max_fee_gwei=100,
+        )
+        return Publisher(oracle=self.oracle, sender=sender, clock=self.clock, address=SIGNERS[member].address)
+
+    async def publish(self, member: int, bundle: Bundle) -> Outcome:
+        state = await self.oracle.state()
+        until_ms = self.clock.now_ms() + 20_000
+        receipt = await self.publisher(member).publish(bundle, state, stagger_ms=0, until_ms=until_ms)
+        return receipt.outcome
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with local_chain() as where:
+        yield where
+
+
+@pytest.fixture
+async def devnet(url: str, tmp_path: Path) -> AsyncIterator[Devnet]:
+    deployment = deploy(
+        url,
+        FUNDED_KEYS[0],
+        POLICY,
+        markets=MARKETS,
+        members=[signer.address for signer in SIGNERS],
+        quorum=QUORUM,
+        model_set=MODEL_SET,
+    )
+    settings = ChainSettings(rpc=[url], chain_id=CHAIN_ID, oracle=deployment.oracle)
+    async with AsyncExitStack() as stack:
+        rpc = await stack.enter_async_context(aclosing(Rpc(settings)))
+        await rpc.verify_chain()
+        yield Devnet(deployment, rpc, Oracle(rpc, deployment.oracle), tmp_path, Clock())
+
+
+async def test_a_fresh_oracle_is_read_in_one_call(devnet: Devnet) -> None:
+    state = await devnet.oracle.state()
+    assert state.members == tuple(signer.address for signer in SIGNERS)
+    assert (state.quorum, state.model_set, state.period_s) == (QUORUM, MODEL_SET, POLICY.round.period_s)
+    assert [m.status for m in state.markets] == [MarketStatus.EMPTY] * MARKETS
+    assert [m.observed_at_s for m in state.markets] == [0] * MARKETS
+
+
+async def test_what_is_published_is_the_median_stamped_with_the_rounds_time(devnet: Devnet) -> None:
+    bundle = await devnet.bundle()
+    assert await devnet.publish(0, bundle) is Outcome.PUBLISHED
+    state = await devnet.oracle.state()
+    for market in range(MARKETS):
+        stored = state.markets[market]
+        assert unstamped(stored.words) == medians([ordinary(market, m, bundle.round) for m in range(QUORUM)])
+        assert stored.observed_at_s == bundle.round * state.period_s
+        assert stored.status is MarketStatus.FRESH
+
+
+async def test_a_second_publisher_drops_out_without_sending(devnet: Devnet) -> None:
+    bundle = await devnet.bundle()
+    assert await devnet.publish(0, bundle) is Outcome.PUBLISHED
+    address = SIGNERS[1].address
+    before = await devnet.rpc.use(lambda w: w.eth.get_transaction_count(address))  # type: ignore[arg-type]
+    assert await devnet.publish(1, bundle) is Outcome.PUBLISHED_BY_PEER
+    assert await devnet.rpc.use(lambda w: w.eth.get_transaction_count(address)) == before  # type: ignore[arg-type]
+
+
+async def test_a_published_round_replayed_is_refused_by_name(devnet: Devnet) -> None:
+    bundle = await devnet.bundle()
+    assert await devnet.publish(0, bundle) is Outcome.PUBLISHED
+    data = devnet.oracle.calldata(bundle, await devnet.oracle.state())
+    with pytest.raises(Rejected, match=r"NothingNew\(observedAt \d+, lastObservedAt \d+\)"):
+        await devnet.oracle.simulate(data, SIGNERS[2].address)
+
+
+async def test_words_that_their_member_did_not_sign_are_refused_by_name(devnet: Devnet) -> None:
+    bundle = await devnet.bundle()
+    first, *others = bundle.attestations
+    forged = msgspec.structs.replace(first, words=(*first.words[:-1], first.words[-1] + 1))
+    bundle = msgspec.structs.replace(bundle, attestations=(forged, *others))
+    with pytest.raises(Rejected, match="WrongSigner"):
+        await devnet.oracle.simulate(devnet.oracle.calldata(bundle, await devnet.oracle.state()), SIGNERS[0].address)
+    assert await devnet.publish(0, bundle) is Outcome.FAILED
+
+
+@pytest.mark.parametrize(("rounds", "error"), [(2, "Future"), (-5, "TooOld")])
+async def test_a_round_of_another_time_is_refused_with_both_times(devnet: Devnet, rounds: int, error: str) -> None:
+    bundle = await devnet.bundle(await devnet.round() + rounds)
+    with pytest.raises(Rejected, match=rf"{error}\(observedAt \d+, \w+ \d+\)"):
+        await devnet.oracle.simulate(devnet.oracle.calldata(bundle, await devnet.oracle.state()), SIGNERS[0].address)
+
+
+async def test_signatures_for_one_oracle_are_worth_nothing_on_another(devnet: Devnet, url: str, tmp_path: Path) -> None:
+    bundle = await devnet.bundle()
+    addresses = [signer.address for signer in SIGNERS]
+    other = deploy(url, FUNDED_KEYS[0], POLICY, markets=MARKETS, members=addresses, quorum=QUORUM, model_set=MODEL_SET)
+    oracle = Oracle(devnet.rpc, other.oracle)
+    with pytest.raises(Rejected, match="WrongSigner"):
+        await oracle.simulate(oracle.calldata(bundle, await oracle.state()), SIGNERS[0].address)
+
+
+async def test_no_oracle_at_the_address_stops_the_node(devnet: Devnet) -> None:
+    with pytest.raises(Fatal, match="no RiskOracle"):
+        await Oracle(devnet.rpc, devnet.deployment.collateral).state()
+
+
+async def test_a_chain_that_is_gone_is_transient(devnet: Devnet) -> None:
+    settings = ChainSettings(rpc=["http://127.0.0.1:9"], chain_id=CHAIN_ID, oracle=devnet.deployment.oracle)
+    async with aclosing(Rpc(settings)) as rpc:
+        with pytest.raises(Transient, match="no RPC endpoint answers"):
+            await Oracle(rpc, devnet.deployment.oracle).state()
+
+
+def watcher(devnet: Devnet, clearinghouse: str, board: Board, rpc: Rpc | None = None) -> ProtocolWatcher:
+    return ProtocolWatcher(
+        rpc=rpc or devnet.rpc,
+        chain_id=CHAIN_ID,
+        clearinghouse=clearinghouse,
+        markets=("BTC", "ETH"),
+        board=board,
+        clock=devnet.clock,
+    )
+
+
+async def test_the_protocols_book_is_a_reading_of_every_market(devnet: Devnet) -> None:
+    board = Board()
+    await watcher(devnet, devnet.deployment.clearinghouse, board).poll()
+    readings = [r for r in board.readings() if isinstance(r, ScalarReading)]
+    assert sorted((r.market, r.kind, r.value) for r in readings) == [
+        ("BTC", Kind.COLLATERAL_RATIO, RATIO_CAP),
+        ("ETH", Kind.COLLATERAL_RATIO, RATIO_CAP),
+    ]
+    assert {r.source for r in readings} == {"chain:31337"}
+
+
+async def test_a_contract_that_is_no_clearinghouse_is_refused_and_counted(devnet: Devnet) -> None:
+    board = Board()
+    await watcher(devnet, devnet.deployment.collateral, board).poll()
+    assert board.readings() == ()
+    assert [r.what for r in board.refusals()] == ["totals"]
+
+
+async def test_a_chain_that_does_not_answer_leaves_the_board_and_is_counted(devnet: Devnet) -> None:
+    board = Board()
+    settings = ChainSettings(rpc=["http://127.0.0.1:9"], chain_id=CHAIN_ID, oracle=devnet.deployment.oracle)
+    async with aclosing(Rpc(settings)) as rpc:
+        await watcher(devnet, devnet.deployment.clearinghouse, board, rpc).poll()
+    assert board.health()["chain:31337"].failures == 1
