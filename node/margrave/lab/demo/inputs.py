@@ -21,6 +21,8 @@ WALL_S_A_ROUND: Final = 3.5
 HOUR_S: Final = 3600
 LIVE_PERIOD_S: Final = 60
 DRILL_ROUNDS: Final = 36
+OPENING_ROUNDS: Final = 3
+"""Not counted: the account takes its positions in them. A tape must reach beyond them and the counted ones."""
 LIVE_ROUNDS: Final = 10
 SCENARIOS: Final = PROJECT_ROOT / "config" / "scenarios"
 RECORDING_DAYS: Final = ("2026-02-04T00:00:00+00:00", "2026-02-08T00:00:00+00:00")
@@ -122,7 +124,7 @@ def _taped(
     *,
     chain_age_s: int,
 ) -> Input:
-    most = (tape.end_ms - start_ms) // (HOUR_S * 1000)
+    most = (tape.end_ms - start_ms) // (HOUR_S * 1000) - OPENING_ROUNDS
     if not tape.start_ms <= start_ms or most < 1:
         raise Fatal(f"the {kind} does not cover that start", advice=f"choose --from within {_span(tape)}")
     rounds = wish.rounds or min(most, DRILL_ROUNDS if kind == "drill" else most)
