@@ -33,7 +33,7 @@ from margrave.ops.clock import Clock, wall_ms
 from margrave.settings import PROJECT_ROOT, ClockSettings, Settings, load, load_markets, load_policy
 from margrave.verdicts import MarketStatus, Outcome
 
-pytestmark = pytest.mark.devnet
+pytestmark = [pytest.mark.devnet, pytest.mark.xdist_group("devnet")]
 POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
 MARKETS = load_markets(PROJECT_ROOT / "config" / "markets.toml")
 PERIOD_MS = POLICY.round.period_s * 1000
