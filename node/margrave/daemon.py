@@ -110,6 +110,7 @@ class Node:
                 metrics=metrics,
                 chain_id=node.chain.chain_id,
                 max_fee_gwei=node.chain.max_fee_gwei,
+                confirmations=node.chain.confirmations,
             )
             pipeline = Pipeline(
                 settings=settings,

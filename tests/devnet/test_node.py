@@ -37,8 +37,8 @@ pytestmark = [pytest.mark.devnet, pytest.mark.xdist_group("devnet")]
 POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
 MARKETS = load_markets(PROJECT_ROOT / "config" / "markets.toml")
 PERIOD_MS = POLICY.round.period_s * 1000
-LEAD_MS = 8_000
-"""Market time between the start of everything and the round: time enough for the first polls."""
+LEAD_MS = 15_000
+"""Market time between the start of the chain and the round: time enough to deploy and for the first polls."""
 CHAIN_ID = 31337
 
 
@@ -60,15 +60,17 @@ async def stage(folder: Path) -> AsyncIterator[Stage]:
     """A committee of one, in the middle of the drill's first evening."""
     tape = load_scenario(PROJECT_ROOT / "config" / "scenarios" / "may-2021.toml")
     round_ = tape.opens_ms // PERIOD_MS + 1
+    init(folder / "ada", Plan(name="ada"))
+    config = folder / "ada" / "node.toml"
+    member = KeystoreSigner.unlock(load(config).node.keys).address
+    model_set = scorer_of(load(config)).model_set
+    # From here on the market's clock runs towards the round: what is slow has been done.
     clock_settings = ClockSettings(origin_ms=round_ * PERIOD_MS - LEAD_MS, wall_origin_ms=wall_ms(), speed=1.0)
     clock = Clock.of(clock_settings)
     feed = Feed(tape, MARKETS, now_ms=clock.now_ms)
     (port,) = free_ports(1)
     with local_chain(starts_at_s=clock.now_ms() // 1000 - 1) as chain:
         async with serving(feed) as venues, httpx2.AsyncClient(trust_env=False) as client:
-            init(folder / "ada", Plan(name="ada"))
-            config = folder / "ada" / "node.toml"
-            member = KeystoreSigner.unlock(load(config).node.keys).address
             await Anvil(chain, client).fund(member, 1)
             deployed = await asyncio.to_thread(
                 deploy,
@@ -78,7 +80,7 @@ async def stage(folder: Path) -> AsyncIterator[Stage]:
                 markets=len(MARKETS),
                 members=[member],
                 quorum=1,
-                model_set=scorer_of(load(config)).model_set,
+                model_set=model_set,
             )
             plan = Plan(
                 name="ada",

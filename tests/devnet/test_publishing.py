@@ -79,6 +79,7 @@ class Devnet:
             metrics=Metrics(),
             chain_id=CHAIN_ID,
             max_fee_gwei=100,
+            confirmations=0,
         )
         return Publisher(oracle=self.oracle, sender=sender, clock=self.clock, address=SIGNERS[member].address)
 

@@ -38,9 +38,11 @@ class Sender:
     metrics: Metrics
     chain_id: int
     max_fee_gwei: float
+    confirmations: int
+    """Blocks on top of a transaction's own before it is believed."""
 
     async def send(self, to: str, data: bytes, *, round_: int, until_ms: int, replace_after_s: float) -> TxReceipt:
-        """Send, and wait until it is mined.
+        """Send, and wait until it is mined and as deep as `confirmations` says.
 
         Args:
             to: the contract.
@@ -52,6 +54,7 @@ class Sender:
         Raises:
             Transient: no endpoint answers, or the transaction is still pending at `until_ms`.
         """
+        await self._still_open()  # what an earlier round left pending has the nonce of this one, and is replaced by it
         cap = round(self.max_fee_gwei * GWEI)
         base_fee = await self._base_fee()
         tip = await self._suggested_tip()
@@ -65,15 +68,16 @@ class Sender:
             if fees is not None:
                 sent.append(await self._send_once(call, fees, round_))
             receipt = await self._mined(sent, until_ms, patience_s=replace_after_s)
-            if receipt is not None:
-                self._settle(sent, receipt)
-                return receipt
+            buried = None if receipt is None else await self._buried(receipt, until_ms)
+            if buried is not None:
+                self._settle(sent, buried)
+                return buried
             if self.clock.now_ms() >= until_ms:
                 raise Transient(
                     f"transaction {sent[-1]} is still pending",
                     advice="raise chain.max_fee_gwei if this lasts; the next round replaces it",
                 )
-            if fees is not None:
+            if fees is not None and receipt is None:
                 fees = fees.replacement(base_fee=await self._base_fee(), cap=cap)
 
     async def reconcile(self) -> None:
@@ -81,6 +85,13 @@ class Sender:
 
         A transaction whose nonce has been used by another one can never be mined any more.
         """
+        for transaction, round_, raw in await self._still_open():
+            await self._broadcast(raw)
+            log.get().info("transaction sent again", transaction=transaction, round=round_, advice="no action")
+
+    async def _still_open(self) -> list[tuple[str, int, bytes]]:
+        """Close what is mined or can never be; (hash, round, raw) of the rest."""
+        still: list[tuple[str, int, bytes]] = []
         for transaction, round_, nonce, raw in self.journal.unsettled():
             receipt = await self._receipt(transaction)
             if receipt is not None:
@@ -88,8 +99,8 @@ class Sender:
             elif await self.rpc.use(lambda w: w.eth.get_transaction_count(self._address, "latest")) > nonce:
                 self.journal.settled(transaction, "replaced")
             else:
-                await self._broadcast(raw)
-                log.get().info("transaction sent again", transaction=transaction, round=round_, advice="no action")
+                still.append((transaction, round_, raw))
+        return still
 
     @property
     def _address(self) -> ChecksumAddress:
@@ -125,6 +136,20 @@ class Sender:
             waited_s += POLL_S
         return None
 
+    async def _buried(self, receipt: TxReceipt, until_ms: int) -> TxReceipt | None:
+        """The receipt once it is deep enough, or as it stands at `until_ms`; `None` if a reorganisation took it."""
+        transaction = _hash(receipt)
+        while await self.rpc.use(lambda w: w.eth.get_block_number()) < receipt["blockNumber"] + self.confirmations:
+            if self.clock.now_ms() >= until_ms:
+                break
+            await asyncio.sleep(POLL_S)
+            again = await self._receipt(transaction)
+            if again is None:
+                log.get().warning("a reorganisation took it back", transaction=transaction, advice="it is sent again")
+                return None
+            receipt = again
+        return receipt
+
     async def _receipt(self, transaction: str) -> TxReceipt | None:
         try:
             return await self.rpc.use(lambda w: w.eth.get_transaction_receipt(HexStr(transaction)))
@@ -141,8 +166,12 @@ class Sender:
         return int(await self.rpc.use(lambda w: w.manager.coro_request(method, [])), 16)
 
     def _settle(self, sent: list[str], receipt: TxReceipt) -> None:
-        mined = "0x" + bytes(receipt["transactionHash"]).hex()
+        mined = _hash(receipt)
         outcome = "mined" if receipt["status"] == 1 else "reverted"
         for transaction in sent:
             self.journal.settled(transaction, outcome if transaction == mined else "replaced")
         self.metrics.transactions.labels(outcome=outcome).inc()
+
+
+def _hash(receipt: TxReceipt) -> str:
+    return "0x" + bytes(receipt["transactionHash"]).hex()

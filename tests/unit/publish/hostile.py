@@ -26,9 +26,12 @@ class HostileChain:
     drops: int = 0
     """So many sends are acknowledged and forgotten."""
     reverts: bool = False
+    reorgs: int = 0
+    """So many times a mined transaction goes back among the pending ones."""
     down: bool = False
     overloaded: bool = False
     nonce: int = 0
+    height: int = 2
     pending: dict[int, tuple[str, int, int]] = field(default_factory=dict)
     mined: dict[str, dict[str, Any]] = field(default_factory=dict)
     received: list[bytes] = field(default_factory=list)
@@ -68,6 +71,15 @@ class HostileChain:
     def eth_getBlockByNumber(self, *_: Any) -> dict[str, Any]:  # noqa: N802
         self._mine()
         return {"number": "0x1", "baseFeePerGas": hex(self.base_fee), "timestamp": "0x1"}
+
+    def eth_blockNumber(self) -> str:  # noqa: N802
+        """A block a call; the transaction is in block 2."""
+        self.height += 1
+        if self.reorgs and self.mined:
+            self.reorgs -= 1
+            self.nonce -= 1
+            self.mined.popitem()
+        return hex(self.height)
 
     def eth_sendRawTransaction(self, raw: str) -> str:  # noqa: N802
         data = bytes.fromhex(raw[2:])

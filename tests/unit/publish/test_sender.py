@@ -24,7 +24,7 @@ REPLACE_AFTER_S = 0.15
 
 
 @asynccontextmanager
-async def sender(folder: Path, *urls: str) -> AsyncIterator[Sender]:
+async def sender(folder: Path, *urls: str, confirmations: int = 0) -> AsyncIterator[Sender]:
     settings = ChainSettings(rpc=list(urls), chain_id=CHAIN_ID, oracle=TO, timeout_s=2)
     rpc = Rpc(settings)
     try:
@@ -36,6 +36,7 @@ async def sender(folder: Path, *urls: str) -> AsyncIterator[Sender]:
             metrics=Metrics(),
             chain_id=CHAIN_ID,
             max_fee_gwei=0.000_001,
+            confirmations=confirmations,
         )
     finally:
         await rpc.aclose()
@@ -140,6 +141,37 @@ async def test_a_transaction_that_reverts_is_reported_as_such(tmp_path: Path) ->
     chain = HostileChain(reverts=True)
     async with chain.serve() as url, sender(tmp_path, url) as node:
         assert await send(node) == 0
+
+
+async def test_what_an_earlier_round_left_pending_is_replaced_by_the_next_and_closed(tmp_path: Path) -> None:
+    chain = HostileChain(wants_max_fee=10**18)
+    async with chain.serve() as url, sender(tmp_path, url) as node:
+        with pytest.raises(Transient):
+            await send(node, wait_s=0.3)
+        (_, offered, _) = chain.pending[0]
+        chain.wants_max_fee = offered + 1
+        assert await send(node) == 1
+        assert chain.nonce == 1
+        assert await send(node) == 1
+        assert node.journal.unsettled() == []
+    assert chain.nonce == 2
+
+
+async def test_a_transaction_is_believed_only_under_its_confirmations(tmp_path: Path) -> None:
+    chain = HostileChain()
+    async with chain.serve() as url, sender(tmp_path, url, confirmations=5) as node:
+        assert await send(node) == 1
+    assert chain.height >= 2 + 5
+
+
+async def test_a_transaction_that_a_reorganisation_took_back_is_sent_again(tmp_path: Path) -> None:
+    chain = HostileChain(reorgs=2)
+    async with chain.serve() as url, sender(tmp_path, url, confirmations=4) as node:
+        assert await send(node) == 1
+        assert node.journal.unsettled() == []
+    assert len(chain.received) == 3
+    assert len(set(chain.received)) == 1  # the same bytes: never a second transaction
+    assert chain.nonce == 1
 
 
 async def test_no_offer_passes_the_operators_cap(tmp_path: Path) -> None:
