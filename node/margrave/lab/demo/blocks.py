@@ -43,7 +43,7 @@ class Anvil:
         await self.call("anvil_setBalance", address, hex(ether * 10**18))
 
     async def mine_at_market_time(self, clock: Clock, stop: asyncio.Event) -> None:
-        """A block every `BLOCK_EVERY_S` with the market's time on it, one a market second at most, until told to stop."""
+        """A block every `BLOCK_EVERY_S` with the market's time on it, one a market second at most, until told."""
         await self.call("evm_setAutomine", False)
         newest = int((await self.call("eth_getBlockByNumber", "latest", False))["timestamp"], 16)
         while not stop.is_set():
