@@ -30,7 +30,6 @@ class Rejection(StrEnum):
     BREAKER = "breaker"  # a jump no other venue confirms
     # what a peer sent
     WRONG_SIGNER = "wrong_signer"
-    WRONG_DIGEST = "wrong_digest"
     WRONG_ROUND = "wrong_round"
     EQUIVOCATION = "equivocation"  # two different signed reports of one member for one round
 
@@ -45,7 +44,6 @@ class HoldReason(StrEnum):
     WITHIN_BAND = "within_band"  # nothing to do: distinct from every reason that means «cannot see»
     ALREADY_PUBLISHED = "already_published"
     NO_QUORUM = "no_quorum"
-    CHAIN_UNREACHABLE = "chain_unreachable"
     DEADLINE = "deadline"  # a stage overran its share of the round
     CLOCK_SKEW = "clock_skew"
     NOT_REPRESENTABLE = "not_representable"  # a figure does not fit its lane: refused, never clamped

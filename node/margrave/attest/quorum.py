@@ -9,8 +9,10 @@ from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
 
 from margrave.errors import Rejected
+from margrave.lanes import Words
 from margrave.messages import Attestation, Bundle, ChainState
 from margrave.mirror.typed_data import own_words_digest
+from margrave.mirror.words import on_wire
 from margrave.verdicts import Rejection
 
 
@@ -43,6 +45,10 @@ def verify(attestation: Attestation, state: ChainState, *, round_: int, chain_id
         raise Rejected(Rejection.MALFORMED, "signature is not 64 bytes, or words are not in pairs")
     if any(not 0 <= word < 1 << 256 for word in attestation.words):
         raise Rejected(Rejection.MALFORMED, "a word does not fit 256 bits")
+    pairs = zip(attestation.words[::2], attestation.words[1::2], strict=True)
+    if not all(on_wire(Words(risk, market)) for risk, market in pairs):
+        # The contract refuses a whole publication for one such bit: a member could stop every round it is chosen for.
+        raise Rejected(Rejection.MALFORMED, "a word has bits that a member may not set")
     signer = recover(attestation.signature, digest_of(attestation, state, chain_id=chain_id, oracle=oracle))
     if signer != attestation.member or signer not in state.members:
         raise Rejected(Rejection.WRONG_SIGNER, f"signed by {signer}, claims {attestation.member}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from margrave.lanes import LANE_MAX, LANES, PRICE_BITS, PRICE_SHIFT, STAMP_BITS, STAMP_SHIFT, WordName, Words
+from margrave.lanes import LANE_MAX, LANES, PRICE_BITS, PRICE_SHIFT, STAMP_SHIFT, WordName, Words
 
 PRICE_MAX: Final = (1 << PRICE_BITS) - 1
-STAMP_MASK: Final = ((1 << STAMP_BITS) - 1) << STAMP_SHIFT
 
 LIMITED: Final = 1
 HALT: Final = 2

@@ -65,6 +65,13 @@ def test_what_cannot_be_an_attestation_is_malformed(committee: Committee, change
     assert reason(msgspec.structs.replace(committee.attest(0), **change), committee) is Rejection.MALFORMED
 
 
+@pytest.mark.parametrize("stray", [1 << 15, 1 << 255, 1 << 160])
+def test_signed_words_with_bits_that_would_stop_the_whole_publication_are_refused(
+    committee: Committee, stray: int
+) -> None:
+    assert reason(committee.attest(0, words=(3, 5 | stray, 7, 11)), committee) is Rejection.MALFORMED
+
+
 @given(junk=st.binary(min_size=64, max_size=64))
 def test_no_64_bytes_make_a_member_but_its_own_signature(committee: Committee, junk: bytes) -> None:
     forged = msgspec.structs.replace(committee.attest(0), signature=junk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import httpx2
 from eth_utils.abi import event_abi_to_log_topic
@@ -18,11 +18,9 @@ from margrave.lab.demo.blocks import Anvil
 from margrave.lab.demo.record import MarketRow, ReasonRow, RoundRow
 from margrave.lanes import Words
 from margrave.messages import Attestation, ChainState, OnchainMarket
+from margrave.mirror.words import is_limited
 from margrave.ops.clock import Clock
 from margrave.verdicts import MarketStatus
-
-LIMITED: Final = 1
-"""The contract's flag: a step limit held a lane back."""
 
 
 class Account(Protocol):
@@ -110,7 +108,7 @@ class Observer:
             confidence=lanes.decode(words, "confidence"),
             reasons=tuple(ReasonRow(**reason) for reason in view["reasons"]) if view else (),
             status=market.status,
-            limited=bool(lanes.raw(words, "flags") & LIMITED),
+            limited=is_limited(words),
             fallback=bool(view and view["fallback"]),
             requirement_usd=await self.account.requirement_usd(name),
             static_requirement_usd=self.account.static_requirement_usd(name, price, words, self.clock.now_ms()),
