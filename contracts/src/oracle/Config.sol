@@ -1,70 +1,159 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {LibRLP} from "solady/utils/LibRLP.sol";
 import {SSTORE2} from "solady/utils/SSTORE2.sol";
-import {Limits, Timing} from "./Policy.sol";
+import {Limits, Policy, Timing} from "./Policy.sol";
+import {Stamp} from "./Stamp.sol";
+
+/// @notice Which kind of report a deployment takes.
+enum ReportKind {
+    OWN_WORDS, // each member signs its own words, the contract takes the medians
+    CO_SIGNED // a quorum signs the medians
+}
 
 /// @notice Everything that governance decides, as one value.
 struct Settings {
-    Timing timing;
+    ReportKind kind;
+    bool paused;
     uint8 quorum;
     uint16 modelSetIndex;
     bytes32 modelSet;
+    Timing timing;
     address[] members;
     Limits[] classes;
     bytes classOf; // one byte a market
+    bytes groupOf; // one byte a market: 0 alone, else consecutive markets that are written all or none
+    bytes ringOf; // one byte a market: length of its history ring
 }
 
 /// @title The settings in one code blob, so that a publication reads them all for one cold account access.
-/// @dev Layout in 32-byte words: packed header, model set, policy digest, members, classes of nine words, class of each
-/// market one byte each. Every change writes a new blob; the old one stays on chain as a record.
+/// @dev Layout in 32-byte words: packed header, model set, policy digest, members, classes of eleven words; then three
+/// bytes a market: class, group, ring. Every change writes a new blob; the old one stays on chain as a record. A
+/// registry creates nothing but blobs, so that blob number `epoch` lies at the CREATE address of nonce `epoch`, and a
+/// reader needs no storage slot to find it.
 library Config {
+    using Config for bytes;
+
+    uint256 internal constant MAX_MEMBERS = 31;
+    uint256 internal constant MAX_CLASSES = 255;
+    uint256 private constant MAX_MIN_INTERVAL = 1 days;
     uint256 private constant HEADER_BYTES = 96;
-    uint256 private constant CLASS_BYTES = 288;
+    uint256 private constant CLASS_BYTES = 352;
+    uint256 private constant MARKET_BYTES = 3;
+
+    error QuorumTooSmall(uint256 quorum, uint256 members);
+    error BadMember(address member, uint256 index);
+    error BadTiming(uint256 got, uint256 most);
+    error TooManyModelSets(uint256 index, uint256 most);
+    error TooManyClasses(uint256 classes, uint256 most);
+    error TooManyMarkets(uint256 markets, uint256 most);
+    error UnknownClass(uint256 class, uint256 classes);
+    error WrongMarkets(uint256 got, uint256 markets);
+    error GroupNotConsecutive(uint256 group, uint256 market);
+
+    // --- writing ----------------------------------------------------------------------------------------------------
 
     /// @notice What members sign to say under which policy they speak; a node recomputes it from its own settings.
     function policyDigest(Settings memory x) internal pure returns (bytes32) {
-        return keccak256(abi.encode(x.timing, x.classes, x.classOf));
+        return keccak256(abi.encode(x.kind, x.paused, x.timing, x.classes, x.classOf, x.groupOf, x.ringOf));
     }
 
+    /// @notice Refuse settings under which the oracle's promises would not hold.
+    function validate(Settings memory x) internal pure {
+        _requireMembers(x.members, x.quorum);
+        if (x.timing.maxSkew > x.timing.maxReportAge) revert BadTiming(x.timing.maxSkew, x.timing.maxReportAge);
+        if (x.timing.minInterval > MAX_MIN_INTERVAL) revert BadTiming(x.timing.minInterval, MAX_MIN_INTERVAL);
+        if (x.modelSetIndex > Stamp.MAX_MODEL_SETS) revert TooManyModelSets(x.modelSetIndex, Stamp.MAX_MODEL_SETS);
+        if (x.classes.length > MAX_CLASSES) revert TooManyClasses(x.classes.length, MAX_CLASSES);
+        for (uint256 i = 0; i < x.classes.length; ++i) {
+            Policy.validate(x.classes[i]);
+        }
+        _requireMarkets(x);
+    }
+
+    /// @dev More than two thirds: with a third or fewer dishonest, honest members are a majority of every quorum, so
+    /// that a median lies between honest figures. No members at all is how a deployment begins.
+    function _requireMembers(address[] memory members, uint256 needed) private pure {
+        uint256 n = members.length;
+        bool none = n == 0 && needed == 0;
+        if (!none && (n > MAX_MEMBERS || needed > n || 3 * needed <= 2 * n)) revert QuorumTooSmall(needed, n);
+        for (uint256 i = 0; i < n; ++i) {
+            if (members[i] == address(0)) revert BadMember(members[i], i);
+            for (uint256 j = 0; j < i; ++j) {
+                if (members[i] == members[j]) revert BadMember(members[i], i);
+            }
+        }
+    }
+
+    function _requireMarkets(Settings memory x) private pure {
+        uint256 markets = x.classOf.length;
+        if (markets > type(uint16).max) revert TooManyMarkets(markets, type(uint16).max);
+        if (x.groupOf.length != markets) revert WrongMarkets(x.groupOf.length, markets);
+        if (x.ringOf.length != markets) revert WrongMarkets(x.ringOf.length, markets);
+        bool[256] memory ended;
+        for (uint256 i = 0; i < markets; ++i) {
+            if (uint8(x.classOf[i]) >= x.classes.length) revert UnknownClass(uint8(x.classOf[i]), x.classes.length);
+            uint256 group = uint8(x.groupOf[i]);
+            if (i > 0 && x.groupOf[i - 1] != x.groupOf[i]) ended[uint8(x.groupOf[i - 1])] = true;
+            if (group != 0 && ended[group]) revert GroupNotConsecutive(group, i);
+        }
+    }
+
+    /// @notice Validate and store.
     function write(Settings memory x) internal returns (address) {
+        validate(x);
         uint256 packed = x.quorum;
         packed |= x.members.length << 8;
         packed |= x.classes.length << 16;
         packed |= x.classOf.length << 24;
         packed |= uint256(x.modelSetIndex) << 40;
-        packed |= uint256(x.timing.period) << 64;
-        packed |= uint256(x.timing.maxSkew) << 96;
-        packed |= uint256(x.timing.maxReportAge) << 128;
-        packed |= uint256(x.timing.agingAfter) << 160;
-        packed |= uint256(x.timing.staleAfter) << 192;
-        bytes memory blob = abi.encodePacked(packed, x.modelSet, policyDigest(x));
-        for (uint256 i = 0; i < x.members.length; ++i) {
-            blob = abi.encodePacked(blob, abi.encode(x.members[i]));
-        }
+        packed |= uint256(x.kind) << 56;
+        packed |= uint256(x.paused ? 1 : 0) << 57;
+        packed |= uint256(x.timing.maxSkew) << 64;
+        packed |= uint256(x.timing.maxReportAge) << 96;
+        packed |= uint256(x.timing.minInterval) << 128;
+        bytes memory blob = abi.encodePacked(packed, x.modelSet, policyDigest(x), x.members);
         for (uint256 i = 0; i < x.classes.length; ++i) {
             blob = abi.encodePacked(blob, abi.encode(x.classes[i]));
         }
-        return SSTORE2.write(abi.encodePacked(blob, x.classOf));
+        bytes memory markets = new bytes(MARKET_BYTES * x.classOf.length);
+        for (uint256 i = 0; i < x.classOf.length; ++i) {
+            (markets[3 * i], markets[3 * i + 1], markets[3 * i + 2]) = (x.classOf[i], x.groupOf[i], x.ringOf[i]);
+        }
+        return SSTORE2.write(abi.encodePacked(blob, markets));
+    }
+
+    // --- reading ----------------------------------------------------------------------------------------------------
+
+    /// @notice Where the registry's blob number `epoch` lies; epochs begin at 1.
+    function addressOf(address registry, uint256 epoch) internal pure returns (address) {
+        return LibRLP.computeAddress(registry, epoch);
     }
 
     function read(address pointer) internal view returns (Settings memory x) {
-        bytes memory blob = SSTORE2.read(pointer);
-        x.timing = timing(blob);
+        bytes memory blob = load(pointer);
+        x.kind = kind(blob);
+        x.paused = paused(blob);
         x.quorum = uint8(quorum(blob));
         x.modelSetIndex = uint16(modelSetIndex(blob));
         x.modelSet = modelSet(blob);
+        x.timing = timing(blob);
         x.members = new address[](memberCount(blob));
         for (uint256 i = 0; i < x.members.length; ++i) {
             x.members[i] = member(blob, i);
         }
         x.classes = new Limits[](_header(blob) >> 16 & 0xff);
         for (uint256 i = 0; i < x.classes.length; ++i) {
-            x.classes[i] = _limits(blob, i);
+            x.classes[i] = limits(blob, i);
         }
-        x.classOf = new bytes(marketCount(blob));
-        for (uint256 i = 0; i < x.classOf.length; ++i) {
-            x.classOf[i] = bytes1(uint8(_classOf(blob, i)));
+        uint256 markets = marketCount(blob);
+        (x.classOf, x.groupOf, x.ringOf) = (new bytes(markets), new bytes(markets), new bytes(markets));
+        for (uint256 i = 0; i < markets; ++i) {
+            uint256 key = keyOf(blob, i);
+            x.classOf[i] = bytes1(uint8(classIn(key)));
+            x.groupOf[i] = bytes1(uint8(groupIn(key)));
+            x.ringOf[i] = bytes1(uint8(ringIn(key)));
         }
     }
 
@@ -90,9 +179,17 @@ library Config {
         return _header(blob) >> 40 & 0xffff;
     }
 
+    function kind(bytes memory blob) internal pure returns (ReportKind) {
+        return ReportKind(_header(blob) >> 56 & 1);
+    }
+
+    function paused(bytes memory blob) internal pure returns (bool) {
+        return _header(blob) >> 57 & 1 != 0;
+    }
+
     function timing(bytes memory blob) internal pure returns (Timing memory) {
         uint256 h = _header(blob);
-        return Timing(uint32(h >> 64), uint32(h >> 96), uint32(h >> 128), uint32(h >> 160), uint32(h >> 192));
+        return Timing(uint32(h >> 64), uint32(h >> 96), uint32(h >> 128));
     }
 
     function modelSet(bytes memory blob) internal pure returns (bytes32) {
@@ -109,12 +206,27 @@ library Config {
         }
     }
 
-    /// @dev A view into the blob: nine consecutive words are a `Limits` in memory.
-    function limitsOf(bytes memory blob, uint256 market) internal pure returns (Limits memory) {
-        return _limits(blob, _classOf(blob, market));
+    /// @notice Class, group and ring of a market as one value; markets with the same key are treated alike.
+    function keyOf(bytes memory blob, uint256 market) internal pure returns (uint256) {
+        unchecked {
+            return _word(blob, _classesEnd(blob) + MARKET_BYTES * market) >> 232;
+        }
     }
 
-    function _limits(bytes memory blob, uint256 class) private pure returns (Limits memory x) {
+    function classIn(uint256 key) internal pure returns (uint256) {
+        return key >> 16;
+    }
+
+    function groupIn(uint256 key) internal pure returns (uint256) {
+        return key >> 8 & 0xff;
+    }
+
+    function ringIn(uint256 key) internal pure returns (uint256) {
+        return key & 0xff;
+    }
+
+    /// @dev A view into the blob: eleven consecutive words are a `Limits` in memory.
+    function limits(bytes memory blob, uint256 class) internal pure returns (Limits memory x) {
         unchecked {
             uint256 offset = 32 + HEADER_BYTES + 32 * memberCount(blob) + CLASS_BYTES * class;
             assembly ("memory-safe") {
@@ -123,11 +235,9 @@ library Config {
         }
     }
 
-    function _classOf(bytes memory blob, uint256 market) private pure returns (uint256) {
+    function _classesEnd(bytes memory blob) private pure returns (uint256) {
         unchecked {
-            uint256 classes = _header(blob) >> 16 & 0xff;
-            uint256 start = HEADER_BYTES + 32 * memberCount(blob) + CLASS_BYTES * classes;
-            return _word(blob, start + market) >> 248;
+            return HEADER_BYTES + 32 * memberCount(blob) + CLASS_BYTES * (_header(blob) >> 16 & 0xff);
         }
     }
 

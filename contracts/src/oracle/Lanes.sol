@@ -72,6 +72,10 @@ uint256 constant RISK_FORBIDDEN = 0x80008000800080008000800080008000800080008000
 uint256 constant RISK_STAMPED = 0x0000000000000000000000000000000000000000000000000000000000000000;
 // Lanes whose next higher neighbour must not be smaller.
 uint256 constant RISK_ASCENDING = 0x00000000000000000000000000007fff7fff7fff7fff00007fff7fff7fff7fff;
+// Lanes that loosen when they fall, when they rise, and those that tighten upwards only.
+uint256 constant RISK_FALL_LOOSENS = 0x7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff;
+uint256 constant RISK_RISE_LOOSENS = 0x0000000000000000000000000000000000000000000000000000000000000000;
+uint256 constant RISK_TIGHTENS_UP = 0x7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff;
 // Bounds that follow from the lanes' meaning; governance's lie within.
 uint256 constant RISK_BOX_LOW = 0x0000000000000000000000000000000000000000000000000000000000000000;
 uint256 constant RISK_BOX_HIGH = 0x7fff271027107fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff;
@@ -83,6 +87,10 @@ uint256 constant MARKET_FORBIDDEN = 0x8000000000000000ffffffff800080008000800080
 uint256 constant MARKET_STAMPED = 0x0000000000000000ffffffff0000000000000000000000000000ffff00000000;
 // Lanes whose next higher neighbour must not be smaller.
 uint256 constant MARKET_ASCENDING = 0x000000000000000000000000000000000000000000007fff7fff000000000000;
+// Lanes that loosen when they fall, when they rise, and those that tighten upwards only.
+uint256 constant MARKET_FALL_LOOSENS = 0x0000000000000000000000007fff7fff7fff7fff7fff7fff7fff000000007fff;
+uint256 constant MARKET_RISE_LOOSENS = 0x0000000000000000000000007fff7fff7fff7fff00000000000000007fff0000;
+uint256 constant MARKET_TIGHTENS_UP = 0x00000000000000000000000000000000000000007fff7fff7fff000000007fff;
 // Bounds that follow from the lanes' meaning; governance's lie within.
 uint256 constant MARKET_BOX_LOW = 0x00000000000000010000000000000000000018f0000000000000000000000000;
 uint256 constant MARKET_BOX_HIGH = 0x7fffffffffffffff000000007fff13884e2067107fff7fff7fff000027102710;

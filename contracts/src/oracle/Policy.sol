@@ -4,60 +4,152 @@ pragma solidity ^0.8.30;
 import {IRiskOracle} from "../interfaces/IRiskOracle.sol";
 import {LaneMath} from "./LaneMath.sol";
 import "./Lanes.sol";
+import {Stamp} from "./Stamp.sol";
 
-/// @notice When a report may be written, and from which age on a market is aging and stale; seconds.
+/// @notice When a report may be written; seconds.
 struct Timing {
-    uint32 period;
-    uint32 maxSkew;
-    uint32 maxReportAge;
-    uint32 agingAfter;
-    uint32 staleAfter;
+    uint32 maxSkew; // how far ahead of the block's clock a round may be observed
+    uint32 maxReportAge; // how long after its observation a report may still be written
+    uint32 minInterval; // least time from one observation of a market that is written to the next
 }
 
-/// @notice Hard bounds and largest steps of every lane, as words of the lanes' own layout. A step of the lane's largest
-/// value is no limit.
+/// @notice Hard bounds, largest steps and daily budgets of every lane, as words of the lanes' own layout. A step or a
+/// budget of the lane's largest value is no limit.
 struct Limits {
     uint256 riskLow;
     uint256 riskHigh;
     uint256 riskMaxRise;
     uint256 riskMaxFall;
+    uint256 riskDaily;
     uint256 marketLow;
     uint256 marketHigh;
     uint256 marketMaxRise;
     uint256 marketMaxFall;
+    uint256 marketDaily;
     uint256 maxPriceMoveBp;
 }
 
-/// @title What a median must pass before it is written.
+/// @notice How far each lane may go in this write: the step limits, and where a move loosens also the budget.
+struct Steps {
+    uint256 riskRise;
+    uint256 riskFall;
+    uint256 marketRise;
+    uint256 marketFall;
+}
+
+enum SkipReason {
+    ABSTAINED, // a member of this quorum has no figure for the market
+    NOT_NEWER, // the stored observation is as new or newer
+    HALTED, // governance must resume it first
+    TOO_SOON, // the stored observation is younger than the least interval
+    LOW_CONFIDENCE, // the median trusts itself less than governance asks
+    GROUP // another market of its group could not be written, or was not in the report
+}
+
+enum Fate {
+    WRITE,
+    LIMIT, // written, held back by a step or a budget
+    HALT,
+    SKIP
+}
+
+/// @notice What becomes of a market's figures.
+struct Verdict {
+    Fate fate;
+    IRiskOracle.HaltReason halt; // if it halts
+    SkipReason skip; // if it is skipped
+    uint256 risk; // what is stored, unstamped, or what was refused
+    uint256 market;
+}
+
+/// @title What figures must pass before they are written.
 library Policy {
     using LaneMath for uint256;
+    using Stamp for uint256;
 
-    error BoundsOutsideMeaning();
-    error BoundsNotOrdered();
-    error StepsBreakOrder();
-    error StrayBits();
-    error PriceMoveOutOfRange();
+    uint256 private constant DAY = 1 days;
+    /// @dev A day in the budget's clock: a lane of 15 bits times this fits its 32-bit cell.
+    uint256 private constant TICKS = 1 << 16;
+
+    error BoundsOutsideMeaning(uint256 got, uint256 allowed);
+    error BoundsNotOrdered(uint256 low, uint256 high);
+    error StepsBreakOrder(uint256 rise, uint256 fall);
+    error BudgetBreaksOrder(uint256 daily, uint256 chains);
+    error StrayBitsInLimits(uint256 got, uint256 forbidden);
+    error PriceMoveOutOfRange(uint256 got, uint256 most);
+
+    // --- what governance may set ------------------------------------------------------------------------------------
 
     /// @dev Limits that could let a coherent market become incoherent are refused here, so that the write path need
-    /// not look again after it has limited a step: along an ascending chain the lower lane must not fall slower nor
-    /// rise faster than its upper neighbour.
+    /// not look again after it has limited a step. Along an ascending chain the lower lane must not fall slower nor
+    /// rise faster than its upper neighbour; a budget is counted out on a clock, which would give two different
+    /// budgets their next unit at different times, so a chain has one budget.
     function validate(Limits memory x) internal pure {
-        uint256 riskBits = x.riskLow | x.riskHigh | x.riskMaxRise | x.riskMaxFall;
-        uint256 marketBits = x.marketLow | x.marketHigh | x.marketMaxRise | x.marketMaxFall;
-        if (riskBits & RISK_FORBIDDEN | marketBits & MARKET_FORBIDDEN != 0) revert StrayBits();
-        if (!_within(x.riskLow, RISK_BOX_LOW, RISK_BOX_HIGH, RISK_GUARDS)) revert BoundsOutsideMeaning();
-        if (!_within(x.riskHigh, RISK_BOX_LOW, RISK_BOX_HIGH, RISK_GUARDS)) revert BoundsOutsideMeaning();
-        if (!_within(x.marketLow, MARKET_BOX_LOW, MARKET_BOX_HIGH, MARKET_GUARDS)) revert BoundsOutsideMeaning();
-        if (!_within(x.marketHigh, MARKET_BOX_LOW, MARKET_BOX_HIGH, MARKET_GUARDS)) revert BoundsOutsideMeaning();
-        if (x.riskHigh.atLeast(x.riskLow, RISK_GUARDS) != RISK_GUARDS) revert BoundsNotOrdered();
-        if (x.marketHigh.atLeast(x.marketLow, MARKET_GUARDS) != MARKET_GUARDS) revert BoundsNotOrdered();
-        bool rises = _ascends(x.riskMaxRise, RISK_ASCENDING) && _ascends(x.marketMaxRise, MARKET_ASCENDING);
-        bool falls = _descends(x.riskMaxFall, RISK_ASCENDING) && _descends(x.marketMaxFall, MARKET_ASCENDING);
-        if (!rises || !falls) revert StepsBreakOrder();
-        if (x.maxPriceMoveBp == 0 || x.maxPriceMoveBp > type(uint32).max) revert PriceMoveOutOfRange();
+        _requireBits(x.riskLow | x.riskHigh | x.riskMaxRise | x.riskMaxFall | x.riskDaily, RISK_FORBIDDEN);
+        _requireBits(x.marketLow | x.marketHigh | x.marketMaxRise | x.marketMaxFall, MARKET_FORBIDDEN);
+        _requireBits(x.marketDaily, MARKET_FORBIDDEN | PRICE_MAX << PRICE_SHIFT); // a price does not loosen
+        _requireBounds(x.riskLow, x.riskHigh, RISK_BOX_LOW, RISK_BOX_HIGH, RISK_GUARDS);
+        _requireBounds(x.marketLow, x.marketHigh, MARKET_BOX_LOW, MARKET_BOX_HIGH, MARKET_GUARDS);
+        _requireOrder(x.riskMaxRise, x.riskMaxFall, x.riskDaily, RISK_ASCENDING);
+        _requireOrder(x.marketMaxRise, x.marketMaxFall, x.marketDaily, MARKET_ASCENDING);
+        if (x.maxPriceMoveBp == 0 || x.maxPriceMoveBp > type(uint32).max) {
+            revert PriceMoveOutOfRange(x.maxPriceMoveBp, type(uint32).max);
+        }
     }
 
-    /// @notice Whether a median may be written over what is stored.
+    function _requireBits(uint256 bits, uint256 forbidden) private pure {
+        if (bits & forbidden != 0) revert StrayBitsInLimits(bits, forbidden);
+    }
+
+    function _requireBounds(uint256 low, uint256 high, uint256 least, uint256 most, uint256 guards) private pure {
+        if (low.atLeast(least, guards) != guards) revert BoundsOutsideMeaning(low, least);
+        if (most.atLeast(high, guards) != guards) revert BoundsOutsideMeaning(high, most);
+        if (high.atLeast(low, guards) != guards) revert BoundsNotOrdered(low, high);
+    }
+
+    function _requireOrder(uint256 rise, uint256 fall, uint256 daily, uint256 chains) private pure {
+        if (!_ascends(rise, chains) || !_ascends(~fall & ~RISK_GUARDS, chains)) revert StepsBreakOrder(rise, fall);
+        if ((daily ^ daily >> 16) & chains != 0) revert BudgetBreaksOrder(daily, chains);
+    }
+
+    // --- what becomes of figures ------------------------------------------------------------------------------------
+
+    /// @notice The whole rule for one market, in the order in which it is applied.
+    /// @param oldRisk Stored risk word.
+    /// @param oldMarket Stored market word, with its stamp.
+    /// @param risk Medians of a quorum, or what a quorum co-signed; zero words are an abstention.
+    /// @param observedAt Unix seconds of the round that the figures are of.
+    function judge(
+        Limits memory x,
+        uint256 oldRisk,
+        uint256 oldMarket,
+        uint256 risk,
+        uint256 market,
+        uint256 observedAt,
+        uint256 minInterval,
+        bool paused
+    ) internal pure returns (Verdict memory) {
+        uint256 last = oldMarket.observedAt();
+        bool fresh = !oldMarket.isWritten() || oldMarket.has(Stamp.RESUMED); // nothing to step from
+        if (oldMarket.has(Stamp.HALT)) return _skipped(SkipReason.HALTED);
+        if (observedAt <= last) return _skipped(SkipReason.NOT_NEWER);
+        if (!fresh && observedAt - last < minInterval) return _skipped(SkipReason.TOO_SOON);
+        if (risk == 0 || market == 0) return _skipped(SkipReason.ABSTAINED);
+        if (_confidence(market) < _confidence(x.marketLow)) return _skipped(SkipReason.LOW_CONFIDENCE);
+
+        oldMarket = oldMarket.unstamped();
+        (bool refused, IRiskOracle.HaltReason reason) = check(x, risk, market, fresh ? 0 : oldMarket >> PRICE_SHIFT);
+        if (refused) return Verdict(Fate.HALT, reason, SkipReason.ABSTAINED, risk, market);
+        // Steps are counted from figures that governance's bounds still allow; after a change that excludes them the
+        // median, which they do allow, is taken whole.
+        if (fresh || !withinBounds(x, oldRisk, oldMarket)) return _written(Fate.WRITE, risk, market);
+        Steps memory s = steps(x, last, observedAt, paused);
+        (uint256 heldRisk, uint256 heldMarket) = limit(s, oldRisk, oldMarket, risk, market);
+        bool held = heldRisk != risk || heldMarket != market;
+        return _written(held ? Fate.LIMIT : Fate.WRITE, heldRisk, heldMarket);
+    }
+
+    /// @notice Whether figures may be written over what is stored.
     /// @param lastPrice Stored price, or zero when there is nothing to compare with.
     /// @return refused Whether the market must halt, and why.
     function check(Limits memory x, uint256 risk, uint256 market, uint256 lastPrice)
@@ -67,7 +159,7 @@ library Policy {
     {
         if (!withinBounds(x, risk, market)) return (true, IRiskOracle.HaltReason.OUT_OF_BOUNDS);
         if (!coherent(risk, market)) return (true, IRiskOracle.HaltReason.INCOHERENT);
-        if (lastPrice != 0 && _jumps(market >> PRICE_SHIFT, lastPrice, x.maxPriceMoveBp)) {
+        if (lastPrice != 0 && jumps(market >> PRICE_SHIFT, lastPrice, x.maxPriceMoveBp)) {
             return (true, IRiskOracle.HaltReason.PRICE_JUMP);
         }
     }
@@ -83,15 +175,51 @@ library Policy {
         return _ascends(risk, RISK_ASCENDING) && _ascends(market, MARKET_ASCENDING);
     }
 
+    /// @notice Whether the index price moved further than one write may take it.
+    function jumps(uint256 price, uint256 lastPrice, uint256 maxMoveBp) internal pure returns (bool) {
+        unchecked {
+            uint256 move = price > lastPrice ? price - lastPrice : lastPrice - price;
+            return move * 10_000 > lastPrice * maxMoveBp; // 63 bits times 32: validate holds the move to 32
+        }
+    }
+
+    /// @notice How far each lane may go from an observation at `last` to one at `observedAt`.
+    /// @dev While paused nothing loosens and everything may tighten.
+    function steps(Limits memory x, uint256 last, uint256 observedAt, bool paused)
+        internal
+        pure
+        returns (Steps memory s)
+    {
+        uint256 risk = paused ? 0 : grantedDown(x.riskDaily, last, observedAt);
+        uint256 market = paused ? 0 : grantedDown(x.marketDaily, last, observedAt);
+        s.riskRise = x.riskMaxRise.min(risk | ~(RISK_FORBIDDEN | RISK_RISE_LOOSENS), RISK_GUARDS);
+        s.riskFall = x.riskMaxFall.min(risk | ~(RISK_FORBIDDEN | RISK_FALL_LOOSENS), RISK_GUARDS);
+        s.marketRise = x.marketMaxRise.min(market | ~(MARKET_FORBIDDEN | MARKET_RISE_LOOSENS), MARKET_GUARDS);
+        s.marketFall = x.marketMaxFall.min(market | ~(MARKET_FORBIDDEN | MARKET_FALL_LOOSENS), MARKET_GUARDS);
+    }
+
+    /// @notice What each lane's daily budget grants between two times, at most one day's.
+    /// @dev The budget is counted out on a clock: by second t of a day `floor(daily * t / 1 day)` has been granted, so
+    /// that over any number of writes the grants add up to the budget of the whole time. Granting `daily * elapsed`
+    /// rounded down at each write would starve every lane whose budget is less than one unit a round.
+    function grantedDown(uint256 daily, uint256 from, uint256 to) internal pure returns (uint256 granted) {
+        unchecked {
+            if (to - from > DAY) from = to - DAY;
+            granted = daily.scaledDown(to % DAY * TICKS / DAY) + daily * (to / DAY - from / DAY);
+            granted -= daily.scaledDown(from % DAY * TICKS / DAY);
+            return granted | daily.saturated(); // the largest budget is none
+        }
+    }
+
     /// @notice Hold each lane within its largest step from the stored one. Stamped lanes must be zero in all.
-    function limit(Limits memory x, uint256 oldRisk, uint256 oldMarket, uint256 risk, uint256 market)
+    function limit(Steps memory s, uint256 oldRisk, uint256 oldMarket, uint256 risk, uint256 market)
         internal
         pure
         returns (uint256, uint256)
     {
         return (
-            _limit(risk, oldRisk, x.riskMaxRise, x.riskMaxFall, RISK_GUARDS),
-            _limit(market, oldMarket, x.marketMaxRise, x.marketMaxFall, MARKET_GUARDS)
+            _limit(risk, oldRisk, s.riskRise, s.riskFall, RISK_GUARDS),
+            _limit(market, oldMarket, s.marketRise, s.marketFall, MARKET_GUARDS)
         );
     }
 
@@ -100,36 +228,26 @@ library Policy {
         pure
         returns (uint256)
     {
-        uint256 top = old.sum(rise, guards);
-        uint256 bottom = old.excess(fall, guards);
-        if (_within(word, bottom, top, guards)) return word;
-        return word.min(top, guards).max(bottom, guards);
+        return word.min(old.sum(rise, guards), guards).max(old.excess(fall, guards), guards);
     }
 
     function _within(uint256 word, uint256 low, uint256 high, uint256 guards) private pure returns (bool) {
         return word.atLeast(low, guards) & high.atLeast(word, guards) == guards;
     }
 
-    function _ascends(uint256 word, uint256 lanes) private pure returns (bool) {
-        uint256 guards = _guardsOf(lanes);
-        return ((word >> 16) & lanes).atLeast(word & lanes, guards) == guards;
+    function _ascends(uint256 word, uint256 chains) private pure returns (bool) {
+        return ((word >> 16) & chains).atLeast(word & chains, RISK_GUARDS) == RISK_GUARDS;
     }
 
-    function _descends(uint256 word, uint256 lanes) private pure returns (bool) {
-        uint256 guards = _guardsOf(lanes);
-        return (word & lanes).atLeast((word >> 16) & lanes, guards) == guards;
+    function _confidence(uint256 market) private pure returns (uint256) {
+        return market >> CONFIDENCE_SHIFT & LANE_MAX;
     }
 
-    function _guardsOf(uint256 lanes) private pure returns (uint256) {
-        unchecked {
-            return (lanes << 1) & RISK_GUARDS;
-        }
+    function _skipped(SkipReason reason) private pure returns (Verdict memory v) {
+        (v.fate, v.skip) = (Fate.SKIP, reason);
     }
 
-    function _jumps(uint256 price, uint256 lastPrice, uint256 maxMoveBp) private pure returns (bool) {
-        unchecked {
-            uint256 move = price > lastPrice ? price - lastPrice : lastPrice - price;
-            return move * 10_000 > lastPrice * maxMoveBp; // 63 bits times 32: validate holds the move to 32
-        }
+    function _written(Fate fate, uint256 risk, uint256 market) private pure returns (Verdict memory v) {
+        (v.fate, v.risk, v.market) = (fate, risk, market);
     }
 }

@@ -100,10 +100,19 @@ def _word_constants(word: WordName) -> Iterable[str]:
     yield f"uint256 constant {name}_STAMPED = {_hex(stamped)};"
     yield "// Lanes whose next higher neighbour must not be smaller."
     yield f"uint256 constant {name}_ASCENDING = {_hex(_ascending_mask(word))};"
+    yield "// Lanes that loosen when they fall, when they rise, and those that tighten upwards only."
+    yield f"uint256 constant {name}_FALL_LOOSENS = {_hex(_lanes_that(word, 'up', 'either'))};"
+    yield f"uint256 constant {name}_RISE_LOOSENS = {_hex(_lanes_that(word, 'down', 'either'))};"
+    yield f"uint256 constant {name}_TIGHTENS_UP = {_hex(_lanes_that(word, 'up'))};"
     low, high = _boxes(word)
     yield "// Bounds that follow from the lanes' meaning; governance's lie within."
     yield f"uint256 constant {name}_BOX_LOW = {_hex(low)};"
     yield f"uint256 constant {name}_BOX_HIGH = {_hex(high)};"
+
+
+def _lanes_that(word: WordName, *tighten: str) -> int:
+    """The value bits of the word's lanes with one of these directions."""
+    return sum(LANE_MAX << x.shift for x in LANES.values() if x.word == word and x.tightens in tighten)
 
 
 def _ascending_mask(word: WordName) -> int:

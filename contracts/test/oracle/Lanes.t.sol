@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {LaneMath} from "../src/oracle/LaneMath.sol";
-import "../src/oracle/Lanes.sol";
-import {Medians} from "../src/oracle/Medians.sol";
-import {Limits, Policy} from "../src/oracle/Policy.sol";
-import {Base} from "./Base.sol";
+import {LaneMath} from "../../src/oracle/LaneMath.sol";
+import "../../src/oracle/Lanes.sol";
+import {Medians} from "../../src/oracle/Medians.sol";
+import {Policy, Steps} from "../../src/oracle/Policy.sol";
+import {Base} from "../Base.sol";
 
 /// @dev What is done to all lanes at once against the same done lane by lane.
 contract LanesTest is Base {
@@ -64,12 +64,12 @@ contract LanesTest is Base {
         external
         pure
     {
-        Limits memory x;
+        Steps memory x;
         uint256 each = 0x0001000100010001000100010001000100010001000100010001000100010001;
-        x.riskMaxFall = each * (step % 400);
-        x.riskMaxRise = each * (step / 400 % (LANE_MAX + 1));
-        x.marketMaxRise = x.riskMaxRise & ~MARKET_FORBIDDEN;
-        x.marketMaxFall = x.riskMaxFall & ~MARKET_FORBIDDEN;
+        x.riskFall = each * (step % 400);
+        x.riskRise = each * (step / 400 % (LANE_MAX + 1));
+        x.marketRise = x.riskRise & ~MARKET_FORBIDDEN;
+        x.marketFall = x.riskFall & ~MARKET_FORBIDDEN;
         uint256 old = _ascending(a);
         uint256 wanted = _ascending(b);
         check(Policy.coherent(old, 0) && Policy.coherent(wanted, 0), "the fuzzer's words are coherent");
@@ -81,6 +81,42 @@ contract LanesTest is Base {
             uint256 h = held >> 16 * lane & LANE_MAX;
             check(h >= (o < w ? o : w) && h <= (o < w ? w : o), "between");
             check(h + step % 400 >= o && h <= o + step / 400 % (LANE_MAX + 1), "within a step");
+        }
+    }
+
+    function test_fuzz_lanes_times_a_share_are_each_lane_times_it(uint256 word, uint256 share) external pure {
+        word &= ~RISK_FORBIDDEN;
+        share = within(share, 0, 1 << 16);
+        uint256 down = LaneMath.scaledDown(word, share);
+        uint256 up = LaneMath.scaledUp(word, share);
+        uint256 full = LaneMath.saturated(word);
+        for (uint256 shift = 0; shift < 256; shift += 16) {
+            uint256 lane = word >> shift & LANE_MAX;
+            same(down >> shift & 0xffff, lane * share >> 16, "down");
+            same(up >> shift & 0xffff, lane * share + 0xffff >> 16, "up");
+            same(full >> shift & 0xffff, lane == LANE_MAX ? LANE_MAX : 0, "saturated");
+        }
+    }
+
+    /// @dev Over any number of writes the grants are the budget of the whole time, to one unit.
+    function test_fuzz_grants_of_a_daily_budget_add_up(uint256 daily, uint256 from, uint256 seed) external pure {
+        daily &= ~RISK_FORBIDDEN;
+        from = within(from, 1_700_000_000, 1_900_000_000);
+        uint256[16] memory granted;
+        uint256 to = from;
+        for (uint256 i = 0; i < 24; ++i) {
+            uint256 next = to + 1 + uint256(keccak256(abi.encode(seed, i))) % 1 days;
+            uint256 word = Policy.grantedDown(daily, to, next);
+            for (uint256 lane = 0; lane < 16; ++lane) {
+                granted[lane] += word >> 16 * lane & 0xffff;
+            }
+            to = next;
+        }
+        for (uint256 lane = 0; lane < 16; ++lane) {
+            uint256 each = daily >> 16 * lane & LANE_MAX;
+            if (each == LANE_MAX) continue;
+            uint256 due = each * (to - from) / 1 days;
+            check(granted[lane] <= due + 2 && granted[lane] + 2 >= due, "not the budget");
         }
     }
 
