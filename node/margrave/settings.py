@@ -7,13 +7,16 @@ Unknown keys are refused, because a mistyped key that is silently ignored is a g
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from margrave.errors import Fatal
-from margrave.lanes import BOXES, LANES, Lane
+from margrave.lanes import ASCENDING, BOXES, LANES, Lane
+from margrave.verdicts import ReportKind
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
 """Where config/, models/ and contracts/ lie beside node/."""
@@ -102,6 +105,10 @@ class MarketSettings(Section):
     id: int = Field(ge=0, lt=65536)
     reference_size_usd: Positive
     """The position whose closing cost the liquidity lane prices."""
+    group: int = Field(default=0, ge=0, le=255)
+    """Markets of one group are written all or none; their ids are consecutive. 0 is alone."""
+    history: int = Field(default=0, ge=0, le=255)
+    """How many overwritten figures stay readable on chain."""
     instruments: dict[str, Instruments]
 
 
@@ -116,9 +123,21 @@ class RoundPolicy(Section):
     deviation: dict[str, Positive]
     """A market is reported before its heartbeat when a lane has moved by more than this, in the lane's unit; `price`
     is relative."""
+    report: ReportKind = ReportKind.OWN_WORDS
+    """What a deployment begins with; afterwards the chain says which kind it takes."""
+    max_skew_s: int = Field(default=30, ge=0, le=3_600)
+    """How far ahead of the block's clock a round may be observed: room for a proposer's clock, not for a choice."""
     max_report_age_s: int = Field(gt=0)
+    min_interval_s: int = Field(default=0, ge=0, le=86_400)
+    """Least time from one written observation of a market to the next."""
     aging_after_s: int = Field(gt=0)
     stale_after_s: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def heartbeats_fit(self) -> RoundPolicy:
+        if self.min_interval_s > self.heartbeat_s:
+            raise ValueError(f"min_interval_s {self.min_interval_s} is longer than the heartbeat, {self.heartbeat_s} s")
+        return self
 
     @model_validator(mode="after")
     def known_lanes(self) -> RoundPolicy:
@@ -144,13 +163,16 @@ class GuardPolicy(Section):
 
 
 class LaneLimit(Section):
-    """Hard bounds and the largest step per round of one lane, in its own unit; outside the bounds the market halts."""
+    """Hard bounds, largest step of one write and daily budget of one lane, in its own unit; outside the bounds the
+    market halts. `None`: unlimited."""
 
     low: float
     high: float
-    max_rise: float | None = None
-    """`None`: unlimited."""
-    max_fall: float | None = None
+    max_rise: float | None = Field(default=None, ge=0)
+    max_fall: float | None = Field(default=None, ge=0)
+    daily: float | None = Field(default=None, ge=0)
+    """The most it may loosen in a day: fall where it tightens upwards, rise where it tightens downwards, both where
+    either may tighten (`Lane.tightens`)."""
 
     @model_validator(mode="after")
     def ordered(self) -> LaneLimit:
@@ -159,7 +181,7 @@ class LaneLimit(Section):
         return self
 
     def scaled(self, factor: float) -> LaneLimit:
-        """The same bounds with steps for rounds that are `factor` times as long."""
+        """The same bounds and budget, with steps for rounds that are `factor` times as long."""
 
         def step(size: float | None) -> float | None:
             return None if size is None else size * factor
@@ -182,6 +204,9 @@ class LimitPolicy(Section):
         for name, (low, high) in BOXES.items():
             if self.lanes[name].low < low or self.lanes[name].high > high:
                 raise ValueError(f"lane {name}: bounds must lie within [{low:g}, {high:g}]")
+        for chain in ASCENDING:
+            if len({self.lanes[name].daily for name in chain}) > 1:
+                raise ValueError(f"lanes {', '.join(chain)} ascend together: give them one daily budget")
         return self
 
     def of(self, lane: Lane) -> LaneLimit:
@@ -226,7 +251,11 @@ def load_markets(path: Path) -> dict[str, MarketSettings]:
     ids = sorted(m.id for m in markets.values())
     if ids != list(range(len(ids))):
         raise Fatal(f"{path}: market ids are {ids}", advice="number the markets 0, 1, 2, … without gaps or repeats")
-    return dict(sorted(markets.items(), key=lambda item: item[1].id))
+    by_id = dict(sorted(markets.items(), key=lambda item: item[1].id))
+    runs = [group for group, _ in groupby(market.group for market in by_id.values()) if group]
+    if apart := sorted(group for group, times in Counter(runs).items() if times > 1):
+        raise Fatal(f"{path}: markets of group {apart[0]} are not next to each other", advice="give them ids in a row")
+    return by_id
 
 
 def load_policy(path: Path) -> Policy:

@@ -85,3 +85,10 @@ class MarketStatus(StrEnum):
     AGING = "aging"
     STALE = "stale"
     HALTED = "halted"
+
+
+class ReportKind(StrEnum):
+    """Which kind of report the contract takes; mirrors `ReportKind` of Config.sol, in its order."""
+
+    OWN_WORDS = "own_words"  # each member signs its own words, the contract takes the medians
+    CO_SIGNED = "co_signed"  # a quorum signs the medians

@@ -103,3 +103,48 @@ def test_market_ids_with_gaps_or_repeats_are_refused(tmp_path: Path, ids: tuple[
     (tmp_path / "markets.toml").write_text(rows)
     with pytest.raises(Fatal, match="number the markets"):
         load_markets(tmp_path / "markets.toml")
+
+
+def test_a_chain_of_lanes_has_one_daily_budget(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match="give them one daily budget"):
+        load_policy(policy_with(tmp_path, up_es99={"low": 0.001, "high": 2, "daily": 0.1}))
+
+
+@pytest.mark.parametrize("key", ["max_rise", "max_fall", "daily"])
+def test_a_step_or_a_budget_below_nothing_is_refused(tmp_path: Path, key: str) -> None:
+    with pytest.raises(Fatal, match=f"liquidity.{key}"):
+        load_policy(policy_with(tmp_path, liquidity={"low": 0, "high": 0.5, key: -0.1}))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("report", "spoken_words", "own_words"),
+        ("min_interval_s", 7_200, "longer than the heartbeat"),
+        ("max_skew_s", -1, "max_skew_s"),
+    ],
+)
+def test_a_round_that_the_contract_would_not_take_is_refused(
+    tmp_path: Path, key: str, value: object, problem: str
+) -> None:
+    document = load_policy(CONFIG / "policy.toml").model_dump(mode="json", exclude_none=True)
+    document["round"][key] = value
+    (tmp_path / "policy.toml").write_text(tomli_w.dumps(document))
+    with pytest.raises(Fatal, match=problem):
+        load_policy(tmp_path / "policy.toml")
+
+
+def markets_with_groups(tmp_path: Path, *groups: int) -> Path:
+    rows = "".join(
+        f"[market.M{i}]\nid = {i}\nreference_size_usd = 1\ngroup = {group}\n"
+        f'[market.M{i}.instruments]\nokx = {{ spot = "X" }}\n'
+        for i, group in enumerate(groups)
+    )
+    (tmp_path / "markets.toml").write_text(rows)
+    return tmp_path / "markets.toml"
+
+
+def test_markets_of_a_group_lie_next_to_each_other(tmp_path: Path) -> None:
+    assert [m.group for m in load_markets(markets_with_groups(tmp_path, 0, 1, 1, 0, 2)).values()] == [0, 1, 1, 0, 2]
+    with pytest.raises(Fatal, match="group 1 are not next to each other"):
+        load_markets(markets_with_groups(tmp_path, 1, 0, 1))

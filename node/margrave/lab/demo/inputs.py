@@ -98,6 +98,7 @@ def policy_for(base: Policy, source: Input) -> Policy:
             "period_s": period_s,
             "heartbeat_s": period_s,
             "max_report_age_s": 2 * period_s,
+            "min_interval_s": period_s,
             "aging_after_s": 3 * period_s,
             "stale_after_s": 8 * period_s,
         }

@@ -81,7 +81,7 @@ class Stage:
         self._run = _fresh(wish.out / "run")
         self._policy = policy_for(load_policy(PROJECT_ROOT / "config" / "policy.toml"), source)
         (self._run / "policy.toml").write_text(
-            tomli_w.dumps(self._policy.model_dump(exclude_none=True)), encoding="utf-8"
+            tomli_w.dumps(self._policy.model_dump(mode="json", exclude_none=True)), encoding="utf-8"
         )
         self._processes = Processes(self._run / "logs")
         self._client = httpx2.AsyncClient(timeout=5.0, trust_env=False)
