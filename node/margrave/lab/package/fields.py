@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from margrave.errors import Fatal
-from margrave.lanes import LANES, PRICE_BITS, PRICE_SHIFT, PRICE_UNIT_USD, RISK_LANES, Lane, WordName
+from margrave.lanes import LANES, PRICE_SHIFT, PRICE_UNIT_USD, RISK_LANES, Lane, WordName
 
 RISK_FIELDS: Final = len(RISK_LANES)
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One figure as an adapter gives it: an integer of `decimals` decimals, `step` of which are one count on the wire."""
+    """One figure as an adapter gives it: an integer with `decimals` decimals, which one count on the wire moves by
+    `step`."""
 
     name: str
     word: WordName
@@ -69,7 +70,6 @@ def fields_source() -> str:
         decimals=f"0x{decimals:0{len(rows)}x}",
         signed=f"{signed:#x}",
         fivefold=f"{fivefold:#x}",
-        price_bits=PRICE_BITS,
     )
 
 
