@@ -74,14 +74,14 @@ library Config {
 
     /// @dev More than two thirds: with a third or fewer dishonest, honest members are a majority of every quorum, so
     /// that a median lies between honest figures. No members at all is how a deployment begins.
-    function _requireMembers(address[] memory members, uint256 needed) private pure {
-        uint256 n = members.length;
+    function _requireMembers(address[] memory all, uint256 needed) private pure {
+        uint256 n = all.length;
         bool none = n == 0 && needed == 0;
         if (!none && (n > MAX_MEMBERS || needed > n || 3 * needed <= 2 * n)) revert QuorumTooSmall(needed, n);
         for (uint256 i = 0; i < n; ++i) {
-            if (members[i] == address(0)) revert BadMember(members[i], i);
+            if (all[i] == address(0)) revert BadMember(all[i], i);
             for (uint256 j = 0; j < i; ++j) {
-                if (members[i] == members[j]) revert BadMember(members[i], i);
+                if (all[i] == all[j]) revert BadMember(all[i], i);
             }
         }
     }
@@ -139,10 +139,7 @@ library Config {
         x.modelSetIndex = uint16(modelSetIndex(blob));
         x.modelSet = modelSet(blob);
         x.timing = timing(blob);
-        x.members = new address[](memberCount(blob));
-        for (uint256 i = 0; i < x.members.length; ++i) {
-            x.members[i] = member(blob, i);
-        }
+        x.members = members(blob);
         x.classes = new Limits[](_header(blob) >> 16 & 0xff);
         for (uint256 i = 0; i < x.classes.length; ++i) {
             x.classes[i] = limits(blob, i);
@@ -206,10 +203,31 @@ library Config {
         }
     }
 
+    function members(bytes memory blob) internal pure returns (address[] memory all) {
+        all = new address[](memberCount(blob));
+        for (uint256 i = 0; i < all.length; ++i) {
+            all[i] = member(blob, i);
+        }
+    }
+
     /// @notice Class, group and ring of a market as one value; markets with the same key are treated alike.
     function keyOf(bytes memory blob, uint256 market) internal pure returns (uint256) {
+        return keyAt(keysOf(blob), market);
+    }
+
+    /// @notice Where in memory the blob's keys begin, for `keyAt`.
+    function keysOf(bytes memory blob) internal pure returns (uint256 keys) {
         unchecked {
-            return _word(blob, _classesEnd(blob) + MARKET_BYTES * market) >> 232;
+            uint256 offset = HEADER_BYTES + 32 * memberCount(blob) + CLASS_BYTES * (_header(blob) >> 16 & 0xff);
+            assembly ("memory-safe") {
+                keys := add(add(blob, 32), offset)
+            }
+        }
+    }
+
+    function keyAt(uint256 keys, uint256 market) internal pure returns (uint256 key) {
+        assembly ("memory-safe") {
+            key := shr(232, mload(add(keys, mul(3, market))))
         }
     }
 
@@ -232,12 +250,6 @@ library Config {
             assembly ("memory-safe") {
                 x := add(blob, offset)
             }
-        }
-    }
-
-    function _classesEnd(bytes memory blob) private pure returns (uint256) {
-        unchecked {
-            return HEADER_BYTES + 32 * memberCount(blob) + CLASS_BYTES * (_header(blob) >> 16 & 0xff);
         }
     }
 

@@ -117,7 +117,8 @@ library Policy {
     /// @notice The whole rule for one market, in the order in which it is applied.
     /// @param oldRisk Stored risk word.
     /// @param oldMarket Stored market word, with its stamp.
-    /// @param risk Medians of a quorum, or what a quorum co-signed; zero words are an abstention.
+    /// @param risk Medians of a quorum, or what a quorum co-signed.
+    /// @param market The same. A zero word is an abstention.
     /// @param observedAt Unix seconds of the round that the figures are of.
     function judge(
         Limits memory x,
@@ -147,6 +148,36 @@ library Policy {
         (uint256 heldRisk, uint256 heldMarket) = limit(s, oldRisk, oldMarket, risk, market);
         bool held = heldRisk != risk || heldMarket != market;
         return _written(held ? Fate.LIMIT : Fate.WRITE, heldRisk, heldMarket);
+    }
+
+    /// @notice Whether figures may be written as they are: within bounds and steps, coherent, the price near the last.
+    /// @dev All lanes answer with their guard bits at once, so that ordinary figures cost one branch; `judge` says what
+    /// becomes of the others. A stored word need not be looked at: what is within a step of it is written whole under
+    /// either rule. A sum of two lanes may reach a guard bit, which then says "yes" by itself. False when nothing is
+    /// stored, because any price is far from zero.
+    function passes(Limits memory x, Steps memory s, uint256 oldRisk, uint256 oldMarket, uint256 risk, uint256 market)
+        internal
+        pure
+        returns (bool)
+    {
+        unchecked {
+            uint256 up = oldRisk + s.riskRise;
+            uint256 down = risk + s.riskFall;
+            uint256 yes = ((risk | RISK_GUARDS) - x.riskLow) & ((x.riskHigh | RISK_GUARDS) - risk);
+            yes &= (up | ((up | RISK_GUARDS) - risk)) & (down | ((down | RISK_GUARDS) - oldRisk));
+            yes &= ((risk >> 16 & RISK_ASCENDING) | RISK_GUARDS) - (risk & RISK_ASCENDING);
+
+            up = oldMarket + s.marketRise;
+            down = market + s.marketFall;
+            uint256 too = ((market | MARKET_GUARDS) - x.marketLow) & ((x.marketHigh | MARKET_GUARDS) - market);
+            too &= (up | ((up | MARKET_GUARDS) - market)) & (down | ((down | MARKET_GUARDS) - oldMarket));
+            too &= ((market >> 16 & MARKET_ASCENDING) | MARKET_GUARDS) - (market & MARKET_ASCENDING);
+
+            uint256 lastPrice = oldMarket >> PRICE_SHIFT;
+            uint256 move = lastPrice * x.maxPriceMoveBp / 10_000; // 63 bits times 32: validate holds the move to 32
+            bool near = (market >> PRICE_SHIFT) + move - lastPrice <= 2 * move; // wraps far up when below the least
+            return (yes | ~RISK_GUARDS) & (too | ~MARKET_GUARDS) == type(uint256).max && near;
+        }
     }
 
     /// @notice Whether figures may be written over what is stored.

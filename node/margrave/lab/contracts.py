@@ -1,4 +1,4 @@
-"""Makes what is generated under contracts/: the wire table in Solidity, and the artifacts of the deployed contracts.
+"""Makes what is generated under contracts/: the wire table and the median networks in Solidity, and the artifacts.
 
 `python -m margrave.lab.contracts [--check] [--lanes]`; `scripts/contracts` calls it.
 """
@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 import solcx
 
+from margrave.lab import networks
 from margrave.chain.artifacts import ARTIFACTS_DIR, CONTRACTS_DIR, Artifact
 from margrave.errors import Fatal
 from margrave.lanes import (
@@ -36,6 +37,7 @@ from margrave.lanes import (
 
 PROJECT: Final = CONTRACTS_DIR.parent
 LANES_FILE: Final = CONTRACTS_DIR / "src" / "oracle" / "Lanes.sol"
+NETWORKS_FILE: Final = CONTRACTS_DIR / "src" / "oracle" / "Networks.sol"
 DEPLOYED: Final[Mapping[str, str]] = {
     "RiskOracle": "src/oracle/RiskOracle.sol",
     "OptionsClearinghouse": "src/protocol/OptionsClearinghouse.sol",
@@ -230,9 +232,9 @@ def _digest(sources: Mapping[str, str]) -> str:
 def main(arguments: list[str]) -> int:
     options = argparse.ArgumentParser(prog="scripts/contracts", description=__doc__.splitlines()[0] if __doc__ else "")
     options.add_argument("--check", action="store_true", help="write nothing; fail when what is committed differs")
-    options.add_argument("--lanes", action="store_true", help="Lanes.sol only")
+    options.add_argument("--lanes", action="store_true", help="the generated sources only")
     chosen = options.parse_args(arguments)
-    wanted = {LANES_FILE: lanes_source().encode()}
+    wanted = {LANES_FILE: lanes_source().encode(), NETWORKS_FILE: networks.source().encode()}
     if not chosen.check:
         _write(wanted)  # the contracts import it
     if not chosen.lanes:

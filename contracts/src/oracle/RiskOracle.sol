@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {EIP712} from "solady/utils/EIP712.sol";
+import {Config, ReportKind} from "./Config.sol";
+import "./Lanes.sol";
+import {Markets} from "./Markets.sol";
+import {Medians} from "./Medians.sol";
+import {Fate, Limits, Policy, SkipReason, Steps, Timing, Verdict} from "./Policy.sol";
+import {Quorum} from "./Quorum.sol";
+import {Reports} from "./Reports.sol";
+import {Stamp} from "./Stamp.sol";
+
+/// @title A quorum's signed figures, bounded and stamped, two words a market.
+/// @notice Anyone may publish: authority is in the signatures. Governance chooses the kind of report: each member signs
+/// its own words and the contract takes the median of every lane, or a quorum signs the medians. Either way figures
+/// outside governance's bounds halt their market (its last good words stay), loosening is held to a step and a daily
+/// budget, and the time of observation is stamped. One market never blocks another unless governance grouped them.
+contract RiskOracle is Markets, AccessManaged, EIP712 {
+    using Config for address;
+    using Config for bytes;
+    using Stamp for uint256;
+
+    /// @dev What one publication carries through the loop over its markets.
+    struct Batch {
+        bytes config;
+        uint256 quorum;
+        uint256 epoch;
+        uint256 round;
+        uint256 observedAt;
+        uint256 minInterval;
+        uint256 firstMarket;
+        uint256 markets;
+        uint256 stamp; // time and model set, as they are written into a market word
+    }
+
+    /// @dev What markets of one key that were last written at the same time have in common, worked out once for all.
+    struct Pace {
+        uint256 key;
+        uint256 tag;
+        bool usual; // nothing but figures can stand in the way of writing
+        Limits limits;
+        Steps steps;
+    }
+
+    /// @dev Of a stored market word: all that a pace depends on.
+    uint256 private constant TAG = STAMP_MAX << STAMP_SHIFT | (Stamp.HALT | Stamp.RESUMED) << FLAGS_SHIFT;
+
+    /// @notice A quorum published. The words are in the transaction's calldata; a market whose stored words are not the
+    /// published ones has an event of its own in the same transaction.
+    /// @param published First market (16 bits), number of markets (16), bitmap of the members who signed (32), from the
+    /// lowest bit; then the history hash after it (160).
+    event Published(uint32 indexed round, uint256 published);
+    /// @notice A step limit or a budget held at least one lane back; the words are those before it.
+    event StepLimited(uint16 indexed id, uint32 indexed round, uint256 risk, uint256 market);
+    /// @notice The words are those that were refused; if the guardian halted the market, those stored.
+    event Halted(uint16 indexed id, uint32 indexed round, HaltReason reason, uint256 risk, uint256 market);
+    event Skipped(uint16 indexed id, uint32 indexed round, SkipReason reason);
+    event Resumed(uint16 indexed id);
+
+    error WrongKind(ReportKind got, ReportKind wanted);
+    error Future(uint256 observedAt, uint256 latest);
+    error TooOld(uint256 observedAt, uint256 earliest);
+    error UnknownMarket(uint256 id, uint256 markets);
+    error StrayBits(uint256 riskBits, uint256 marketBits);
+    error NothingNew(uint256 observedAt, uint256 lastObservedAt);
+    error NotHalted(uint16 id);
+    error AlreadyHalted(uint16 id);
+
+    constructor(address authority, address registry_, uint32 period_, uint32 agingAfter_, uint32 staleAfter_)
+        Markets(registry_, period_, agingAfter_, staleAfter_)
+        AccessManaged(authority)
+    {}
+
+    // --- publishing -------------------------------------------------------------------------------------------------
+
+    /// @notice Write the medians of a quorum's own words.
+    /// @param round Observed at `round * period`.
+    /// @param firstMarket Id of the first market; the words are of consecutive ones.
+    /// @param memberBitmap Who signed: bit i is member i of the epoch. Exactly a quorum.
+    /// @param rvs Signatures (EIP-2098) as pairs r, vs, in the order of the bits.
+    /// @param words For each signer in that order: risk, market, risk, market, … A zero word is an abstention.
+    function publish(
+        uint32 round,
+        uint16 firstMarket,
+        uint256 memberBitmap,
+        bytes32[] calldata rvs,
+        uint256[] calldata words
+    ) external {
+        Head memory h = _head;
+        Batch memory b = _open(h, ReportKind.OWN_WORDS, round, firstMarket, memberBitmap, rvs.length);
+        _spread(b, words.length, 2 * b.quorum);
+        bytes32[7] memory fields = [
+            Reports.OWN_WORDS_TYPEHASH,
+            bytes32(b.epoch),
+            bytes32(b.round),
+            bytes32(b.firstMarket),
+            b.config.modelSet(),
+            b.config.digest(),
+            bytes32(0)
+        ];
+        bytes32[] memory digests = Reports.ownWords(_domainSeparator(), fields, words, b.quorum);
+        Quorum.requireSigned(b.config, digests, memberBitmap, rvs);
+        (uint256[] memory figures, uint256 riskBits, uint256 marketBits) = Medians.ofMembers(words, b.quorum);
+        _requireClean(riskBits, marketBits);
+        _settle(b, figures);
+        _close(h, b, digests, memberBitmap);
+    }
+
+    /// @notice Write medians that a quorum agreed on and signed.
+    /// @param evidenceRoot Names the own words that the medians are of: the hash of, for each member whose words went in
+    /// and in their order, its index (one byte) and the hash of its packed words. Signed, and not checked here.
+    /// @param words Risk, market, risk, market, … A zero word is an abstention.
+    function publishCoSigned(
+        uint32 round,
+        uint16 firstMarket,
+        uint256 memberBitmap,
+        bytes32[] calldata rvs,
+        bytes32 evidenceRoot,
+        uint256[] calldata words
+    ) external {
+        Head memory h = _head;
+        Batch memory b = _open(h, ReportKind.CO_SIGNED, round, firstMarket, memberBitmap, rvs.length);
+        _spread(b, words.length, 2);
+        bytes32[8] memory fields = [
+            Reports.CO_SIGNED_TYPEHASH,
+            bytes32(b.epoch),
+            bytes32(b.round),
+            bytes32(b.firstMarket),
+            b.config.modelSet(),
+            b.config.digest(),
+            evidenceRoot,
+            bytes32(0)
+        ];
+        bytes32[] memory digests = Reports.coSigned(_domainSeparator(), fields, words);
+        Quorum.requireSigned(b.config, digests, memberBitmap, rvs);
+        (uint256[] memory figures, uint256 riskBits, uint256 marketBits) = Medians.ofOne(words);
+        _requireClean(riskBits, marketBits);
+        _settle(b, figures);
+        _close(h, b, digests, memberBitmap);
+    }
+
+    /// @dev Everything about a publication that can be judged before its words.
+    function _open(
+        Head memory h,
+        ReportKind kind,
+        uint256 round,
+        uint256 firstMarket,
+        uint256 memberBitmap,
+        uint256 rvsLength
+    ) private view returns (Batch memory b) {
+        b.epoch = _epochOf(h, round);
+        if (b.epoch == 0) revert Quorum.NoEpoch();
+        b.config = Config.addressOf(registry, b.epoch).load();
+        ReportKind wanted = b.config.kind();
+        if (kind != wanted) revert WrongKind(kind, wanted);
+        b.quorum = Quorum.requireQuorum(b.config, memberBitmap, rvsLength);
+        (b.round, b.firstMarket) = (round, firstMarket);
+        Timing memory timing = b.config.timing();
+        b.minInterval = timing.minInterval;
+        b.observedAt = _requireTimely(timing, round);
+        b.stamp = Stamp.stamp(0, b.observedAt, b.config.modelSetIndex() << Stamp.MODEL_SET_SHIFT);
+    }
+
+    function _requireTimely(Timing memory timing, uint256 round) private view returns (uint256 observedAt) {
+        observedAt = round * period;
+        uint256 latest = block.timestamp + timing.maxSkew;
+        if (observedAt > latest) revert Future(observedAt, latest);
+        if (observedAt + timing.maxReportAge < block.timestamp) {
+            revert TooOld(observedAt, block.timestamp - timing.maxReportAge);
+        }
+    }
+
+    /// @dev How many markets the words are of, at `each` words a market.
+    function _spread(Batch memory b, uint256 length, uint256 each) private pure {
+        uint256 markets = length / each;
+        if (markets == 0 || markets * each != length) {
+            revert Quorum.WrongLength(length, each * (markets == 0 ? 1 : markets));
+        }
+        uint256 known = b.config.marketCount();
+        if (b.firstMarket + markets > known) revert UnknownMarket(b.firstMarket + markets - 1, known);
+        b.markets = markets;
+    }
+
+    /// @dev A guard bit on the wire would corrupt the lane beside it, and stamps are the contract's own.
+    function _requireClean(uint256 riskBits, uint256 marketBits) private pure {
+        if (riskBits & RISK_FORBIDDEN | marketBits & MARKET_FORBIDDEN != 0) {
+            revert StrayBits(riskBits & RISK_FORBIDDEN, marketBits & MARKET_FORBIDDEN);
+        }
+    }
+
+    function _close(Head memory h, Batch memory b, bytes32[] memory digests, uint256 memberBitmap) private {
+        bytes32 all;
+        assembly ("memory-safe") {
+            all := keccak256(add(digests, 32), shl(5, mload(digests)))
+        }
+        bytes20 historyHash = bytes20(keccak256(abi.encode(h.historyHash, all)));
+        h.historyHash = historyHash;
+        _head = h;
+        uint256 published = b.firstMarket | b.markets << 16 | memberBitmap << 32;
+        emit Published(uint32(b.round), published | uint256(uint160(historyHash)) << 96);
+    }
+
+    // --- writing ----------------------------------------------------------------------------------------------------
+
+    /// @param figures Risk and market word of each market in turn.
+    function _settle(Batch memory b, uint256[] memory figures) private {
+        unchecked {
+            bool any = false;
+            Pace memory pace;
+            pace.key = type(uint256).max;
+            uint256 keys = b.config.keysOf();
+            for (uint256 i = 0; i < b.markets;) {
+                uint256 id = b.firstMarket + i;
+                (uint256 oldRisk, uint256 oldMarket) = _load(id);
+                uint256 key = Config.keyAt(keys, id);
+                if (key != pace.key || oldMarket & TAG != pace.tag) _setPace(pace, b, key, oldMarket & TAG);
+                (uint256 risk, uint256 market) = _pair(figures, i);
+                if (pace.usual && Policy.passes(pace.limits, pace.steps, oldRisk, oldMarket.unstamped(), risk, market))
+                {
+                    _store(id, risk, market | b.stamp);
+                    any = true;
+                    ++i;
+                } else {
+                    uint256 run = Config.groupIn(key) == 0 ? 1 : _runOf(b, i, Config.groupIn(key));
+                    if (_settleApart(b, figures, i, run)) any = true;
+                    i += run;
+                }
+            }
+            if (!any) _nothingNew(b);
+        }
+    }
+
+    /// @dev Without the bounds check: the length of the figures is twice the number of markets.
+    function _pair(uint256[] memory figures, uint256 i) private pure returns (uint256 risk, uint256 market) {
+        assembly ("memory-safe") {
+            let place := add(add(figures, 32), shl(6, i))
+            risk := mload(place)
+            market := mload(add(place, 32))
+        }
+    }
+
+    function _setPace(Pace memory pace, Batch memory b, uint256 key, uint256 tag) private pure {
+        (pace.key, pace.tag) = (key, tag);
+        uint256 last = tag.observedAt();
+        bool alone = Config.groupIn(key) == 0 && Config.ringIn(key) == 0;
+        bool open = !tag.has(Stamp.HALT | Stamp.RESUMED) && b.observedAt > last && b.observedAt - last >= b.minInterval;
+        pace.usual = alone && open;
+        if (!pace.usual) return;
+        pace.limits = b.config.limits(Config.classIn(key));
+        pace.steps = Policy.steps(pace.limits, last, b.observedAt, b.config.paused());
+    }
+
+    function _nothingNew(Batch memory b) private view {
+        (, uint256 market) = _load(b.firstMarket);
+        revert NothingNew(b.observedAt, market.observedAt());
+    }
+
+    /// @dev How many markets from the i-th on are of this group.
+    function _runOf(Batch memory b, uint256 i, uint256 group) private pure returns (uint256 run) {
+        while (i + run < b.markets && Config.groupIn(b.config.keyOf(b.firstMarket + i + run)) == group) ++run;
+    }
+
+    /// @dev One market for which something is out of the ordinary, or a group: judged first, all of them, then written.
+    /// @return any Whether a market was written or halted.
+    function _settleApart(Batch memory b, uint256[] memory figures, uint256 i, uint256 run) private returns (bool any) {
+        Verdict[] memory verdicts = new Verdict[](run);
+        bool whole = _isWhole(b, i, run);
+        for (uint256 k = 0; k < run; ++k) {
+            verdicts[k] = _judge(b, figures, i + k);
+            if (verdicts[k].fate == Fate.SKIP || verdicts[k].fate == Fate.HALT) whole = false;
+        }
+        for (uint256 k = 0; k < run; ++k) {
+            Verdict memory v = verdicts[k];
+            if (!whole && (v.fate == Fate.WRITE || v.fate == Fate.LIMIT)) {
+                (v.fate, v.skip) = (Fate.SKIP, SkipReason.GROUP);
+            }
+            if (_apply(b, figures, i + k, v)) any = true;
+        }
+    }
+
+    /// @dev Whether no market of the group lies outside the batch.
+    function _isWhole(Batch memory b, uint256 i, uint256 run) private pure returns (bool) {
+        uint256 first = b.firstMarket + i;
+        uint256 group = Config.groupIn(b.config.keyOf(first));
+        if (group == 0) return true;
+        if (first > 0 && Config.groupIn(b.config.keyOf(first - 1)) == group) return false;
+        uint256 end = first + run;
+        return end == b.config.marketCount() || Config.groupIn(b.config.keyOf(end)) != group;
+    }
+
+    function _judge(Batch memory b, uint256[] memory figures, uint256 i) private view returns (Verdict memory) {
+        uint256 id = b.firstMarket + i;
+        (uint256 oldRisk, uint256 oldMarket) = _load(id);
+        (uint256 risk, uint256 market) = _pair(figures, i);
+        Limits memory limits = b.config.limits(Config.classIn(b.config.keyOf(id)));
+        return Policy.judge(limits, oldRisk, oldMarket, risk, market, b.observedAt, b.minInterval, b.config.paused());
+    }
+
+    /// @return Whether the market was written or halted.
+    function _apply(Batch memory b, uint256[] memory figures, uint256 i, Verdict memory v) private returns (bool) {
+        uint16 id = uint16(b.firstMarket + i);
+        uint32 round = uint32(b.round);
+        if (v.fate == Fate.SKIP) {
+            emit Skipped(id, round, v.skip);
+            return false;
+        }
+        if (v.fate == Fate.HALT) {
+            _halt(id, round, v.halt, v.risk, v.market);
+            return true;
+        }
+        uint256 flags = 0;
+        if (v.fate == Fate.LIMIT) {
+            (uint256 risk, uint256 market) = _pair(figures, i);
+            emit StepLimited(id, round, risk, market);
+            flags = Stamp.LIMITED << FLAGS_SHIFT;
+        }
+        uint256 ring = Config.ringIn(b.config.keyOf(id));
+        if (ring != 0) _remember(id, ring);
+        _store(id, v.risk, v.market | b.stamp | flags);
+        return true;
+    }
+
+    function _halt(uint16 id, uint32 round, HaltReason reason, uint256 risk, uint256 market) private {
+        (uint256 oldRisk, uint256 oldMarket) = _load(id);
+        _store(id, oldRisk, oldMarket | Stamp.HALT << FLAGS_SHIFT);
+        emit Halted(id, round, reason, risk, market);
+    }
+
+    // --- guardian and governance ------------------------------------------------------------------------------------
+
+    /// @notice Stop a market: its words stay readable, with a status that says not to use them. For the guardian.
+    function halt(uint16 id) external restricted {
+        (uint256 risk, uint256 market) = _load(id);
+        if (market.has(Stamp.HALT)) revert AlreadyHalted(id);
+        _halt(id, uint32(block.timestamp / period), HaltReason.GUARDIAN, risk, market.unstamped());
+    }
+
+    /// @notice Let a halted market be written again. Its next figures are taken whole, as if they were the first, and
+    /// until then it reads as stale (or empty, if it never had any). For governance.
+    /// @dev It is stamped with the present, so that nothing observed before, least of all what halted it, is newer.
+    function resume(uint16 id) external restricted {
+        (uint256 risk, uint256 market) = _load(id);
+        if (!market.has(Stamp.HALT)) revert NotHalted(id);
+        _store(id, risk, Stamp.stamp(market.unstamped(), block.timestamp, Stamp.RESUMED));
+        emit Resumed(id);
+    }
+
+    function _domainNameAndVersion() internal pure override returns (string memory, string memory) {
+        return ("Margrave", "1");
+    }
+}
