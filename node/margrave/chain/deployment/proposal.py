@@ -1,0 +1,80 @@
+"""What a vote must contain, so that one vote is enough whatever delay the access manager asks of a function.
+
+A function whose role waits longer than the timelock is called in two strokes: the proposal announces the call to the
+access manager, and puts its execution into the timelock's own queue for when the wait is over. Both are in the one
+proposal; after the wait anybody may execute the second, and until then the guardian may cancel it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from margrave.chain.deployment.blueprint import calldata
+
+NO_PREDECESSOR: Final = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One call that the timelock makes."""
+
+    target: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What is to be executed after the wait: the arguments of the timelock's `execute`."""
+
+    target: str
+    value: int
+    data: bytes
+    predecessor: bytes
+    salt: bytes
+
+
+def at_once(target: str, data: bytes) -> list[Action]:
+    """The actions for a function whose role does not wait."""
+    return [Action(target, data)]
+
+
+def announced(
+    authority: str, timelock: str, target: str, data: bytes, *, wait_s: int, salt: bytes
+) -> tuple[list[Action], Announced]:
+    """The actions for a function whose role waits, and what anybody executes after the wait.
+
+    Args:
+        authority: the AccessManager.
+        timelock: the TimelockController; it must be a proposer of its own.
+        target: contract of the call.
+        data: its calldata.
+        wait_s: the role's execution delay for the timelock; not shorter than the timelock's own.
+        salt: 32 bytes that tell two equal calls apart.
+    """
+    announce = calldata("AccessManager", "schedule", (target, data, 0))
+    later = Announced(
+        target=authority,
+        value=0,
+        data=calldata("AccessManager", "execute", (target, data)),
+        predecessor=NO_PREDECESSOR,
+        salt=salt,
+    )
+    queue = calldata(
+        "TimelockController", "schedule", (later.target, later.value, later.data, later.predecessor, later.salt, wait_s)
+    )
+    return [Action(authority, announce), Action(timelock, queue)], later
+
+
+def proposal_id(actions: list[Action], description: str) -> int:
+    """The governor's number of a proposal."""
+    values = [
+        [action.target for action in actions],
+        [0] * len(actions),
+        [action.data for action in actions],
+        keccak(text=description),
+    ]
+    return int.from_bytes(keccak(encode(["address[]", "uint256[]", "bytes[]", "bytes32"], values)), "big")

@@ -1,0 +1,139 @@
+"""One key on one endpoint: creates contracts, sends calls, asks views. Synchronous, for what runs before any node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from hexbytes import HexBytes
+from web3 import HTTPProvider, Web3
+from web3.contract import Contract
+from web3.contract.contract import ContractConstructor, ContractFunction
+from web3.exceptions import TransactionNotFound, Web3Exception
+from web3.types import RPCEndpoint, TxParams, TxReceipt
+
+from margrave.chain import artifacts
+from margrave.errors import Fatal
+
+RECEIPT_TIMEOUT_S: Final = 60
+GAS_HEADROOM_PERCENT: Final = 130
+"""An estimate is of another block's time, and what margin costs depends on the time."""
+
+
+class Sender:
+    """Each transaction is waited for, and every failure is `Fatal`."""
+
+    def __init__(self, rpc_url: str, private_key: str) -> None:
+        self._web3 = Web3(HTTPProvider(rpc_url))
+        self._account: LocalAccount = Account.from_key(private_key)
+        self._url = rpc_url
+        try:
+            self.chain_id = self._web3.eth.chain_id
+        except (Web3Exception, OSError) as error:
+            raise Fatal(f"{rpc_url} does not answer: {error}", advice="start the chain or correct the URL") from error
+
+    @property
+    def address(self) -> str:
+        return self._account.address
+
+    # --- asking -----------------------------------------------------------------------------------------------------
+
+    def at(self, name: str, address: str) -> Contract:
+        return self._web3.eth.contract(address=Web3.to_checksum_address(address), abi=artifacts.load(name).abi)
+
+    def has_code(self, address: str) -> bool:
+        return len(self._web3.eth.get_code(Web3.to_checksum_address(address))) > 0
+
+    def now_s(self) -> int:
+        """The chain's clock: the newest block's time."""
+        return self._web3.eth.get_block("latest")["timestamp"]
+
+    def receipt(self, transaction_hash: str) -> TxReceipt | None:
+        """The receipt of a transaction, waited for while the endpoint knows it; `None`: it does not know it.
+
+        Raises:
+            Fatal: it is known, but not mined in time.
+        """
+        try:
+            self._web3.eth.get_transaction(HexBytes(transaction_hash))
+        except TransactionNotFound:
+            return None
+        return self._mined(HexBytes(transaction_hash), transaction_hash)
+
+    # --- sending ----------------------------------------------------------------------------------------------------
+
+    def create(self, name: str, *arguments: Any) -> tuple[Contract, int]:
+        """Deploy one contract from its committed artifact; gives it and the block it is in."""
+        artifact = artifacts.load(name)
+        factory = self._web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
+        receipt = self.send(factory.constructor(*arguments))
+        return self.at(name, str(receipt["contractAddress"])), receipt["blockNumber"]
+
+    def send(self, call: ContractFunction | ContractConstructor) -> TxReceipt:
+        """Raises: Fatal: the call reverts, or is not mined in time."""
+        name = call.fn_name if isinstance(call, ContractFunction) else "the deployment"
+        return self._send(name, lambda given: call.build_transaction(given))
+
+    def send_data(self, name: str, to: str, data: bytes, *, before: Callable[[str], None] | None = None) -> TxReceipt:
+        """Send calldata.
+
+        Args:
+            name: what it is, for people.
+            to: address of the contract.
+            data: calldata.
+            before: called with the transaction's hash just before it leaves, so that it can be written down first.
+
+        Raises:
+            Fatal: it reverts, or is not mined in time.
+        """
+
+        def build(given: TxParams) -> TxParams:
+            wanted: TxParams = {**given, "to": Web3.to_checksum_address(to), "data": HexBytes(data), "value": 0}
+            fee = self._web3.eth.max_priority_fee
+            base = self._web3.eth.get_block("latest")["baseFeePerGas"]
+            return {
+                **wanted,
+                "chainId": self.chain_id,
+                "maxPriorityFeePerGas": fee,
+                "maxFeePerGas": fee + 2 * base,
+                "gas": self._web3.eth.estimate_gas(wanted),
+            }
+
+        return self._send(name, build, before)
+
+    def mine_at(self, time_s: int) -> None:
+        """Mine an empty block at a time of one's choice; development chains only."""
+        try:
+            self._web3.provider.make_request(RPCEndpoint("evm_setNextBlockTimestamp"), [time_s])
+            self._web3.provider.make_request(RPCEndpoint("evm_mine"), [])
+        except (Web3Exception, OSError) as error:
+            raise Fatal(f"{self._url} cannot be moved to {time_s}: {error}", advice="use anvil") from error
+
+    def _send(
+        self, name: str, build: Callable[[TxParams], TxParams], before: Callable[[str], None] | None = None
+    ) -> TxReceipt:
+        address = self._account.address
+        try:
+            nonce = self._web3.eth.get_transaction_count(address, "pending")
+            transaction: Any = build({"from": address, "nonce": nonce})
+            transaction["gas"] = transaction["gas"] * GAS_HEADROOM_PERCENT // 100
+            signed = self._account.sign_transaction(transaction)
+            if before is not None:
+                before("0x" + bytes(signed.hash).hex())
+            sent = self._web3.eth.send_raw_transaction(signed.raw_transaction)
+        except (Web3Exception, OSError) as error:
+            raise Fatal(f"{self._url} refused {name}: {error}", advice="check key, balance and inputs") from error
+        receipt = self._mined(sent, name)
+        if receipt["status"] != 1:
+            raise Fatal(f"{name} reverted on {self._url}", advice="check key, balance and inputs")
+        return receipt
+
+    def _mined(self, transaction_hash: HexBytes, name: str) -> TxReceipt:
+        try:
+            return self._web3.eth.wait_for_transaction_receipt(
+                transaction_hash, timeout=RECEIPT_TIMEOUT_S, poll_latency=0.02
+            )
+        except (Web3Exception, OSError) as error:
+            raise Fatal(f"{name} is not mined on {self._url}: {error}", advice="wait, then run again") from error
