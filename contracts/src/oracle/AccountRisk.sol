@@ -47,8 +47,7 @@ contract AccountRisk is IAccountRisk, AccessManaged, EIP712 {
         EXPIRED // it would not hold any more
     }
 
-    bytes32 public constant ENTRY_TYPEHASH =
-        keccak256("Entry(address account,uint16 multiplierBp,uint40 expiresAt)");
+    bytes32 public constant ENTRY_TYPEHASH = keccak256("Entry(address account,uint16 multiplierBp,uint40 expiresAt)");
     bytes32 public constant REPORT_TYPEHASH = keccak256(
         "AccountReport(uint32 epoch,uint32 round,bytes32 modelSet,bytes32 bounds,Entry[] entries)"
         "Entry(address account,uint16 multiplierBp,uint40 expiresAt)"
@@ -178,9 +177,7 @@ contract AccountRisk is IAccountRisk, AccessManaged, EIP712 {
         }
         return _hashTypedData(
             keccak256(
-                abi.encode(
-                    REPORT_TYPEHASH, epoch, round, modelSet, boundsDigest(), keccak256(abi.encodePacked(hashes))
-                )
+                abi.encode(REPORT_TYPEHASH, epoch, round, modelSet, boundsDigest(), keccak256(abi.encodePacked(hashes)))
             )
         );
     }
@@ -214,10 +211,11 @@ contract AccountRisk is IAccountRisk, AccessManaged, EIP712 {
         return x.expiresAt > block.timestamp ? x.multiplierBp : ONE_BP;
     }
 
-    /// @return The wanted multiplier, or as far towards it as one report may go.
+    /// @return The wanted multiplier, or as far towards it as one report may go; above what is allowed now it never is,
+    /// however far it has to come down.
     function _stepped(uint256 old, uint256 wanted, Bounds memory allowed) private pure returns (uint256) {
         if (wanted >= old) return _min(wanted, old + allowed.maxRiseBp);
-        return old - _min(old - wanted, allowed.maxFallBp);
+        return _min(old - _min(old - wanted, allowed.maxFallBp), allowed.maxMultiplierBp);
     }
 
     function _min(uint256 a, uint256 b) private pure returns (uint256) {

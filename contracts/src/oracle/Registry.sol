@@ -14,12 +14,17 @@ import {Tightening} from "./Tightening.sol";
 /// that the guardian's functions never loosen, and that every change leaves its old and new value behind.
 /// @dev It creates nothing but settings blobs, one an epoch: the oracle finds them by this contract's nonce.
 contract Registry is IRegistry, AccessManaged {
-    /// @dev Which epochs bind at this moment: `live` now, `next` (if not zero) from round `nextFrom` on.
+    using Config for bytes;
+
+    /// @dev Which epochs bind at this moment: `live` now, `next` (if not zero) from round `nextFrom` on; and over which
+    /// of them a change writes a new one.
     struct Binding {
         uint32 live;
         uint32 next;
         uint32 nextFrom;
         uint32 round;
+        bool overLive;
+        bool overNext;
     }
 
     /// @notice The oracle that is governed; set once.
@@ -123,42 +128,39 @@ contract Registry is IRegistry, AccessManaged {
     // --- governance -------------------------------------------------------------------------------------------------
 
     /// @inheritdoc IRegistry
-    function setEpoch(address[] calldata members, uint8 quorum, bytes32 modelSet, uint32 fromRound)
-        external
-        restricted
-    {
+    function setEpoch(address[] calldata, uint8, bytes32 modelSet, uint32 fromRound) external restricted {
         if (bytes(_modelSetUri[modelSet]).length == 0) revert NotApproved(modelSet);
-        _change(_withEpoch, abi.encode(members, quorum, modelSet), fromRound);
+        _change(fromRound);
     }
 
     /// @inheritdoc IRegistry
-    function setKind(ReportKind kind, uint32 fromRound) external restricted {
-        _change(_withKind, abi.encode(kind), fromRound);
+    function setKind(ReportKind, uint32 fromRound) external restricted {
+        _change(fromRound);
     }
 
     /// @inheritdoc IRegistry
-    function setTiming(Timing calldata timing, uint32 fromRound) external restricted {
-        _change(_withTiming, abi.encode(timing), fromRound);
+    function setTiming(Timing calldata, uint32 fromRound) external restricted {
+        _change(fromRound);
     }
 
     /// @inheritdoc IRegistry
-    function setClass(uint8 class, Limits calldata limits, uint32 fromRound) external restricted {
-        _change(_withClass, abi.encode(class, limits), fromRound);
+    function setClass(uint8, Limits calldata, uint32 fromRound) external restricted {
+        _change(fromRound);
     }
 
     /// @inheritdoc IRegistry
-    function setMarkets(uint16 firstMarket, uint8[] calldata classes, uint32 fromRound) external restricted {
-        _change(_withMarkets, abi.encode(firstMarket, classes), fromRound);
+    function setMarkets(uint16, uint8[] calldata, uint32 fromRound) external restricted {
+        _change(fromRound);
     }
 
     /// @inheritdoc IRegistry
-    function setGroups(uint16 firstMarket, uint8[] calldata groups, uint32 fromRound) external restricted {
-        _change(_withGroups, abi.encode(firstMarket, groups), fromRound);
+    function setGroups(uint16, uint8[] calldata, uint32 fromRound) external restricted {
+        _change(fromRound);
     }
 
     /// @inheritdoc IRegistry
-    function setRings(uint16 firstMarket, uint8[] calldata lengths, uint32 fromRound) external restricted {
-        _change(_withRings, abi.encode(firstMarket, lengths), fromRound);
+    function setRings(uint16, uint8[] calldata, uint32 fromRound) external restricted {
+        _change(fromRound);
     }
 
     /// @inheritdoc IRegistry
@@ -187,14 +189,14 @@ contract Registry is IRegistry, AccessManaged {
 
     /// @inheritdoc IRegistry
     function unpause() external restricted {
-        _change(_withPaused, abi.encode(false), 0);
+        _change(0);
     }
 
     // --- the guardian -----------------------------------------------------------------------------------------------
 
     /// @inheritdoc IRegistry
     function pause() external restricted {
-        _change(_withPaused, abi.encode(true), 0);
+        _change(0);
     }
 
     /// @inheritdoc IRegistry
@@ -202,23 +204,20 @@ contract Registry is IRegistry, AccessManaged {
     /// the same trust would be a loosening.
     function removeMember(address member) external restricted {
         Binding memory b = _binding();
-        (bool bound, Settings memory live) = _without(b.live, member);
-        (bool pending, Settings memory next) = _without(b.next, member);
+        bool bound = _isMember(b.live, member);
+        bool pending = _isMember(b.next, member);
         if (!bound && !pending) revert NotMember(member);
-        bool drops = b.next != 0 && next.members.length < next.quorum;
-        // What binds at once takes the place of what is pending: the live settings are written to drop it, too.
-        if (bound || drops) _write(live, b.live, 0);
+        // What binds at once takes the place of what is pending, so that both are written, or the live one to drop it.
+        bool drops = pending && !_hasSpare(b.next);
+        b.overLive = bound || drops;
+        b.overNext = b.next != 0 && !drops;
         if (drops) emit PendingDropped(b.next);
-        else if (b.next != 0) _write(next, b.next, b.nextFrom);
-        emit MemberRemoved(newestEpoch, member, live.quorum, live.members.length);
+        _rewrite(b);
     }
 
     /// @inheritdoc IRegistry
-    function tightenClass(uint8 class, Limits calldata limits) external restricted {
-        Binding memory b = _binding();
-        bytes memory told = abi.encode(class, limits);
-        _rewrite(_withTighterClass, told, b.live, 0);
-        if (b.next != 0) _rewrite(_withBothTighter, told, b.next, b.nextFrom);
+    function tightenClass(uint8, Limits calldata) external restricted {
+        _change(0);
     }
 
     // --- one change after another -----------------------------------------------------------------------------------
@@ -226,35 +225,45 @@ contract Registry is IRegistry, AccessManaged {
     /// @dev A change with a round to come is built on the pending epoch, and replaces it. One that binds at once is
     /// made to the live and to the pending settings alike: built on the pending ones alone it would bring them forward,
     /// and a pause would be a way to skip a delay.
-    function _change(function(Settings memory, bytes memory) internal change, bytes memory told, uint32 fromRound)
-        private
-    {
+    function _change(uint32 fromRound) private {
         Binding memory b = _binding();
         if (fromRound == 0) {
-            _rewrite(change, told, b.live, 0);
-            if (b.next != 0) _rewrite(change, told, b.next, b.nextFrom);
+            (b.overLive, b.overNext) = (true, b.next != 0);
         } else {
             if (fromRound <= b.round) revert RoundPassed(fromRound, b.round);
-            _rewrite(change, told, b.next != 0 ? b.next : b.live, fromRound);
+            b.overNext = true;
+            b.nextFrom = fromRound;
+            if (b.next == 0) b.next = b.live;
+        }
+        _rewrite(b);
+    }
+
+    /// @dev One way through for every change, or the compiler would copy the writing of a blob into each of them.
+    function _rewrite(Binding memory b) private {
+        for (uint256 i = b.overLive ? 0 : 1; i < (b.overNext ? 2 : 1); ++i) {
+            (uint32 previous, uint32 fromRound) = i == 0 ? (b.live, 0) : (b.next, b.nextFrom);
+            Settings memory x = _settings(previous);
+            _apply(x, fromRound != 0);
+            uint32 epoch = ++newestEpoch;
+            address config = Config.write(x);
+            IScheduled(oracle).schedule(epoch, fromRound);
+            emit Configured(epoch, previous, fromRound, Config.load(config).digest(), config);
         }
     }
 
-    function _rewrite(
-        function(Settings memory, bytes memory) internal change,
-        bytes memory told,
-        uint32 previous,
-        uint32 fromRound
-    ) private {
-        Settings memory x = _settings(previous);
-        change(x, told);
-        _write(x, previous, fromRound);
-    }
-
-    function _write(Settings memory x, uint32 previous, uint32 fromRound) private {
-        uint32 epoch = ++newestEpoch;
-        address config = Config.write(x);
-        IScheduled(oracle).schedule(epoch, fromRound);
-        emit Configured(epoch, previous, fromRound, Config.policyDigest(x), config);
+    /// @dev The change is the call itself: its selector says which, its arguments what.
+    function _apply(Settings memory x, bool later) private {
+        bytes calldata told = msg.data[4:];
+        if (msg.sig == IRegistry.setEpoch.selector) _withEpoch(x, told);
+        else if (msg.sig == IRegistry.setKind.selector) _withKind(x, told);
+        else if (msg.sig == IRegistry.setTiming.selector) _withTiming(x, told);
+        else if (msg.sig == IRegistry.setClass.selector) _withClass(x, told);
+        else if (msg.sig == IRegistry.setMarkets.selector) _withMarkets(x, told);
+        else if (msg.sig == IRegistry.setGroups.selector) _withGroups(x, told);
+        else if (msg.sig == IRegistry.setRings.selector) _withRings(x, told);
+        else if (msg.sig == IRegistry.removeMember.selector) _withoutMember(x, told);
+        else if (msg.sig == IRegistry.tightenClass.selector) _withTighterClass(x, told, later);
+        else _withPause(x, msg.sig == IRegistry.pause.selector);
     }
 
     function _binding() private view returns (Binding memory b) {
@@ -270,60 +279,92 @@ contract Registry is IRegistry, AccessManaged {
         if (epoch != 0) x = Config.read(Config.addressOf(address(this), epoch));
     }
 
+    function _blob(uint32 epoch) private view returns (bytes memory) {
+        return epoch == 0 ? new bytes(96) : Config.load(Config.addressOf(address(this), epoch));
+    }
+
     function _usesModelSet(uint32 epoch, bytes32 modelSet) private view returns (bool) {
-        return epoch != 0 && _settings(epoch).modelSet == modelSet;
+        return _blob(epoch).modelSet() == modelSet;
+    }
+
+    function _isMember(uint32 epoch, address member) private view returns (bool) {
+        bytes memory config = _blob(epoch);
+        for (uint256 i = 0; i < config.memberCount(); ++i) {
+            if (config.member(i) == member) return true;
+        }
+        return false;
+    }
+
+    /// @dev Whether the epoch's committee can lose a member and still has a quorum.
+    function _hasSpare(uint32 epoch) private view returns (bool) {
+        bytes memory config = _blob(epoch);
+        return config.memberCount() > config.quorum();
     }
 
     // --- the changes ------------------------------------------------------------------------------------------------
 
-    function _withEpoch(Settings memory x, bytes memory told) private {
+    function _withEpoch(Settings memory x, bytes calldata told) private {
         (address[] memory members, uint8 quorum, bytes32 modelSet) = abi.decode(told, (address[], uint8, bytes32));
         emit EpochSet(newestEpoch + 1, x.members, members, x.quorum, quorum, x.modelSet, modelSet);
         (x.members, x.quorum, x.modelSet) = (members, quorum, modelSet);
         x.modelSetIndex = _modelSetIndex[modelSet];
     }
 
-    function _withKind(Settings memory x, bytes memory told) private {
+    function _withoutMember(Settings memory x, bytes calldata told) private {
+        address member = abi.decode(told, (address));
+        uint256 kept = 0;
+        address[] memory others = new address[](x.members.length);
+        for (uint256 i = 0; i < x.members.length; ++i) {
+            if (x.members[i] != member) others[kept++] = x.members[i];
+        }
+        if (kept == x.members.length) return;
+        emit MemberRemoved(newestEpoch + 1, member, x.quorum, kept);
+        x.members = new address[](kept);
+        for (uint256 i = 0; i < kept; ++i) {
+            x.members[i] = others[i];
+        }
+    }
+
+    function _withKind(Settings memory x, bytes calldata told) private {
         ReportKind kind = abi.decode(told, (ReportKind));
         emit KindSet(newestEpoch + 1, x.kind, kind);
         x.kind = kind;
     }
 
-    function _withTiming(Settings memory x, bytes memory told) private {
+    function _withTiming(Settings memory x, bytes calldata told) private {
         Timing memory timing = abi.decode(told, (Timing));
         emit TimingSet(newestEpoch + 1, x.timing, timing);
         x.timing = timing;
     }
 
-    function _withPaused(Settings memory x, bytes memory told) private {
-        bool paused = abi.decode(told, (bool));
+    function _withPause(Settings memory x, bool paused) private {
         emit PausedSet(newestEpoch + 1, x.paused, paused);
         x.paused = paused;
     }
 
-    function _withClass(Settings memory x, bytes memory told) private {
+    function _withClass(Settings memory x, bytes calldata told) private {
         (uint8 class, Limits memory limits) = abi.decode(told, (uint8, Limits));
         if (class > x.classes.length) revert NotConsecutive(class, x.classes.length);
         if (class == x.classes.length) x.classes = _grown(x.classes);
-        emit ClassSet(newestEpoch + 1, class, x.classes[class], limits);
-        x.classes[class] = limits;
-    }
-
-    function _withTighterClass(Settings memory x, bytes memory told) private {
-        (uint8 class, Limits memory limits) = abi.decode(told, (uint8, Limits));
-        if (class >= x.classes.length) revert Config.UnknownClass(class, x.classes.length);
-        Tightening.requireNoLooser(x.classes[class], limits);
-        _withClass(x, told);
+        _putClass(x, class, limits);
     }
 
     /// @dev What governance has decided for later is held to the tighter of both in each lane, so that the guardian
     /// neither loosens it nor is kept from acting by it.
-    function _withBothTighter(Settings memory x, bytes memory told) private {
+    function _withTighterClass(Settings memory x, bytes calldata told, bool later) private {
         (uint8 class, Limits memory limits) = abi.decode(told, (uint8, Limits));
-        _withClass(x, abi.encode(class, Tightening.tighter(x.classes[class], limits)));
+        if (class >= x.classes.length) revert Config.UnknownClass(class, x.classes.length);
+        if (later) limits = Tightening.tighter(x.classes[class], limits);
+        else Tightening.requireTighter(x.classes[class], limits);
+        _putClass(x, class, limits);
     }
 
-    function _withMarkets(Settings memory x, bytes memory told) private {
+    function _putClass(Settings memory x, uint8 class, Limits memory limits) private {
+        emit ClassSet(newestEpoch + 1, class, x.classes[class], limits);
+        x.classes[class] = limits;
+    }
+
+    function _withMarkets(Settings memory x, bytes calldata told) private {
         (uint16 first, uint8[] memory classes) = abi.decode(told, (uint16, uint8[]));
         uint256 known = x.classOf.length;
         if (first > known) revert NotConsecutive(first, known);
@@ -331,20 +372,20 @@ contract Registry is IRegistry, AccessManaged {
         if (first + classes.length > known) {
             bytes memory added = new bytes(first + classes.length - known);
             (x.classOf, x.groupOf, x.ringOf) =
-                (bytes.concat(old, added), bytes.concat(x.groupOf, added), bytes.concat(x.ringOf, added));
+            (bytes.concat(old, added), bytes.concat(x.groupOf, added), bytes.concat(x.ringOf, added));
         }
         emit MarketsSet(newestEpoch + 1, first, _slice(old, first, classes.length), _bytesOf(classes));
         _put(x.classOf, first, classes);
     }
 
-    function _withGroups(Settings memory x, bytes memory told) private {
+    function _withGroups(Settings memory x, bytes calldata told) private {
         (uint16 first, uint8[] memory groups) = abi.decode(told, (uint16, uint8[]));
         _requireMarkets(first + groups.length, x);
         emit GroupsSet(newestEpoch + 1, first, _slice(x.groupOf, first, groups.length), _bytesOf(groups));
         _put(x.groupOf, first, groups);
     }
 
-    function _withRings(Settings memory x, bytes memory told) private {
+    function _withRings(Settings memory x, bytes calldata told) private {
         (uint16 first, uint8[] memory lengths) = abi.decode(told, (uint16, uint8[]));
         _requireMarkets(first + lengths.length, x);
         emit RingsSet(newestEpoch + 1, first, _slice(x.ringOf, first, lengths.length), _bytesOf(lengths));
@@ -353,22 +394,6 @@ contract Registry is IRegistry, AccessManaged {
 
     function _requireMarkets(uint256 end, Settings memory x) private pure {
         if (end > x.classOf.length) revert UnknownMarkets(end, x.classOf.length);
-    }
-
-    /// @return found Whether the member is in the epoch's committee.
-    /// @return x The epoch's settings without it.
-    function _without(uint32 epoch, address member) private view returns (bool found, Settings memory x) {
-        x = _settings(epoch);
-        uint256 kept = 0;
-        address[] memory others = new address[](x.members.length);
-        for (uint256 i = 0; i < x.members.length; ++i) {
-            if (x.members[i] != member) others[kept++] = x.members[i];
-        }
-        found = kept < x.members.length;
-        x.members = new address[](kept);
-        for (uint256 i = 0; i < kept; ++i) {
-            x.members[i] = others[i];
-        }
     }
 
     function _grown(Limits[] memory classes) private pure returns (Limits[] memory grown) {
