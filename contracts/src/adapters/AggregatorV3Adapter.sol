@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 import {IAggregatorV3} from "../interfaces/IAggregatorV3.sol";
 import {IRiskOracle} from "../interfaces/IRiskOracle.sol";
-import {FLAGS_SHIFT, STAMP_MAX, STAMP_SHIFT} from "../oracle/Lanes.sol";
+import {Stamp} from "../oracle/Stamp.sol";
 import {Field, Fields} from "./Fields.sol";
 
 /// @title One figure of one market as a price feed.
@@ -12,8 +12,7 @@ import {Field, Fields} from "./Fields.sol";
 /// @dev No owner and no settings: another market or field is another adapter.
 contract AggregatorV3Adapter is IAggregatorV3 {
     using Fields for Field;
-
-    uint256 private constant RESUMED = 4; // bit of the flags lane
+    using Stamp for uint256;
 
     IRiskOracle public immutable oracle;
     uint16 public immutable market;
@@ -69,22 +68,21 @@ contract AggregatorV3Adapter is IAggregatorV3 {
     {
         (uint256 risk, uint256 word,,) = oracle.read(market);
         uint80 newest = _roundOf(word);
-        if (word == 0 || wanted > newest) revert NoRound(wanted, newest);
+        if (!word.isWritten() || wanted > newest) revert NoRound(wanted, newest);
         for (uint256 back = 1; _roundOf(word) > wanted; ++back) {
             (risk, word) = oracle.historyOf(market, back);
         }
         // A market that governance resumed carries the time of that, which is no observation.
-        if (_roundOf(word) != wanted || word >> FLAGS_SHIFT & RESUMED != 0) revert NoRound(wanted, newest);
+        if (_roundOf(word) != wanted || word.has(Stamp.RESUMED)) revert NoRound(wanted, newest);
         return _round(risk, word);
     }
 
     function _round(uint256 risk, uint256 word) private view returns (uint80, int256, uint256, uint256, uint80) {
-        uint256 observedAt = word >> STAMP_SHIFT & STAMP_MAX;
-        uint80 id = _roundOf(word);
+        (uint80 id, uint256 observedAt) = (_roundOf(word), word.observedAt());
         return (id, field.valueOf(risk, word), observedAt, observedAt, id);
     }
 
     function _roundOf(uint256 word) private view returns (uint80) {
-        return uint80((word >> STAMP_SHIFT & STAMP_MAX) / _period);
+        return uint80(word.observedAt() / _period);
     }
 }

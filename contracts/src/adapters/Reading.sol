@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {IRiskOracle} from "../interfaces/IRiskOracle.sol";
-import {STAMP_MAX, STAMP_SHIFT} from "../oracle/Lanes.sol";
+import {Stamp} from "../oracle/Stamp.sol";
 import {Field, Fields} from "./Fields.sol";
 
 /// @notice What the oracle says of one market, checked by `RiskConsumer`. Take figures from it with `Readings`, whose
@@ -53,7 +53,7 @@ library Readings {
 
     /// @return When the market was observed, Unix seconds.
     function observedAt(Reading memory x) internal pure returns (uint256) {
-        return x.market >> STAMP_SHIFT & STAMP_MAX;
+        return Stamp.observedAt(x.market);
     }
 
     function _checked(Reading memory x, Field field, uint8 decimals, bool signed) private pure returns (int256) {

@@ -3,7 +3,8 @@ pragma solidity ^0.8.30;
 
 import {IRiskOracle} from "../interfaces/IRiskOracle.sol";
 import {IRiskParameterOracle} from "../interfaces/IRiskParameterOracle.sol";
-import {CONFIDENCE_SHIFT, LANE_MAX, STAMP_MAX, STAMP_SHIFT} from "../oracle/Lanes.sol";
+import {CONFIDENCE_SHIFT, LANE_MAX} from "../oracle/Lanes.sol";
+import {Stamp} from "../oracle/Stamp.sol";
 import {Field, Fields} from "./Fields.sol";
 
 /// @title Margrave under consumers of a publish-once risk oracle.
@@ -15,6 +16,7 @@ import {Field, Fields} from "./Fields.sol";
 /// markets by are fixed here: another list is another facade.
 contract RiskOracleFacade is IRiskParameterOracle {
     using Fields for Field;
+    using Stamp for uint256;
 
     IRiskOracle public immutable oracle;
     uint256 private immutable _period;
@@ -78,7 +80,8 @@ contract RiskOracleFacade is IRiskParameterOracle {
         while (_roundOf(word) > round) {
             (risk, word) = oracle.historyOf(id, ++back);
         }
-        if (_roundOf(word) != round) revert UnknownUpdate(updateId);
+        // A market that governance resumed carries the time of that, which is no observation.
+        if (_roundOf(word) != round || word.has(Stamp.RESUMED)) revert UnknownUpdate(updateId);
         return _update(id, Field(fieldPlusOne - 1), risk, word, status, back);
     }
 
@@ -106,7 +109,7 @@ contract RiskOracleFacade is IRiskParameterOracle {
         view
         returns (RiskParameterUpdate memory x)
     {
-        x.timestamp = word >> STAMP_SHIFT & STAMP_MAX;
+        x.timestamp = word.observedAt();
         x.newValue = abi.encode(field.valueOf(risk, word));
         x.referenceId = "margrave";
         x.updateType = field.name();
@@ -130,7 +133,7 @@ contract RiskOracleFacade is IRiskParameterOracle {
     }
 
     function _roundOf(uint256 word) private view returns (uint256) {
-        return (word >> STAMP_SHIFT & STAMP_MAX) / _period;
+        return word.observedAt() / _period;
     }
 
     function _requireUsable(address market, IRiskOracle.Status status) private pure {

@@ -103,7 +103,7 @@ contract AggregatorV3AdapterTest is AdapterSetup {
         _price.getRoundData(first + 3);
         vm.expectRevert(abi.encodeWithSelector(AggregatorV3Adapter.NoRound.selector, first + 7, first + 6));
         _price.getRoundData(first + 7);
-        vm.expectRevert(abi.encodeWithSelector(AggregatorV3Adapter.NoRound.selector, first - 1, first + 6));
+        vm.expectRevert(abi.encodeWithSelector(IRiskOracle.HistoryTooShort.selector, 6, 5));
         _price.getRoundData(first - 1);
     }
 

@@ -61,8 +61,9 @@ contract OracleDouble is IRiskOracle {
     }
 
     function historyOf(uint16, uint256 back) external view returns (uint256 risk, uint256 market) {
-        if (back > ring) revert HistoryTooShort(back, ring);
-        if (back >= _words.length) return (0, 0);
+        uint256 older = _words.length == 0 ? 0 : _words.length - 1;
+        uint256 kept = older < ring ? older : ring;
+        if (back > kept) revert HistoryTooShort(back, kept);
         return (_words[_words.length - 1 - back][0], _words[_words.length - 1 - back][1]);
     }
 

@@ -124,6 +124,19 @@ contract RiskOracleFacadeTest is AdapterSetup {
         same(x.previousValue.length, 0, "the ring holds nothing older");
     }
 
+    function test_the_time_of_a_resumption_is_no_update() external {
+        oracle.setRing(4);
+        publish(ETH);
+        after_(PERIOD);
+        oracle.halt();
+        oracle.resume();
+        after_(PERIOD);
+        publish(ETH + 1e8);
+        uint256 id = latest("price").updateId;
+        vm.expectRevert(abi.encodeWithSelector(RiskOracleFacade.UnknownUpdate.selector, id - (1 << 24)));
+        _facade.getUpdateById(id - (1 << 24));
+    }
+
     function test_an_id_finds_its_own_update_and_no_other() external {
         publish(ETH);
         uint256 id = latest("price").updateId;
