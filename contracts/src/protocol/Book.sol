@@ -1,192 +1,205 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IRiskOracle} from "../interfaces/IRiskOracle.sol";
-import {Leg, Portfolio, Requirement} from "../margin/Portfolio.sol";
-import {PRICE_SHIFT} from "../oracle/Lanes.sol";
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {IClearinghouse} from "../interfaces/IClearinghouse.sol";
+import {Leg} from "../margin/Leg.sol";
+import {Dollars} from "./Dollars.sol";
+import {InsuranceFund} from "./InsuranceFund.sol";
+import {MarketSet} from "./MarketSet.sol";
 import {Series} from "./Series.sol";
 
-/// @notice Dollars with 6 decimals: what an account owns, and what it must.
-struct Health {
-    int256 cash;
-    int256 value; // mark of its positions, rounded down
-    uint256 initial;
-    uint256 maintenance;
-    bool usable; // every market it has positions in may be relied on
-}
-
-/// @title Who holds what, and what that requires.
-/// @dev Quantities and dollars have 6 decimals here; the margin engine works with 18.
-abstract contract Book {
+/// @title Who holds what: cash, positions, and how much of each series is open.
+/// @dev Cash is never negative: whoever owes more than its cash is sold out of other collateral first, and what is
+/// still missing falls on the insurance fund and then on the expiry concerned. So what an account may withdraw does not
+/// depend on what another owes.
+abstract contract Book is AccessManaged, ReentrancyGuardTransient {
+    using Leg for uint256;
+    using MarketSet for uint256;
     using Series for uint256;
 
-    uint256 public constant MAX_LEGS = 64;
-    int256 public constant MAX_QUANTITY = 1e15;
-    uint256 private constant TO_WAD = 1e12;
+    /// @notice Positions of one account over all markets: what one transaction can margin with room to spare.
+    uint256 public constant MOST_LEGS = 64;
+    /// @notice Contracts in one position, 6 decimals.
+    int256 public constant MOST_QUANTITY = 1e15;
 
     struct Account {
-        int256 cash;
-        uint256[] series;
-        mapping(uint256 series => int256) quantity;
-        bool known;
+        uint96 cash;
+        uint96 claims;
+        uint16 tokens; // bit i: holds some of token i
+        uint8 legs; // over all markets
+        bool listed; // in `_accountList`
+        uint256 markets; // those with positions: MarketSet
+        mapping(uint16 market => uint256[]) positions;
+        mapping(uint256 token => uint256) balance;
     }
 
-    struct Position {
-        uint256 series;
-        int256 quantity;
+    /// @dev Per expiry of a market. Writers pay into it first; holders are paid when the last writer has been settled.
+    struct Expiry {
+        uint64 openShort; // contracts written
+        uint96 due; // what settled writers owed
+        uint96 paid; // what came in of it
+        mapping(address => uint256) claims;
     }
 
-    error TooManyLegs(address account);
-    error QuantityOutOfRange(int256 quantity);
+    error Insufficient(int256 has, uint256 needs);
+    error TooManyLegs(uint256 wanted, uint256 most);
+    error QuantityOutOfRange(int256 quantity, int256 most);
 
-    IRiskOracle public immutable oracle;
+    /// @notice The token that premiums and payoffs are paid in; token 0.
+    address public immutable dollar;
+    /// @notice The insurance fund: an account like any other, but for whom bad debts fall on.
+    address public immutable insurance;
+
     mapping(address => Account) internal _accounts;
-    address[] internal _known;
+    address[] internal _accountList;
+    mapping(uint16 market => mapping(uint40 expiry => Expiry)) internal _expiries;
+    /// @notice Contracts open, 6 decimals: of a series, and of all series of a market.
+    mapping(uint256 series => uint256) public openInterest;
+    mapping(uint16 market => uint256) public marketOpenInterest;
 
-    constructor(IRiskOracle oracle_) {
-        oracle = oracle_;
+    constructor(address authority, address dollar_) AccessManaged(authority) {
+        dollar = dollar_;
+        insurance = address(new InsuranceFund(authority, IClearinghouse(address(this)), dollar_));
     }
 
-    /// @notice Collateral balance, premiums and settlements included; 6 decimals.
-    function cashOf(address account) external view returns (int256) {
+    // --- reading ----------------------------------------------------------------------------------------------------
+
+    /// @notice Dollars held, premiums and payoffs included.
+    function cashOf(address account) external view returns (uint256) {
         return _accounts[account].cash;
     }
 
+    /// @notice Payouts that wait for the last writer of their expiry to be settled.
+    function claimsOf(address account) external view returns (uint256) {
+        return _accounts[account].claims;
+    }
+
+    /// @notice Contracts held of a series, negative when written.
     function quantityOf(address account, uint256 series) external view returns (int256) {
-        return _accounts[account].quantity[series];
+        return _quantityOf(account, series);
     }
 
-    /// @notice Positions of one account in one market.
-    function legsOf(address account, uint16 market) public view returns (Position[] memory legs) {
+    /// @notice Markets in which an account has positions.
+    function marketsOf(address account) external view returns (uint16[] memory) {
+        return _accounts[account].markets.toArray();
+    }
+
+    /// @notice Positions of one account in one market, packed as `Leg` packs them.
+    function legsOf(address account, uint16 market) external view returns (uint256[] memory) {
+        return _legs(account, market);
+    }
+
+    /// @notice How many accounts ever had a position.
+    function accountCount() external view returns (uint256) {
+        return _accountList.length;
+    }
+
+    /// @notice Accounts that ever had a position, `count` of them from `from` on, fewer at the end.
+    function accounts(uint256 from, uint256 count) public view returns (address[] memory page) {
+        uint256 end = _accountList.length;
+        if (from >= end) return page;
+        if (count < end - from) end = from + count;
+        page = new address[](end - from);
+        for (uint256 i = 0; i < page.length; ++i) {
+            page[i] = _accountList[from + i];
+        }
+    }
+
+    // --- writing ----------------------------------------------------------------------------------------------------
+
+    function _credit(address account, uint256 amount) internal {
+        _accounts[account].cash += uint96(amount);
+    }
+
+    function _debit(address account, uint256 amount) internal {
+        uint256 paid = _debitUpTo(account, amount);
+        if (paid != amount) revert Insufficient(int256(paid), amount);
+    }
+
+    /// @return paid `amount`, or all the account's cash if that is less.
+    function _debitUpTo(address account, uint256 amount) internal returns (uint256 paid) {
+        unchecked {
+            uint256 has = _accounts[account].cash;
+            paid = has < amount ? has : amount;
+            _accounts[account].cash = uint96(has - paid);
+        }
+    }
+
+    /// @dev Adds to a position, and keeps the counts of what is open.
+    function _change(address account, uint256 series, int256 quantity) internal {
+        uint16 market = series.market();
         Account storage a = _accounts[account];
-        uint256 total = a.series.length;
-        legs = new Position[](total);
-        uint256 n = 0;
-        for (uint256 i = 0; i < total; ++i) {
-            uint256 series = a.series[i];
-            if (series.market() == market) legs[n++] = Position(series, a.quantity[series]);
-        }
-        assembly ("memory-safe") {
-            mstore(legs, n)
-        }
-    }
-
-    /// @notice What an account must hold over all markets, 6 decimals, rounded up.
-    function requirement(address account) external view returns (uint256 initial, uint256 maintenance) {
-        Health memory h = _health(account);
-        return (h.initial, h.maintenance);
-    }
-
-    /// @notice What one market's positions require, and their mark; 6 decimals.
-    function requirementOf(address account, uint16 market)
-        public
-        view
-        returns (uint256 initial, uint256 maintenance, int256 value, IRiskOracle.Status status)
-    {
-        Position[] memory positions = legsOf(account, market);
-        uint256 risk;
-        uint256 words;
-        (risk, words,, status) = oracle.read(market);
-        if (positions.length == 0 || words >> PRICE_SHIFT == 0) return (0, 0, 0, status);
-        Requirement memory r = Portfolio.requirementUp(risk, words, _legs(positions), block.timestamp);
-        return (_up(r.initial), _up(r.maintenance), _down(r.value), status);
-    }
-
-    function health(address account) external view returns (Health memory) {
-        return _health(account);
-    }
-
-    /// @notice The whole book, 6 decimals: the ratio (cash + value) / maintenance is how well it is covered.
-    function totals() external view returns (int256 cash, int256 value, uint256 maintenance) {
-        for (uint256 i = 0; i < _known.length; ++i) {
-            Health memory h = _health(_known[i]);
-            cash += h.cash;
-            value += h.value;
-            maintenance += h.maintenance;
-        }
-    }
-
-    function _health(address account) internal view returns (Health memory h) {
-        Account storage a = _accounts[account];
-        h.cash = a.cash;
-        h.usable = true;
-        uint256[] memory series = a.series;
-        for (uint256 i = 0; i < series.length; ++i) {
-            uint16 market = series[i].market();
-            if (_firstOfMarket(series, i)) {
-                (uint256 initial, uint256 maintenance, int256 value, IRiskOracle.Status status) =
-                    requirementOf(account, market);
-                h.initial += initial;
-                h.maintenance += maintenance;
-                h.value += value;
-                h.usable = h.usable && _usable(status);
-            }
-        }
-    }
-
-    function _usable(IRiskOracle.Status status) internal pure returns (bool) {
-        return status == IRiskOracle.Status.FRESH || status == IRiskOracle.Status.AGING;
-    }
-
-    function _open(address account) internal returns (Account storage a) {
-        a = _accounts[account];
-        if (!a.known) {
-            a.known = true;
-            _known.push(account);
-        }
-    }
-
-    function _add(address account, uint256 series, int256 quantity) internal {
-        Account storage a = _open(account);
-        int256 before = a.quantity[series];
+        uint256[] storage legs = a.positions[market];
+        uint256 n = legs.length;
+        uint256 i = _find(legs, n, series);
+        int256 before = i < n ? legs[i].quantity() : int64(0);
         int256 afterwards = before + quantity;
-        if (afterwards > MAX_QUANTITY || afterwards < -MAX_QUANTITY) revert QuantityOutOfRange(afterwards);
-        a.quantity[series] = afterwards;
-        if (before == 0 && afterwards != 0) {
-            if (a.series.length == MAX_LEGS) revert TooManyLegs(account);
-            a.series.push(series);
-        } else if (before != 0 && afterwards == 0) {
-            _forget(a, series);
+        if (afterwards > MOST_QUANTITY || afterwards < -MOST_QUANTITY) {
+            revert QuantityOutOfRange(afterwards, MOST_QUANTITY);
+        }
+        _countOpen(market, series, before, afterwards);
+        if (afterwards == 0) {
+            if (before != 0) _forget(a, legs, market, i);
+        } else if (i < n) {
+            legs[i] = legs[i].withQuantity(int64(afterwards));
+        } else {
+            _list(a, account, market, n);
+            legs.push(series.leg(int64(afterwards)));
         }
     }
 
-    function _forget(Account storage a, uint256 series) private {
-        uint256 last = a.series.length - 1;
-        for (uint256 i = 0; i < last; ++i) {
-            if (a.series[i] == series) {
-                a.series[i] = a.series[last];
-                break;
-            }
+    function _legs(address account, uint16 market) internal view returns (uint256[] memory) {
+        return _accounts[account].positions[market];
+    }
+
+    function _quantityOf(address account, uint256 series) internal view returns (int256) {
+        uint256[] storage legs = _accounts[account].positions[series.market()];
+        uint256 n = legs.length;
+        uint256 i = _find(legs, n, series);
+        return i < n ? legs[i].quantity() : int64(0);
+    }
+
+    /// @return Where the position is, `n` when there is none.
+    function _find(uint256[] storage legs, uint256 n, uint256 series) private view returns (uint256) {
+        for (uint256 i = 0; i < n; ++i) {
+            if (series.isOf(legs[i])) return i;
         }
-        a.series.pop();
+        return n;
     }
 
-    function _legs(Position[] memory positions) private pure returns (Leg[] memory legs) {
-        legs = new Leg[](positions.length);
-        for (uint256 i = 0; i < positions.length; ++i) {
-            uint256 series = positions[i].series;
-            legs[i] = Leg({
-                expiry: series.expiry(),
-                strike: uint256(series.strike()) * 1e10,
-                isCall: series.isCall(),
-                quantity: positions[i].quantity * int256(TO_WAD)
-            });
+    function _list(Account storage a, address account, uint16 market, uint256 n) private {
+        if (a.legs == MOST_LEGS) revert TooManyLegs(MOST_LEGS + 1, MOST_LEGS);
+        if (n == 0) a.markets = a.markets.with(market);
+        a.legs += 1;
+        if (a.listed) return;
+        a.listed = true;
+        _accountList.push(account);
+    }
+
+    function _forget(Account storage a, uint256[] storage legs, uint16 market, uint256 i) private {
+        uint256 last = legs.length - 1;
+        if (i != last) legs[i] = legs[last];
+        legs.pop();
+        a.legs -= 1;
+        if (last == 0) a.markets = a.markets.without(market);
+    }
+
+    /// @dev What is written equals what is held, so that counting the written side is enough.
+    function _countOpen(uint16 market, uint256 series, int256 before, int256 afterwards) private {
+        unchecked {
+            // The difference is as good as signed: sums are taken modulo 2^256 and end where they began or above.
+            uint256 more = _short(afterwards) - _short(before);
+            if (more == 0) return;
+            openInterest[series] += more;
+            marketOpenInterest[market] += more;
+            Expiry storage e = _expiries[market][Series.expiry(series)];
+            e.openShort = uint64(e.openShort + more);
         }
     }
 
-    function _firstOfMarket(uint256[] memory series, uint256 i) private pure returns (bool) {
-        for (uint256 j = 0; j < i; ++j) {
-            if (series[j].market() == series[i].market()) return false;
-        }
-        return true;
-    }
-
-    function _up(uint256 dollars) private pure returns (uint256) {
-        return (dollars + TO_WAD - 1) / TO_WAD;
-    }
-
-    function _down(int256 dollars) private pure returns (int256) {
-        int256 unit = int256(TO_WAD);
-        return dollars < 0 ? -((-dollars + unit - 1) / unit) : dollars / unit;
+    function _short(int256 quantity) private pure returns (uint256) {
+        return quantity < 0 ? uint256(-quantity) : 0;
     }
 }
