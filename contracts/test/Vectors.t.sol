@@ -10,8 +10,6 @@ import "../src/oracle/Lanes.sol";
 import {Medians} from "../src/oracle/Medians.sol";
 import {Limits, Policy, Timing} from "../src/oracle/Policy.sol";
 import {RiskOracle} from "../src/oracle/RiskOracle.sol";
-import {OptionsClearinghouse} from "../src/protocol/OptionsClearinghouse.sol";
-import {Series} from "../src/protocol/Series.sol";
 import {Base} from "./Base.sol";
 
 /// @dev The contracts against tests/vectors, which the Python mirror made and is held to as well.
@@ -133,24 +131,6 @@ contract VectorsTest is Base {
             same(risk, stored[2 * id], "risk");
             same(market, stored[2 * id + 1], "market");
         }
-    }
-
-    function test_an_order_and_its_series_hash_as_in_python() external {
-        string memory json = vectors("digests");
-        vm.chainId(vm.parseJsonUint(json, ".chainId"));
-        vm.startPrank(vm.parseJsonAddress(json, ".deployer"));
-        OptionsClearinghouse house = new OptionsClearinghouse(IRiskOracle(address(0)), address(0));
-        uint256[] memory x = vm.parseJsonUintArray(json, ".order");
-        OptionsClearinghouse.Order memory order = OptionsClearinghouse.Order({
-            maker: vm.parseJsonAddress(json, ".orderMaker"),
-            series: x[0],
-            quantity: vm.parseJsonIntArray(json, ".orderQuantity")[0],
-            price: uint128(x[1]),
-            deadline: x[2],
-            salt: x[3]
-        });
-        check(house.orderDigest(order) == vm.parseJsonBytes32(json, ".orderDigest"), "order");
-        same(Series.pack(1, 1_800_086_400, 3000e8, true), x[0], "series");
     }
 
     function test_elementary_functions_to_the_last_unit() external view {

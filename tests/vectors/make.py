@@ -1,4 +1,4 @@
-"""Writes the JSON vectors that Solidity and Python are both held to: `.venv/bin/python tests/vectors/make.py`.
+"""Writes the JSON vectors that Solidity and Python are both held to: `.venv/bin/python -m tests.vectors.make`.
 
 They are columns rather than rows, because that is what Foundry reads quickly; big integers are hexadecimal strings.
 """
@@ -24,6 +24,7 @@ from margrave.mirror import black76, limits, medians, portfolio, typed_data
 from margrave.mirror.fixed_point import WAD, exp_wad, ln_wad, quotient, sqrt
 from margrave.mirror.words import FIELDS, stamped, unstamped
 from margrave.verdicts import HaltReason
+from tests.vectors.clearinghouse import clearinghouse_vectors
 
 FOLDER: Final = Path(__file__).parent
 DEPLOYER: Final = "0x00000000000000000000000000000000000d3910"
@@ -44,6 +45,7 @@ def make() -> dict[str, Vectors]:
         "digests": digests_vectors(rng),
         "numbers": numbers_vectors(rng),
         "margin": margin_vectors(rng),
+        "clearinghouse": clearinghouse_vectors(),
     }
 
 
@@ -166,14 +168,6 @@ def digests_vectors(rng: random.Random) -> Vectors:
         assert result is not None
         assert limits.apply(None, result, words).halt is None
         stored.append(stamped(result, round_ * when.period, limited=False, model_set_index=1))
-    order = typed_data.Order(
-        maker=signers[0].public_key.to_checksum_address(),
-        series=typed_data.series_id(1, NOW_S + 86_400, 3_000 * 10**8, is_call=True),
-        quantity=-2_500_000,
-        price=120_500_000,
-        deadline=NOW_S + 60,
-        salt=7,
-    )
     return {
         "deployer": DEPLOYER,
         "chainId": chain_id,
@@ -190,10 +184,6 @@ def digests_vectors(rng: random.Random) -> Vectors:
         "rvs": _bytes32(rvs),
         "words": _hex(flat),
         "stored": _hex(word for row in stored for word in (row.risk, row.market)),
-        "order": _hex((order.series, order.price, order.deadline, order.salt)),
-        "orderMaker": order.maker,
-        "orderQuantity": [str(order.quantity)],
-        "orderDigest": "0x" + typed_data.order_digest(chain_id, oracle, order).hex(),
     }
 
 

@@ -2,8 +2,9 @@
 pragma solidity ^0.8.30;
 
 import {IMarginEngine} from "./IMarginEngine.sol";
-import {SettlementPrices} from "../protocol/SettlementPrices.sol";
+
 import {IRiskOracle} from "./IRiskOracle.sol";
+import {ISettlementPrices} from "./ISettlementPrices.sol";
 
 /// @title What the auctions, the insurance fund, vaults and other readers use of the clearinghouse.
 /// @notice Dollars and contracts have 6 decimals, prices and strikes 8. A series id is its terms (protocol/Series.sol),
@@ -68,6 +69,6 @@ interface IClearinghouse {
         external
         view
         returns (uint256 initial, uint256 maintenance, int256 value, IRiskOracle.Status status);
-    function prices() external view returns (SettlementPrices);
+    function prices() external view returns (ISettlementPrices);
     function netPayoff(address account, uint16 market, uint40 expiry) external view returns (int256);
 }

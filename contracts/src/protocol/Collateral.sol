@@ -119,11 +119,11 @@ abstract contract Collateral is Settlement {
         return _accounts[account].tokens;
     }
 
-    /// @notice An account's holding of one token, and what it is worth at the last good price.
+    /// @notice An account's holding of one token, and what it is worth on the last good figures.
     function holdingOf(address account, uint8 index) public view returns (IClearinghouse.Holding memory h) {
         Token storage t = _tokens[index];
         TokenRules memory rules = t.rules;
-        (uint256 risk, uint256 words,, IRiskOracle.Status status) = oracle.read(rules.market);
+        (uint256 risk, uint256 words,, IRiskOracle.Status status) = oracle.effective(rules.market);
         uint256 price = words >> PRICE_SHIFT;
         if (rules.peg != 0 && price > rules.peg) price = rules.peg;
         uint256 cut = rules.haircutBp + (risk >> LIQUIDITY_SHIFT & LANE_MAX);

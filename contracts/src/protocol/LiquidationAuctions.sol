@@ -300,7 +300,7 @@ contract LiquidationAuctions is AccessManaged {
 
     /// @return Dollars: contracts held and written, times price, times the liquidity lane; rounded up.
     function _closingCost(address account, uint16 market) private view returns (uint256) {
-        (uint256 risk, uint256 words,,) = house.oracle().read(market);
+        (uint256 risk, uint256 words,,) = house.oracle().effective(market);
         uint256[] memory legs = house.legsOf(account, market);
         uint256 contracts = 0;
         for (uint256 i = 0; i < legs.length; ++i) {

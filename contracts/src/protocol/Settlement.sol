@@ -3,11 +3,11 @@ pragma solidity ^0.8.30;
 
 import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {IRiskOracle} from "../interfaces/IRiskOracle.sol";
+import {ISettlementPrices} from "../interfaces/ISettlementPrices.sol";
 import {Leg} from "../margin/Leg.sol";
 import {Dollars} from "./Dollars.sol";
 import {Rules} from "./Rules.sol";
 import {Series} from "./Series.sol";
-import {SettlementPrices} from "./SettlementPrices.sol";
 
 /// @title What happens to positions at expiry.
 /// @notice Once a price is final (`SettlementPrices`), anyone settles anyone: who owes pays into the expiry, who is owed
@@ -25,7 +25,7 @@ abstract contract Settlement is Rules {
 
     IRiskOracle public immutable oracle;
     IMarginEngine public immutable engine;
-    SettlementPrices public immutable prices;
+    ISettlementPrices public immutable prices;
 
     /// @notice `net` is what the account is owed, negative when it owes.
     event Settled(address indexed account, uint16 indexed market, uint40 indexed expiry, int256 net);
@@ -39,7 +39,7 @@ abstract contract Settlement is Rules {
         address indexed account, uint16 indexed market, uint40 indexed expiry, uint256 debt, uint256 insured
     );
 
-    constructor(IMarginEngine engine_, SettlementPrices prices_) {
+    constructor(IMarginEngine engine_, ISettlementPrices prices_) {
         (engine, oracle, prices) = (engine_, engine_.oracle(), prices_);
     }
 

@@ -3,13 +3,14 @@ pragma solidity ^0.8.30;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {IRiskOracle} from "../interfaces/IRiskOracle.sol";
+import {ISettlementPrices} from "../interfaces/ISettlementPrices.sol";
 import {PRICE_SHIFT, STAMP_MAX, STAMP_SHIFT} from "../oracle/Lanes.sol";
 
 /// @title At which price each expiry of each market settles.
 /// @notice Anyone proposes the oracle's price, observed at or after the expiry. The guardian may dispute it until a
 /// delay is over; then a later observation must be proposed. What nobody disputed in time is final.
 /// @dev Nobody can choose a price: whoever proposes or disputes only decides which of the quorum's observations it is.
-contract SettlementPrices is AccessManaged {
+contract SettlementPrices is ISettlementPrices, AccessManaged {
     /// @notice So that disputes delay a settlement and cannot prevent it.
     uint256 public constant MOST_DISPUTES = 3;
     uint256 public constant LEAST_DELAY = 5 minutes;
@@ -83,8 +84,7 @@ contract SettlementPrices is AccessManaged {
         return _proposals[market][expiry];
     }
 
-    /// @return price With 8 decimals, zero while none is final.
-    /// @return finalAt Since when it is, zero likewise.
+    /// @inheritdoc ISettlementPrices
     function finalPrice(uint16 market, uint40 expiry) external view returns (uint256 price, uint256 finalAt) {
         Proposal storage p = _proposals[market][expiry];
         (price, finalAt) = (p.price, p.finalAt);

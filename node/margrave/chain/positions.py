@@ -15,12 +15,10 @@ from margrave.chain.deploy import Deployment, Sender
 from margrave.errors import Fatal
 from margrave.lanes import PRICE_UNIT_USD, Words
 from margrave.mirror import portfolio
+from margrave.mirror.clearinghouse import MICRO, Order, order_digest, series_id
 from margrave.mirror.fixed_point import WAD
 from margrave.mirror.surface import PRICE_SCALE
-from margrave.mirror.typed_data import Order, order_digest, series_id
 
-MICRO: Final = 10**6
-"""Dollars and contracts have six decimals in the clearinghouse."""
 ORDER_LIFE_S: Final = 86_400
 
 
@@ -73,7 +71,8 @@ def open_portfolio(
     for each in (account, maker):
         _fund(each, deployment, round(collateral_usd * MICRO))
     signer = Account.from_key(maker_private_key)
-    clearinghouse = account.at("OptionsClearinghouse", deployment.clearinghouse)
+    house = account.at("OptionsClearinghouse", deployment.clearinghouse)
+    desk = account.at("OrderDesk", house.functions.desk().call())
     for salt, position in enumerate(positions):
         order = Order(
             maker=maker.address,
@@ -83,10 +82,10 @@ def open_portfolio(
             deadline=account.now_s() + ORDER_LIFE_S,
             salt=salt,
         )
-        digest = order_digest(deployment.chain_id, deployment.clearinghouse, order)
+        digest = order_digest(deployment.chain_id, desk.address, order)
         signature = signer.unsafe_sign_hash(digest).signature
         fields = (order.maker, order.series, order.quantity, order.price, order.deadline, order.salt)
-        account.send(clearinghouse.functions.fill(fields, bytes(signature)))
+        account.send(desk.functions.fill(fields, bytes(signature), abs(order.quantity)))
 
 
 def _fund(sender: Sender, deployment: Deployment, amount: int) -> None:
@@ -94,7 +93,7 @@ def _fund(sender: Sender, deployment: Deployment, amount: int) -> None:
     clearinghouse = sender.at("OptionsClearinghouse", deployment.clearinghouse)
     sender.send(token.functions.mint(sender.address, amount))
     sender.send(token.functions.approve(clearinghouse.address, amount))
-    sender.send(clearinghouse.functions.deposit(amount))
+    sender.send(clearinghouse.functions.deposit(token.address, amount))
 
 
 def _premium(sender: Sender, deployment: Deployment, position: OptionPosition) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
 from typing import Final
 
 from eth_abi.abi import encode
@@ -13,9 +12,7 @@ DOMAIN_TYPE: Final = "EIP712Domain(string name,string version,uint256 chainId,ad
 OWN_WORDS_TYPE: Final = (
     "OwnWords(uint32 epoch,uint32 round,uint16 firstMarket,bytes32 modelSet,bytes32 policy,uint256[] words)"
 )
-ORDER_TYPE: Final = "Order(address maker,uint256 series,int256 quantity,uint128 price,uint256 deadline,uint256 salt)"
 ORACLE_NAME: Final = "Margrave"
-CLEARINGHOUSE_NAME: Final = "Margrave Clearinghouse"
 VERSION: Final = "1"
 
 
@@ -55,33 +52,6 @@ def own_words_digest(
         )
     )
     return hash_typed_data(domain_separator(chain_id, oracle), struct)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a maker of the clearinghouse is willing to trade, in the contract's order of fields.
-
-    Quantity (positive: the maker buys) and price have 6 decimals; the deadline is in Unix seconds.
-    """
-
-    maker: str
-    series: int
-    quantity: int
-    price: int
-    deadline: int
-    salt: int
-
-
-def order_digest(chain_id: int, clearinghouse: str, order: Order) -> bytes:
-    """The 32 bytes that a maker signs."""
-    types = ["bytes32", "address", "uint256", "int256", "uint128", "uint256", "uint256"]
-    struct = keccak(encode(types, [keccak(text=ORDER_TYPE), *astuple(order)]))
-    return hash_typed_data(domain_separator(chain_id, clearinghouse, CLEARINGHOUSE_NAME), struct)
-
-
-def series_id(market_id: int, expiry_s: int, strike: int, *, is_call: bool) -> int:
-    """A series' id is its terms: contracts/src/protocol/Series.sol. The strike has 8 decimals."""
-    return market_id | expiry_s << 16 | strike << 80 | is_call << 144
 
 
 def hash_typed_data(domain: bytes, struct: bytes) -> bytes:

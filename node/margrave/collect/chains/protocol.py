@@ -22,11 +22,15 @@ from margrave.verdicts import Rejection
 
 RATIO_CAP: Final = 1_000.0
 """A book without positions is covered without limit; beyond this the ratio says nothing more."""
+PAGE: Final = 32
+"""Accounts a call: what a node's limit on a call's gas has room for when all of them hold all they may."""
+MOST_ACCOUNTS: Final = 16_384
+"""Beyond it the book is not read: its pages would take longer than a round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolWatcher:
-    """Reads `totals()` of the clearinghouse and the block it was read at, in one block."""
+    """Adds up the clearinghouse's accounts, page by page and all at one block."""
 
     rpc: Rpc
     chain_id: int
@@ -59,9 +63,18 @@ class ProtocolWatcher:
         contract = web3.eth.contract(
             address=Web3.to_checksum_address(self.clearinghouse), abi=artifacts.load("OptionsClearinghouse").abi
         )
-        cash, value, maintenance = await contract.functions.totals().call(block_identifier=block["number"])
+        count = await contract.functions.accountCount().call(block_identifier=block["number"])
+        if count > MOST_ACCOUNTS:
+            self._refuse("totals", f"{count} accounts are more than the {MOST_ACCOUNTS} that are read")
+            return
+        equity = required = 0
+        for start in range(0, count, PAGE):
+            page = contract.functions.totals(start, PAGE)
+            assets, value, maintenance = await page.call(block_identifier=block["number"])
+            equity += assets + value
+            required += maintenance
         time_ms = block["timestamp"] * 1000
-        ratio = min((cash + value) / maintenance, RATIO_CAP) if maintenance else RATIO_CAP
+        ratio = min(equity / required, RATIO_CAP) if required else RATIO_CAP
         for market in self.markets:
             self._put(market, Kind.COLLATERAL_RATIO, ratio, time_ms)
 
