@@ -116,6 +116,7 @@ contract AccountRisk is IAccountRisk, AccessManaged, EIP712 {
     function publish(uint32 round, uint256 memberBitmap, bytes32[] calldata rvs, Entry[] calldata entries) external {
         if (entries.length == 0) revert NoEntries();
         (uint32 epoch, address pointer) = oracle.configOf(round);
+        if (epoch == 0) revert Quorum.NoEpoch();
         bytes memory config = pointer.load();
         uint256 observedAt = uint256(round) * _period;
         _requireTimely(config, observedAt);
