@@ -20,8 +20,12 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from web3 import Web3
 
 from margrave.attest.attester import Attester
+from margrave.attest.ballots import Ballots
+from margrave.attest.co_signer import CoSigner
+from margrave.attest.exchange import Exchange
 from margrave.attest.peers import Peers
 from margrave.attest.pool import Pool
+from margrave.attest.quorum import Domain
 from margrave.attest.service import service
 from margrave.chain.oracle import Oracle
 from margrave.chain.rpc import Rpc
@@ -67,12 +71,12 @@ async def run(settings: Settings, *, rounds: int | None = None) -> list[Receipt]
 class Node:
     """One member: its pipeline, its collectors and what it serves."""
 
-    def __init__(self, pipeline: Pipeline, collector: Collector, rpc: Rpc, sender: Sender, pool: Pool) -> None:
+    def __init__(self, pipeline: Pipeline, collector: Collector, rpc: Rpc, sender: Sender, exchange: Exchange) -> None:
         self.pipeline = pipeline
         self._collector = collector
         self._rpc = rpc
         self._sender = sender
-        self._pool = pool
+        self._exchange = exchange
         self._receipts: list[Receipt] = []
 
     @classmethod
@@ -83,7 +87,7 @@ class Node:
         async with AsyncExitStack() as held:
             held.enter_context(_alone(node.state_dir))
             journal = held.enter_context(contextlib.closing(Journal(node.state_dir / "journal.sqlite")))
-            clock, metrics, pool = Clock.of(node.clock), Metrics(), Pool()
+            clock, metrics = Clock.of(node.clock), Metrics()
             signer = KeystoreSigner.unlock(node.keys)
             models = [open_model(node.registry_dir, name) for name in (policy.models.main, policy.models.baseline)]
             scorer = Scorer(Forecaster(*models), settings.markets, policy, model_set_hash(models))
@@ -92,15 +96,13 @@ class Node:
             oracle = Oracle(rpc, node.chain.oracle)
             poll_s = policy.round.period_s / POLLS_A_ROUND
             collector = Collector(node, settings.markets, clock=clock, interval_s=poll_s)
-            attester = Attester(
-                signer=signer,
+            exchange = Exchange(
                 peers=await held.enter_async_context(Peers(node.peers.urls, timeout_s=node.chain.timeout_s)),
-                pool=pool,
+                pool=Pool(),
+                ballots=Ballots(),
                 journal=journal,
-                clock=clock,
                 metrics=metrics,
-                chain_id=node.chain.chain_id,
-                oracle=node.chain.oracle,
+                domain=Domain(node.chain.chain_id, node.chain.oracle),
             )
             sender = Sender(
                 rpc=rpc,
@@ -120,10 +122,11 @@ class Node:
                 board=collector.board,
                 scorer=scorer,
                 oracle=oracle,
-                attester=attester,
+                attester=Attester(signer=signer, exchange=exchange, clock=clock),
+                co_signer=CoSigner(signer=signer, exchange=exchange, clock=clock),
                 publisher=Publisher(oracle=oracle, sender=sender, clock=clock, address=signer.address),
             )
-            assembled = cls(pipeline, collector, rpc, sender, pool)
+            assembled = cls(pipeline, collector, rpc, sender, exchange)
             async with collector, assembled._watching_the_protocol(), assembled._serving(), assembled._slow_jobs():
                 yield assembled
 
@@ -165,6 +168,7 @@ class Node:
         self._receipts.append(receipt)
         self.pipeline.journal.ended(round_, receipt.outcome, receipt.detail)
         self.pipeline.metrics.rounds.labels(outcome=receipt.outcome).inc()
+        self.pipeline.metrics.polls_skipped.set(self._collector.polls_skipped)
         self.pipeline.metrics.last_round_time.set(round_ * settings.policy.round.period_s)
         log.get().info("round", round=round_, outcome=receipt.outcome, detail=receipt.detail, gas=receipt.gas_used)
         return receipt
@@ -198,7 +202,7 @@ class Node:
     async def _serving(self) -> AsyncIterator[None]:
         """The HTTP service in this loop; it leaves the signals to us."""
         peers = self.pipeline.settings.node.peers
-        app = service(self._pool, self.pipeline.metrics, self._status)
+        app = service(self._exchange.pool, self._exchange.ballots, self.pipeline.metrics, self._status)
         server = _QuietServer(uvicorn.Config(app, host=peers.host, port=peers.port, log_level="error", lifespan="off"))
         task = asyncio.create_task(server.serve())
         try:
@@ -232,7 +236,7 @@ class Node:
         log.get().info("journal pruned", rounds=gone, advice="no action")
 
     async def _look_at_wallet(self) -> None:
-        address = Web3.to_checksum_address(self.pipeline.attester.signer.address)
+        address = Web3.to_checksum_address(self.pipeline.member)
         with contextlib.suppress(Transient):
             self.pipeline.metrics.wallet.set(await self._rpc.use(lambda w: w.eth.get_balance(address)))
 

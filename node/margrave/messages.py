@@ -15,7 +15,8 @@ from enum import StrEnum
 import msgspec
 
 from margrave.lanes import Words
-from margrave.verdicts import HaltReason, HoldReason, MarketStatus, Outcome, Rejection, Trigger
+from margrave.mirror.limits import PolicyWords, Timing
+from margrave.verdicts import HaltReason, HoldReason, MarketStatus, Outcome, Rejection, ReportKind, Trigger
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -247,19 +248,52 @@ class OnchainMarket(Message, frozen=True, kw_only=True):
     status: MarketStatus
 
 
+class Epoch(Message, frozen=True, kw_only=True):
+    """What governance has decided, as it binds the rounds of one epoch."""
+
+    number: int
+    kind: ReportKind
+    paused: bool
+    """The guardian has stopped loosening; tightening and reading go on."""
+    quorum: int
+    members: tuple[str, ...]
+    model_set: bytes
+    policy_digest: bytes
+    timing: Timing
+    classes: tuple[PolicyWords, ...]
+    class_of: bytes
+    """One byte a market, by id; so are groups, where 0 is alone, and lengths of history rings."""
+    group_of: bytes
+    ring_of: bytes
+
+    @property
+    def markets(self) -> int:
+        return len(self.class_of)
+
+    def limits_of(self, market_id: int) -> PolicyWords:
+        return self.classes[self.class_of[market_id]]
+
+
 class ChainState(Message, frozen=True, kw_only=True):
-    """The oracle contract at one block: who may sign, under which models and policy, and what it holds."""
+    """The oracle contract at one block: what it holds, and who may sign under which rules, now and next."""
 
     block: int
     block_time_s: int
-    epoch: int
-    members: tuple[str, ...]
-    quorum: int
-    model_set: bytes
-    policy_digest: bytes
     period_s: int
+    history_hash: bytes
+    """20 bytes over everything that was ever published (`mirror.history`)."""
+    epoch: Epoch
+    next_epoch: Epoch | None
+    """What was decided and does not bind yet."""
+    next_from_round: int
     markets: tuple[OnchainMarket, ...]
-    """By market id."""
+    """By market id, of the epoch that lists more of them."""
+
+    def binding(self, round_: int) -> Epoch:
+        """The epoch under which a round is signed, however early: so a rotation costs no round."""
+        if self.next_epoch is not None and round_ >= self.next_from_round:
+            return self.next_epoch
+        return self.epoch
 
 
 class ReportRow(Message, frozen=True, kw_only=True):
@@ -320,11 +354,70 @@ class Attestation(Message, frozen=True, kw_only=True):
 
 
 class Bundle(Message, frozen=True, kw_only=True):
-    """A quorum for one round, in the order of the member list."""
+    """A quorum of own words for one round, in the order of the member list."""
 
     round: int
     epoch: int
     attestations: tuple[Attestation, ...]
+
+    @property
+    def first_market(self) -> int:
+        return self.attestations[0].first_market
+
+    @property
+    def markets(self) -> int:
+        return len(self.attestations[0].words) // 2
+
+
+class Stated(msgspec.Struct, frozen=True, array_like=True):
+    """One member's own words in a proposal, by their hash (keccak over the packed words)."""
+
+    member: str
+    words_hash: bytes
+
+
+class Proposal(Message, frozen=True, kw_only=True):
+    """The medians of a stated set of own words: what members co-sign, and can recompute."""
+
+    round: int
+    epoch: int
+    first_market: int
+    stated: tuple[Stated, ...]
+    """A quorum, in the order of the member list."""
+    words: tuple[int, ...]
+    """risk, market, risk, market, …; zeros where a member of the set abstained."""
+
+
+class CoSignature(Message, frozen=True, kw_only=True):
+    member: str
+    signature: bytes
+    """64 bytes, r and vs (EIP-2098)."""
+
+
+class CoSigned(Message, frozen=True, kw_only=True):
+    """A proposal and who has signed it, in the order of the member list where it is to be published."""
+
+    proposal: Proposal
+    signatures: tuple[CoSignature, ...]
+
+    @property
+    def round(self) -> int:
+        return self.proposal.round
+
+    @property
+    def epoch(self) -> int:
+        return self.proposal.epoch
+
+    @property
+    def first_market(self) -> int:
+        return self.proposal.first_market
+
+    @property
+    def markets(self) -> int:
+        return len(self.proposal.words) // 2
+
+
+AnyBundle = Bundle | CoSigned
 
 
 class Receipt(Message, frozen=True, kw_only=True):

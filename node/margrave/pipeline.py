@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from margrave.attest.attester import Attester
+from margrave.attest.co_signer import CoSigner
 from margrave.chain.oracle import Oracle
 from margrave.collect.board import Board
 from margrave.decide.report import decide
 from margrave.guard.snapshot import Memory, take
 from margrave.messages import (
+    AnyBundle,
     AnyReading,
-    Bundle,
     ChainState,
+    Epoch,
     Hold,
     MarketHold,
     Receipt,
@@ -34,12 +36,14 @@ from margrave.publish.publisher import Publisher
 from margrave.score.scores import Scorer
 from margrave.settings import Settings
 from margrave.store.journal import Journal
-from margrave.verdicts import HoldReason, Outcome
+from margrave.verdicts import HoldReason, Outcome, ReportKind
 
 ALL_SHARE: Final = 0.3
 """Of the period: until then every member's attestation is awaited; afterwards a quorum is enough."""
 GATHER_SHARE: Final = 0.65
 """Of the period: without a quorum by then the round is given up."""
+PROPOSE_SHARE: Final = 0.07
+"""Of the period: how long each proposer of a co-signed report waits for the one before it."""
 STAGGER_SHARE: Final = 0.1
 """Of the period: how long each publisher waits for the one before it."""
 PUBLISH_SHARE: Final = 0.92
@@ -58,6 +62,7 @@ class Pipeline:
     scorer: Scorer
     oracle: Oracle
     attester: Attester
+    co_signer: CoSigner
     publisher: Publisher
     memory: Memory = field(default_factory=Memory)
     surfaces: Mapping[str, Surface] = field(default_factory=dict)
@@ -75,18 +80,17 @@ class Pipeline:
         snapshot = await asyncio.to_thread(self._guard, round_, self.board.readings())
         scores = await asyncio.to_thread(self._score, snapshot)
         state = await self.oracle.state()
+        epoch = state.binding(round_)
         report = self._decide(scores, state)
         if isinstance(report, Hold):
             return self._held(report)
+        if self.member not in epoch.members:
+            return self._held(self._no_member(round_, epoch))
         self.attester.sign(report)
-        if not report.due:
-            return self._held(
-                Hold(round=round_, reason=HoldReason.WITHIN_BAND, detail="signed for peers, not due here")
-            )
-        bundle = await self._gather(report, state)
+        bundle = await self._attest(report, epoch)
         if isinstance(bundle, Hold):
             return self._held(bundle)
-        return await self._publish(bundle, state)
+        return await self._publish(bundle, epoch)
 
     def _guard(self, round_: int, readings: Sequence[AnyReading]) -> Snapshot:
         with self._timed("guard"):
@@ -135,23 +139,41 @@ class Pipeline:
                 )
         return report
 
-    async def _gather(self, report: Report, state: ChainState) -> Bundle | Hold:
+    async def _attest(self, report: Report, epoch: Epoch) -> AnyBundle | Hold:
+        """What to publish. A report that is not due here is signed for those who find it so, and left to them."""
+        not_due = Hold(round=report.round, reason=HoldReason.WITHIN_BAND, detail="signed for peers, not due here")
+        all_until_ms, until_ms = self._at_ms(report.round, ALL_SHARE), self._at_ms(report.round, GATHER_SHARE)
         with self._timed("attest"):
-            return await self.attester.gather(
-                report.round,
-                state,
-                all_until_ms=self._at_ms(report.round, ALL_SHARE),
-                until_ms=self._at_ms(report.round, GATHER_SHARE),
-            )
+            if epoch.kind is ReportKind.CO_SIGNED:
+                agreed = await self.co_signer.agree(
+                    report.round,
+                    epoch,
+                    may_propose=report.due,
+                    all_until_ms=all_until_ms,
+                    stagger_ms=round(self._period_ms * PROPOSE_SHARE),
+                    until_ms=until_ms,
+                )
+                return agreed if report.due else not_due
+            if not report.due:
+                return not_due
+            return await self.attester.gather(report.round, epoch, all_until_ms=all_until_ms, until_ms=until_ms)
 
-    async def _publish(self, bundle: Bundle, state: ChainState) -> Receipt:
+    async def _publish(self, bundle: AnyBundle, epoch: Epoch) -> Receipt:
         with self._timed("publish"):
             return await self.publisher.publish(
                 bundle,
-                state,
+                epoch,
                 stagger_ms=round(self._period_ms * STAGGER_SHARE),
                 until_ms=self._at_ms(bundle.round, PUBLISH_SHARE),
             )
+
+    @property
+    def member(self) -> str:
+        return self.attester.signer.address
+
+    def _no_member(self, round_: int, epoch: Epoch) -> Hold:
+        detail = f"{self.member} is no member of epoch {epoch.number}: ask governance to add it"
+        return Hold(round=round_, reason=HoldReason.NO_MEMBER, detail=detail)
 
     @property
     def _period_ms(self) -> int:
@@ -181,6 +203,7 @@ class Pipeline:
             self.metrics.source_up.labels(source=source).set(health.trouble is None)
             if health.last_ok_ms is not None:
                 self.metrics.source_age.labels(source=source).set((now_ms - health.last_ok_ms) / 1000)
+        self.metrics.refusals_dropped.set(self.board.refusals_dropped)
         self._tell_refusals(self.board.refusals())
 
     def _tell_refusals(self, refusals: Sequence[Refusal]) -> None:

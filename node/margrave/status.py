@@ -18,7 +18,7 @@ def status(pipeline: Pipeline, last: Sequence[Receipt], sources: Mapping[str, So
     return {
         "version": __version__,
         "name": pipeline.settings.node.name,
-        "member": pipeline.attester.signer.address,
+        "member": pipeline.member,
         "market_time_ms": pipeline.clock.now_ms(),
         "model_set": "0x" + pipeline.scorer.model_set.hex(),
         "ready": any(r.outcome in (Outcome.PUBLISHED, Outcome.PUBLISHED_BY_PEER) for r in last),

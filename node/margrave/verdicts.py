@@ -32,6 +32,8 @@ class Rejection(StrEnum):
     WRONG_SIGNER = "wrong_signer"
     WRONG_ROUND = "wrong_round"
     EQUIVOCATION = "equivocation"  # two different signed reports of one member for one round
+    NO_EVIDENCE = "no_evidence"  # a proposal states own words that were not shown
+    WRONG_MEDIANS = "wrong_medians"  # a proposal whose words are not the medians of what it states
 
 
 class HoldReason(StrEnum):
@@ -44,6 +46,12 @@ class HoldReason(StrEnum):
     WITHIN_BAND = "within_band"  # nothing to do: distinct from every reason that means «cannot see»
     ALREADY_PUBLISHED = "already_published"
     NO_QUORUM = "no_quorum"
+    NO_MEMBER = "no_member"  # this key may not sign in the epoch that binds the round
+    LATER_EPOCH = "later_epoch"  # this node runs what governance has approved from a later round on
+    LOOSER_POLICY = "looser_policy"  # the chain's limits are looser than those this node's operator agreed to
+    PAUSED = "paused"  # the guardian has stopped loosening, and nothing tightens
+    TOO_SOON = "too_soon"  # less than the least interval since the last write
+    LOW_CONFIDENCE = "low_confidence"  # the contract would skip figures that trust themselves so little
     DEADLINE = "deadline"  # a stage overran its share of the round
     CLOCK_SKEW = "clock_skew"
     NOT_REPRESENTABLE = "not_representable"  # a figure does not fit its lane: refused, never clamped
@@ -55,6 +63,17 @@ class HaltReason(StrEnum):
     OUT_OF_BOUNDS = "out_of_bounds"  # the honest figure lies outside the contract's hard bounds
     PRICE_JUMP = "price_jump"
     INCOHERENT = "incoherent"
+
+
+class SkipReason(StrEnum):
+    """Why the contract leaves a market as it is; mirrors `SkipReason` of Policy.sol, in its order."""
+
+    ABSTAINED = "abstained"
+    NOT_NEWER = "not_newer"
+    HALTED = "halted"
+    TOO_SOON = "too_soon"
+    LOW_CONFIDENCE = "low_confidence"
+    GROUP = "group"
 
 
 class Trigger(StrEnum):

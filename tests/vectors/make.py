@@ -29,6 +29,7 @@ from tests.vectors.clearinghouse import clearinghouse_vectors
 FOLDER: Final = Path(__file__).parent
 DEPLOYER: Final = "0x00000000000000000000000000000000000d3910"
 NOW_S: Final = 1_800_000_000
+LATER_S: Final = NOW_S + 900
 PRIVATE_KEYS: Final = (0xA1, 0xB2, 0xC3, 0xD4)
 HALTS: Final = tuple(HaltReason)
 
@@ -114,6 +115,7 @@ def limits_vectors(rng: random.Random) -> Vectors:
     """Pairs of old and new words: ordinary ones, wild ones, first ones, and ones that the policy must refuse."""
     policy = policy_words()
     olds, news, results = [], [], []
+    empty = Words(risk=0, market=0)
     for case in range(60):
         old = honest(rng)
         price = lanes.price_usd(old) * rng.uniform(0.9, 1.1)
@@ -128,10 +130,9 @@ def limits_vectors(rng: random.Random) -> Vectors:
             new = Words(risk=new.risk, market=_with(new.market, "total_vol_30d", lanes.raw(new, "total_vol_7d") - 1))
         olds.append(None if case % 12 == 5 else stamped(old, NOW_S, limited=bool(case % 2), model_set_index=case))
         news.append(new)
-        results.append(limits.apply(olds[-1], new, policy))
+        results.append(limits.judge(olds[-1] or empty, new, policy, observed_at_s=LATER_S))
     assert {result.halt for result in results} == {None, *HALTS}
     assert {result.limited for result in results} == {False, True}
-    empty = Words(risk=0, market=0)
     return {
         "policy": _hex(astuple(policy)),
         "oldRisk": _hex((old or empty).risk for old in olds),
@@ -151,8 +152,9 @@ def digests_vectors(rng: random.Random) -> Vectors:
     when, words = limits.timing(policy.round), policy_words()
     signers = [PrivateKey(key.to_bytes(32, "big")) for key in PRIVATE_KEYS]
     chain_id, oracle = 31_337, get_create_address(HexAddress(HexStr(DEPLOYER)), Nonce(0))
-    epoch, round_, model_set = 4, NOW_S // when.period, keccak(text="a model set")
-    digest_of_policy = limits.policy_digest(when, [words], [0, 0])
+    period_s = policy.round.period_s
+    epoch, round_, model_set = 4, NOW_S // period_s, keccak(text="a model set")
+    digest_of_policy = limits.policy_digest(policy.round.report, False, when, [words], bytes(2), bytes(2), bytes(2))
     rows = [[honest(rng, 60_000), honest(rng, 3_000)] for _ in range(3)]
     digests, rvs, flat = [], [], []
     for signer, own in zip(signers, rows, strict=False):
@@ -166,8 +168,8 @@ def digests_vectors(rng: random.Random) -> Vectors:
     for market in range(2):
         result = medians.medians([own[market] for own in rows])
         assert result is not None
-        assert limits.apply(None, result, words).halt is None
-        stored.append(stamped(result, round_ * when.period, limited=False, model_set_index=1))
+        assert limits.judge(Words(0, 0), result, words, observed_at_s=round_ * period_s).halt is None
+        stored.append(stamped(result, round_ * period_s, limited=False, model_set_index=1))
     return {
         "deployer": DEPLOYER,
         "chainId": chain_id,

@@ -1,4 +1,4 @@
-"""Ask the other members what they signed. Reaching one node reaches all: each serves every attestation it verified."""
+"""Ask the other members what they signed. Reaching one node reaches all: each serves everything it verified."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Self
 import httpx2
 
 from margrave.attest import wire
+from margrave.attest.wire import Answer
 from margrave.errors import Transient
-from margrave.messages import Attestation
 
 
 class Peers:
@@ -29,7 +29,7 @@ class Peers:
     ) -> None:
         await self._client.aclose()
 
-    async def ask(self, url: str, round_: int) -> list[Attestation]:
+    async def ask(self, url: str, round_: int) -> Answer:
         """What one peer holds for a round, unverified.
 
         Raises:
@@ -37,7 +37,7 @@ class Peers:
             Rejected: MALFORMED.
         """
         answer = await self._get(f"{url}/v1/rounds/{round_}")
-        return [] if answer.status_code == httpx2.codes.NOT_FOUND else wire.decode(answer.content)
+        return Answer() if answer.status_code == httpx2.codes.NOT_FOUND else wire.decode(answer.content)
 
     async def status(self, url: str) -> dict[str, Any]:
         """A peer's `/v1/status`, as it tells it."""
@@ -55,10 +55,10 @@ class Peers:
             raise Transient(f"peer {url} answers {answer.status_code}", advice="ask its operator if this lasts")
         return answer
 
-    async def ask_all(self, round_: int) -> dict[str, list[Attestation] | Exception]:
+    async def ask_all(self, round_: int) -> dict[str, Answer | Exception]:
         """Every peer at once; an exception stands where an answer failed."""
         answers = await asyncio.gather(*(self.ask(url, round_) for url in self.urls), return_exceptions=True)
-        found: dict[str, list[Attestation] | Exception] = {}
+        found: dict[str, Answer | Exception] = {}
         for url, answer in zip(self.urls, answers, strict=True):
             if isinstance(answer, BaseException) and not isinstance(answer, Exception):
                 raise answer

@@ -1,90 +1,134 @@
-"""Which attestations count, and when they are enough. Pure: bytes in, verdicts out."""
+"""Which signatures count, and when they are enough. Pure: bytes in, verdicts out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
 
+from margrave.attest import proposals
+from margrave.chain.signer import HALF_ORDER
 from margrave.errors import Rejected
 from margrave.lanes import Words
-from margrave.messages import Attestation, Bundle, ChainState
+from margrave.messages import Attestation, Bundle, CoSignature, Epoch, Proposal
 from margrave.mirror.typed_data import own_words_digest
 from margrave.mirror.words import on_wire
 from margrave.verdicts import Rejection
 
 
-def digest_of(attestation: Attestation, state: ChainState, *, chain_id: int, oracle: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Where signatures are worth something: one oracle on one chain."""
+
+    chain_id: int
+    oracle: str
+
+
+def digest_of(attestation: Attestation, epoch: Epoch, domain: Domain) -> bytes:
     """What the member signed if it agrees with the chain on epoch, models and policy."""
     return own_words_digest(
-        chain_id=chain_id,
-        oracle=oracle,
-        epoch=state.epoch,
+        chain_id=domain.chain_id,
+        oracle=domain.oracle,
+        epoch=epoch.number,
         round=attestation.round,
         first_market=attestation.first_market,
-        model_set=state.model_set,
-        policy_digest=state.policy_digest,
+        model_set=epoch.model_set,
+        policy_digest=epoch.policy_digest,
         words=attestation.words,
     )
 
 
-def verify(attestation: Attestation, state: ChainState, *, round_: int, chain_id: int, oracle: str) -> Attestation:
-    """The attestation, if a current member signed it for this round, chain, contract, epoch, model set and policy.
+def verify(attestation: Attestation, epoch: Epoch, domain: Domain, *, round_: int) -> Attestation:
+    """The attestation, if a member signed it for this round, chain, contract, epoch, model set and policy.
 
     Raises:
         Rejected: WRONG_ROUND, MALFORMED, or WRONG_SIGNER with both addresses.
     """
-    if attestation.round != round_ or attestation.epoch != state.epoch:
+    if attestation.round != round_ or attestation.epoch != epoch.number:
         raise Rejected(
             Rejection.WRONG_ROUND,
-            f"round {attestation.round} epoch {attestation.epoch} where {round_} epoch {state.epoch} was asked",
+            f"round {attestation.round} epoch {attestation.epoch} where {round_} epoch {epoch.number} was asked",
         )
     if len(attestation.signature) != 64 or not attestation.words or len(attestation.words) % 2:
         raise Rejected(Rejection.MALFORMED, "signature is not 64 bytes, or words are not in pairs")
     if any(not 0 <= word < 1 << 256 for word in attestation.words):
         raise Rejected(Rejection.MALFORMED, "a word does not fit 256 bits")
-    pairs = zip(attestation.words[::2], attestation.words[1::2], strict=True)
+    if not 0 <= attestation.first_market < 1 << 16:
+        raise Rejected(Rejection.MALFORMED, f"market {attestation.first_market} does not exist")
+    pairs = list(zip(attestation.words[::2], attestation.words[1::2], strict=True))
     if not all(on_wire(Words(risk, market)) for risk, market in pairs):
         # The contract refuses a whole publication for one such bit: a member could stop every round it is chosen for.
         raise Rejected(Rejection.MALFORMED, "a word has bits that a member may not set")
-    signer = recover(attestation.signature, digest_of(attestation, state, chain_id=chain_id, oracle=oracle))
-    if signer != attestation.member or signer not in state.members:
-        raise Rejected(Rejection.WRONG_SIGNER, f"signed by {signer}, claims {attestation.member}")
+    if any(bool(risk) != bool(market) for risk, market in pairs):
+        raise Rejected(Rejection.MALFORMED, "half an abstention: one word of a market is zero and the other is not")
+    _insist(attestation.member, attestation.signature, digest_of(attestation, epoch, domain), epoch)
     return attestation
 
 
+def verify_vote(vote: CoSignature, proposal: Proposal, epoch: Epoch, domain: Domain) -> CoSignature:
+    """The co-signature, if a member gave it to this proposal. Whether the proposal is true is another question.
+
+    Raises:
+        Rejected: MALFORMED, or WRONG_SIGNER with both addresses.
+    """
+    if len(vote.signature) != 64:
+        raise Rejected(Rejection.MALFORMED, "signature is not 64 bytes")
+    digest = proposals.digest_of(proposal, epoch, chain_id=domain.chain_id, oracle=domain.oracle)
+    _insist(vote.member, vote.signature, digest, epoch)
+    return vote
+
+
+def _insist(member: str, signature: bytes, digest: bytes, epoch: Epoch) -> None:
+    signer = recover(signature, digest)
+    if signer != member or signer not in epoch.members:
+        raise Rejected(Rejection.WRONG_SIGNER, f"signed by {signer}, claims {member}")
+
+
 def recover(signature: bytes, digest: bytes) -> str:
-    """Checksummed address behind a 64-byte signature."""
+    """Checksummed address behind a 64-byte signature.
+
+    Raises:
+        Rejected: WRONG_SIGNER, when no key could have made it.
+    """
     r = int.from_bytes(signature[:32], "big")
     vs = int.from_bytes(signature[32:], "big")
+    s = vs & (1 << 255) - 1
+    if s > HALF_ORDER:
+        # The contract refuses a whole publication for one of these, too.
+        raise Rejected(Rejection.WRONG_SIGNER, "s is in the upper half")
     try:
-        key = Signature(vrs=(vs >> 255, r, vs & (1 << 255) - 1)).recover_public_key_from_msg_hash(digest)
+        key = Signature(vrs=(vs >> 255, r, s)).recover_public_key_from_msg_hash(digest)
     except (BadSignature, ValidationError) as error:
         raise Rejected(Rejection.WRONG_SIGNER, f"no key signs this: {error}") from error
     return key.to_checksum_address()
 
 
-def gather(attestations: Iterable[Attestation], state: ChainState) -> Bundle | None:
+def gather(attestations: Iterable[Attestation], epoch: Epoch, two_faced: Collection[str] = ()) -> Bundle | None:
     """A quorum of verified attestations over the same markets in member order, or `None` while there are too few.
 
-    Members that abstain from fewer markets come first; among equals the round chooses, so that over time every member's
-    words are used and none can count on being left out.
+    Members that signed only one report, and of them those that abstain from fewer markets, come first; among equals the
+    round chooses, so that over time every member's words are used and none can count on being left out.
     """
-    by_member = {a.member: a for a in attestations if a.member in state.members}
+    by_member = {a.member: a for a in attestations if a.member in epoch.members}
     groups: dict[tuple[int, int, int], list[Attestation]] = {}
     for a in by_member.values():
         groups.setdefault((a.round, a.first_market, len(a.words)), []).append(a)
     largest = max(groups.values(), key=len, default=[])
-    if len(largest) < state.quorum:
+    if len(largest) < epoch.quorum:
         return None
-    place = {member: i for i, member in enumerate(state.members)}
+    place = {member: i for i, member in enumerate(epoch.members)}
     turn = largest[0].round
-    chosen = sorted(largest, key=lambda a: (_abstained(a.words), (place[a.member] + turn) % len(place)))[: state.quorum]
+
+    def worth(a: Attestation) -> tuple[bool, int, int]:
+        return a.member in two_faced, _abstained(a.words), (place[a.member] + turn) % len(place)
+
+    chosen = sorted(largest, key=worth)[: epoch.quorum]
     return Bundle(
         round=turn,
-        epoch=state.epoch,
+        epoch=epoch.number,
         attestations=tuple(sorted(chosen, key=lambda a: place[a.member])),
     )
 

@@ -1,4 +1,4 @@
-"""What a node answers over HTTP: its attestations for peers, its state for operators and dashboards."""
+"""What a node answers over HTTP: what was signed for a round for peers, its state for operators and dashboards."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from margrave.attest import wire
+from margrave.attest.ballots import Ballots
 from margrave.attest.pool import Pool
 from margrave.ops.metrics import Metrics
 
 
-def service(pool: Pool, metrics: Metrics, status: Callable[[], Mapping[str, Any]]) -> Starlette:
+def service(pool: Pool, ballots: Ballots, metrics: Metrics, status: Callable[[], Mapping[str, Any]]) -> Starlette:
     """Routes: `/v1/rounds/{round}`, `/v1/status`, `/metrics`, `/live`, `/ready` (rounds succeed)."""
 
     async def rounds(request: Request) -> Response:
         round_ = int(request.path_params["round"])
-        attestations = pool.of(round_)
+        attestations = pool.everything(round_)
         if not attestations:
             return JSONResponse({"error": f"no attestation for round {round_}"}, status_code=404)
-        return Response(wire.encode(round_, attestations), media_type="application/json")
+        return Response(wire.encode(round_, attestations, ballots.of(round_)), media_type="application/json")
 
     async def show_status(_: Request) -> Response:
         return JSONResponse(status())

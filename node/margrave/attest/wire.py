@@ -8,12 +8,21 @@ from typing import Final
 import msgspec
 
 from margrave.errors import Rejected
-from margrave.messages import Attestation
+from margrave.messages import Attestation, CoSignature, CoSigned, Proposal, Stated
 from margrave.ops import strict_json
 from margrave.verdicts import Rejection
 
 MAX_ANSWER_BYTES: Final = 4 << 20
 """An answer of 31 members with 500 markets is about 2.2 MB; a larger one is an attempt to fill our memory."""
+MAX_PROPOSALS: Final = 31
+"""A member co-signs once a round, so that there are no more true ones than members; examining costs time."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a peer holds for a round, as it claims: nothing of it is verified yet."""
+
+    attestations: tuple[Attestation, ...] = ()
+    co_signed: tuple[CoSigned, ...] = ()
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,45 +33,113 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     signature: str
 
 
+class _Stated(msgspec.Struct, frozen=True, kw_only=True):
+    member: str
+    words_hash: str
+
+
+class _Vote(msgspec.Struct, frozen=True, kw_only=True):
+    member: str
+    signature: str
+
+
+class _CoSigned(msgspec.Struct, frozen=True, kw_only=True):
+    epoch: int
+    first_market: int
+    stated: tuple[_Stated, ...]
+    words: tuple[str, ...]
+    signatures: tuple[_Vote, ...]
+
+
 class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     round: int
     attestations: tuple[_Row, ...]
+    co_signed: tuple[_CoSigned, ...] = ()
 
 
-def encode(round_: int, attestations: Sequence[Attestation]) -> bytes:
+def encode(round_: int, attestations: Sequence[Attestation], co_signed: Sequence[CoSigned] = ()) -> bytes:
     rows = tuple(
         _Row(
             member=a.member,
             epoch=a.epoch,
             first_market=a.first_market,
-            words=tuple(f"{word:#066x}" for word in a.words),
-            signature="0x" + a.signature.hex(),
+            words=_hex_words(a.words),
+            signature=_hex(a.signature),
         )
         for a in attestations
     )
-    return msgspec.json.encode(_Answer(round=round_, attestations=rows))
+    proposals = tuple(
+        _CoSigned(
+            epoch=each.epoch,
+            first_market=each.first_market,
+            stated=tuple(_Stated(member=s.member, words_hash=_hex(s.words_hash)) for s in each.proposal.stated),
+            words=_hex_words(each.proposal.words),
+            signatures=tuple(_Vote(member=v.member, signature=_hex(v.signature)) for v in each.signatures),
+        )
+        for each in co_signed
+    )
+    return msgspec.json.encode(_Answer(round=round_, attestations=rows, co_signed=proposals))
 
 
-def decode(body: bytes) -> list[Attestation]:
-    """Attestations as claimed: nothing of them is verified yet.
-
-    Raises:
-        Rejected: MALFORMED.
-    """
+def decode(body: bytes) -> Answer:
+    """Raises `Rejected`: MALFORMED."""
     if len(body) > MAX_ANSWER_BYTES:
         raise Rejected(Rejection.MALFORMED, f"{len(body)} bytes where {MAX_ANSWER_BYTES} are the most")
     try:
         answer = strict_json.decode(body, _Answer)
-        return [
-            Attestation(
-                member=row.member,
-                round=answer.round,
-                epoch=row.epoch,
-                first_market=row.first_market,
-                words=tuple(int(word, 16) for word in row.words),
-                signature=bytes.fromhex(row.signature.removeprefix("0x")),
-            )
-            for row in answer.attestations
-        ]
+        if len(answer.co_signed) > MAX_PROPOSALS:
+            raise ValueError(f"{len(answer.co_signed)} proposals where {MAX_PROPOSALS} are the most")
+        return Answer(
+            attestations=tuple(_attestation(answer.round, row) for row in answer.attestations),
+            co_signed=tuple(_co_signed(answer.round, row) for row in answer.co_signed),
+        )
     except (msgspec.DecodeError, ValueError) as error:
         raise Rejected(Rejection.MALFORMED, f"not an answer of /v1/rounds: {error}") from error
+
+
+def _attestation(round_: int, row: _Row) -> Attestation:
+    return Attestation(
+        member=row.member,
+        round=round_,
+        epoch=row.epoch,
+        first_market=_id(row.first_market),
+        words=_words(row.words),
+        signature=_bytes(row.signature),
+    )
+
+
+def _co_signed(round_: int, row: _CoSigned) -> CoSigned:
+    proposal = Proposal(
+        round=round_,
+        epoch=row.epoch,
+        first_market=_id(row.first_market),
+        stated=tuple(Stated(each.member, _bytes(each.words_hash)) for each in row.stated),
+        words=_words(row.words),
+    )
+    votes = tuple(CoSignature(member=each.member, signature=_bytes(each.signature)) for each in row.signatures)
+    return CoSigned(proposal=proposal, signatures=votes)
+
+
+def _words(told: Sequence[str]) -> tuple[int, ...]:
+    words = tuple(int(word, 16) for word in told)
+    if any(not 0 <= word < 1 << 256 for word in words):
+        raise ValueError("a word does not fit 256 bits")
+    return words
+
+
+def _id(market: int) -> int:
+    if not 0 <= market < 1 << 16:
+        raise ValueError(f"there is no market {market}")
+    return market
+
+
+def _hex_words(words: Sequence[int]) -> tuple[str, ...]:
+    return tuple(f"{word:#066x}" for word in words)
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()
+
+
+def _bytes(told: str) -> bytes:
+    return bytes.fromhex(told.removeprefix("0x"))

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from eth_abi.abi import decode as abi_decode
 from eth_abi.exceptions import DecodingError
+from eth_typing import HexAddress, HexStr
 from eth_utils.abi import event_abi_to_log_topic, function_abi_to_4byte_selector
+from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import ContractCustomError, ContractLogicError, Web3RPCError
-from web3.types import TxParams, TxReceipt
+from web3.types import Nonce, TxParams
+from web3.utils.address import get_create_address
 
 from margrave import lanes
-from margrave.chain import artifacts
+from margrave.chain import artifacts, settings_blob
 from margrave.chain.rpc import Rpc
-from margrave.errors import Fatal, Rejected
+from margrave.errors import Fatal, Rejected, Transient
 from margrave.lanes import Words
-from margrave.messages import Bundle, ChainState, OnchainMarket
+from margrave.messages import AnyBundle, Attestation, Bundle, ChainState, CoSignature, Epoch, OnchainMarket
+from margrave.mirror.typed_data import evidence_root
 from margrave.verdicts import MarketStatus, Rejection
 
 STATUSES: Final = tuple(MarketStatus)
@@ -25,7 +29,7 @@ STATUSES: Final = tuple(MarketStatus)
 
 
 class Oracle:
-    """One deployed RiskOracle. Reads are of the newest block of whichever endpoint answers."""
+    """One deployed RiskOracle and its settings. Reads are of the newest block of whichever endpoint answers."""
 
     def __init__(self, rpc: Rpc, address: str) -> None:
         self.address = Web3.to_checksum_address(address)
@@ -35,14 +39,18 @@ class Oracle:
         self._errors = _by_selector(self._abi)
         # Encoded once: a contract object a call costs more than the call.
         self._state_call = self._contract.encode_abi("state")
+        self._epochs: dict[int, Epoch] = {}
+        self._registry: str | None = None
         self._state_types = [_abi_type(x) for x in _function(self._abi, "state")["outputs"]]
 
     async def state(self) -> ChainState:
-        """Settings and every market, in one call and therefore at one block.
+        """Every market and the epochs in force and to come, at one block.
+
+        What an epoch's settings say never changes: they are read once, from their blob.
 
         Raises:
-            Fatal: there is no RiskOracle at the address.
-            Transient: no endpoint answers.
+            Fatal: there is no RiskOracle at the address, or governance has set nothing yet.
+            Transient: no endpoint answers, or one tells of settings that are not on chain.
         """
         call: TxParams = {"to": self.address, "data": self._state_call}
         try:
@@ -52,27 +60,73 @@ class Oracle:
             raise Fatal(
                 f"no RiskOracle at {self.address}", advice="correct chain.oracle in node.toml, or deploy first"
             ) from error
-        block, time_s, epoch, members, quorum, model_set, policy_digest, timing, markets = told
+        block, time_s, period_s, _, _, history_hash, current, following, markets = told
+        if current[0] == 0:
+            raise Fatal(f"the oracle at {self.address} has no settings yet", advice="ask governance for a first epoch")
         return ChainState(
             block=block,
             block_time_s=time_s,
-            epoch=epoch,
-            members=tuple(Web3.to_checksum_address(member) for member in members),
-            quorum=quorum,
-            model_set=model_set,
-            policy_digest=policy_digest,
-            period_s=timing[0],
+            period_s=period_s,
+            history_hash=history_hash,
+            epoch=await self._told(*current),
+            next_epoch=await self._told(*following) if following[0] else None,
+            next_from_round=following[1],
             markets=tuple(_market(*market) for market in markets),
         )
 
-    def calldata(self, bundle: Bundle, state: ChainState) -> bytes:
-        """`publish` with a bundle: words and signatures member by member, in the order of the epoch's list."""
-        bitmap = sum(1 << state.members.index(a.member) for a in bundle.attestations)
-        halves = [half for a in bundle.attestations for half in (a.signature[:32], a.signature[32:])]
-        words = [word for a in bundle.attestations for word in a.words]
-        encoded = self._contract.encode_abi(
-            "publish", args=[bundle.round, bundle.attestations[0].first_market, bitmap, halves, words]
-        )
+    async def _told(self, number: int, _from_round: int, *told: Any) -> Epoch:
+        """An epoch's settings, if they are those that the oracle tells of at the block that was read."""
+        _, _, quorum, model_set, policy_digest, _, members = told
+
+        def same(epoch: Epoch | None) -> bool:
+            return epoch is not None and (epoch.quorum, epoch.model_set, epoch.policy_digest, epoch.members) == (
+                quorum,
+                model_set,
+                policy_digest,
+                tuple(Web3.to_checksum_address(member) for member in members),
+            )
+
+        if not same(self._epochs.get(number)):  # a reorganisation may have put others in their place
+            self._epochs.pop(number, None)
+        epoch = await self.settings(number)
+        if epoch is None or not same(epoch):
+            raise Transient(
+                f"the settings of epoch {number} are not those that the oracle tells of",
+                advice="another RPC endpoint, if this lasts: this one lags behind itself",
+            )
+        return epoch
+
+    async def settings(self, number: int) -> Epoch | None:
+        """The settings of an epoch, past, present or to come; `None` where there is none."""
+        if number not in self._epochs:
+            registry = await self.registry()
+            where = get_create_address(HexAddress(HexStr(registry)), Nonce(number))  # it creates nothing but blobs
+            code = bytes(await self._rpc.use(lambda w: w.eth.get_code(where)))
+            try:
+                self._epochs[number] = settings_blob.decode(number, code)
+            except Rejected:
+                return None
+        return self._epochs[number]
+
+    def calldata(self, bundle: AnyBundle, epoch: Epoch) -> bytes:
+        """What publishes a bundle: signatures in the order of the epoch's list, and one row of words or a row each."""
+        if isinstance(bundle, Bundle):
+            words = [word for a in bundle.attestations for word in a.words]
+            encoded = self._contract.encode_abi(
+                "publish", args=[bundle.round, bundle.first_market, *_signed(bundle.attestations, epoch), words]
+            )
+        else:
+            stated = [(epoch.members.index(each.member), each.words_hash) for each in bundle.proposal.stated]
+            encoded = self._contract.encode_abi(
+                "publishCoSigned",
+                args=[
+                    bundle.round,
+                    bundle.first_market,
+                    *_signed(bundle.signatures, epoch),
+                    evidence_root(stated),
+                    bundle.proposal.words,
+                ],
+            )
         return Web3.to_bytes(hexstr=encoded)
 
     async def simulate(self, data: bytes, sender: str) -> None:
@@ -92,15 +146,23 @@ class Oracle:
                 advice="compare epoch, round, model set and policy with the chain: `margrave check`",
             ) from error
 
-    def events(self, receipt: TxReceipt) -> list[tuple[str, Mapping[str, Any]]]:
-        """(name, arguments) of the oracle's own events in a receipt, in their order."""
-        names = {bytes(event_abi_to_log_topic(x)): x["name"] for x in self._abi if x["type"] == "event"}  # type: ignore[arg-type]
-        found: list[tuple[str, Mapping[str, Any]]] = []
-        for entry in receipt["logs"]:
-            name = names.get(bytes(entry["topics"][0]))
-            if entry["address"] == self.address and name is not None:
-                found.append((name, dict(self._contract.events[name]().process_log(entry)["args"])))
-        return found
+    async def registry(self) -> str:
+        """Where governance's settings come from; an oracle never has another."""
+        if self._registry is None:
+            call: TxParams = {"to": self.address, "data": self._contract.encode_abi("registry")}
+            answer = await self._rpc.use(lambda w: w.eth.call(call))
+            self._registry = str(Web3.to_checksum_address(bytes(answer)[-20:]))
+        return self._registry
+
+    def topic(self, event: str) -> str:
+        """The first topic of an event's log entries."""
+        entry = next(x for x in self._abi if x["type"] == "event" and x["name"] == event)
+        return "0x" + bytes(event_abi_to_log_topic(entry)).hex()  # type: ignore[arg-type]
+
+    def decoded(self, data: bytes) -> tuple[str, Mapping[str, Any]]:
+        """Function and arguments of calldata."""
+        function, arguments = self._contract.decode_function_input(HexBytes(data))
+        return str(function.fn_name), arguments
 
     def _explain(self, error: Exception) -> str:
         data = getattr(error, "data", None)
@@ -115,6 +177,12 @@ class Oracle:
         except DecodingError:
             return name
         return f"{name}({', '.join(f'{field} {value}' for (_, field), value in zip(inputs, values, strict=True))})"
+
+
+def _signed(signatures: Sequence[Attestation] | Sequence[CoSignature], epoch: Epoch) -> tuple[int, list[bytes]]:
+    """Bitmap of the members who signed, and their signatures in halves."""
+    bitmap = sum(1 << epoch.members.index(each.member) for each in signatures)
+    return bitmap, [half for each in signatures for half in (each.signature[:32], each.signature[32:])]
 
 
 def _market(risk: int, market: int, _age_s: int, status: int) -> OnchainMarket:

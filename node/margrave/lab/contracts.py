@@ -17,9 +17,9 @@ from typing import Any, Final
 import msgspec
 import solcx
 
-from margrave.lab import networks
 from margrave.chain.artifacts import ARTIFACTS_DIR, CONTRACTS_DIR, Artifact
 from margrave.errors import Fatal
+from margrave.lab import networks
 from margrave.lanes import (
     ASCENDING,
     BOXES,

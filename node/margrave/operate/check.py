@@ -12,12 +12,13 @@ from typing import Final
 from web3 import Web3
 
 from margrave.attest.peers import Peers
-from margrave.chain.deploy import policy_digest
+from margrave.chain.history import History
 from margrave.chain.oracle import Oracle
 from margrave.chain.rpc import Rpc
 from margrave.chain.signer import KeystoreSigner
 from margrave.collect.collector import Collector
 from margrave.collect.source import ADVICE
+from margrave.decide.limits import looser, policy_digest
 from margrave.errors import MargraveError
 from margrave.guard.snapshot import Memory, take
 from margrave.messages import ChainState
@@ -28,6 +29,8 @@ from margrave.settings import Settings, load
 GAS_A_REPORT: Final = 400_000
 ROUNDS_OF_GAS: Final = 500
 CLOCK_TOLERANCE_S: Final = 30.0
+HISTORY_BLOCKS: Final = 5_000
+"""How far back publications are folded again; public endpoints refuse a wider range."""
 
 
 class Verdict(StrEnum):
@@ -74,8 +77,11 @@ class Check:
         async with aclosing(Rpc(settings.node.chain)) as rpc:
             with self._asking("chain"):
                 await rpc.verify_chain()
-                state = await Oracle(rpc, settings.node.chain.oracle).state()
-                self._say("chain", Verdict.OK, f"epoch {state.epoch}, quorum {state.quorum} of {len(state.members)}")
+                oracle = Oracle(rpc, settings.node.chain.oracle)
+                state = await oracle.state()
+                self._epochs(state)
+                with self._asking("history", Verdict.WARN):
+                    await self._history(rpc, oracle, settings, state)
             if state is not None and signer is not None:
                 with self._asking("membership"):
                     await self._member(rpc, signer, state)
@@ -87,11 +93,40 @@ class Check:
         await self._venues(settings)
         await self._peers(settings)
 
-    async def _member(self, rpc: Rpc, signer: KeystoreSigner, state: ChainState) -> None:
-        if signer.address in state.members:
-            self._say("membership", Verdict.OK, f"member {state.members.index(signer.address)} of epoch {state.epoch}")
+    def _epochs(self, state: ChainState) -> None:
+        epoch, following = state.epoch, state.next_epoch
+        kind = epoch.kind.replace("_", " ")
+        self._say("chain", Verdict.OK, f"epoch {epoch.number}, {kind}, quorum {epoch.quorum} of {len(epoch.members)}")
+        if epoch.paused:
+            self._say("pause", Verdict.WARN, "the guardian has paused loosening", "ask governance when it ends")
+        if following is not None:
+            members = f"quorum {following.quorum} of {len(following.members)}"
+            self._say("next epoch", Verdict.OK, f"{following.number} from round {state.next_from_round}, {members}")
+
+    async def _history(self, rpc: Rpc, oracle: Oracle, settings: Settings, state: ChainState) -> None:
+        """What was published lately, folded again: whether this endpoint shows all of what the oracle has seen."""
+        told = await History(rpc, oracle, settings.node.chain.chain_id).refold(state, HISTORY_BLOCKS)
+        where = f"in the last {HISTORY_BLOCKS:,} blocks"
+        if told.differs is not None:
+            found = f"block {told.differs.block}: round {told.differs.round} does not give the hash that it announced"
+            self._say("history", Verdict.FAIL, found, "another RPC endpoint: this one changes or leaves out")
+        elif not told.ends_at_head:
+            self._say("history", Verdict.FAIL, f"the last publication {where} is not the oracle's", "as above")
+        elif told.publications == 0:
+            self._say("history", Verdict.OK, f"nothing was published {where}")
         else:
-            self._say("membership", Verdict.FAIL, f"{signer.address} is no member", "ask governance to add it")
+            found = f"{told.publications} publications {where} fold to 0x{state.history_hash.hex()[:16]}…"
+            unread = f"; {told.unread} went through another contract and were not read" if told.unread else ""
+            self._say("history", Verdict.OK, found + unread)
+
+    async def _member(self, rpc: Rpc, signer: KeystoreSigner, state: ChainState) -> None:
+        for epoch in (state.epoch, *((state.next_epoch,) if state.next_epoch else ())):
+            if signer.address in epoch.members:
+                place = epoch.members.index(signer.address)
+                self._say("membership", Verdict.OK, f"member {place} of epoch {epoch.number}")
+            else:
+                found = f"{signer.address} is no member of epoch {epoch.number}"
+                self._say("membership", Verdict.FAIL, found, "ask governance to add it")
         balance = await rpc.use(lambda w: w.eth.get_balance(Web3.to_checksum_address(signer.address)))
         block = await rpc.use(lambda w: w.eth.get_block("latest"))
         rounds = balance // max(1, block["baseFeePerGas"] * GAS_A_REPORT)
@@ -104,19 +139,34 @@ class Check:
         )
 
     def _model_set(self, ours: bytes, state: ChainState) -> None:
-        if ours == state.model_set:
+        following = state.next_epoch
+        if ours == state.epoch.model_set:
             self._say("model set", Verdict.OK, "approved on chain")
+        elif following is not None and ours == following.model_set:
+            self._say("model set", Verdict.WARN, f"approved from round {state.next_from_round} on", "no action")
         else:
-            self._say("model set", Verdict.FAIL, f"chain approves 0x{state.model_set.hex()[:16]}…", "install that set")
+            theirs = f"chain approves 0x{state.epoch.model_set.hex()[:16]}…"
+            self._say("model set", Verdict.FAIL, theirs, "install that set")
+        if following is not None and ours != following.model_set:
+            theirs = f"0x{following.model_set.hex()[:16]}… from round {state.next_from_round} on"
+            self._say("next models", Verdict.WARN, theirs, "install that set before, and start the node again with it")
 
     def _policy(self, settings: Settings, state: ChainState) -> None:
-        if policy_digest(settings.policy, len(settings.markets)) == state.policy_digest:
-            self._say("policy", Verdict.OK, "policy.toml is what the chain enforces")
-        else:
-            self._say("policy", Verdict.FAIL, "policy.toml differs from the chain's limits", "take governance's file")
+        for epoch in (state.epoch, *((state.next_epoch,) if state.next_epoch else ())):
+            name = "policy" if epoch is state.epoch else f"policy of epoch {epoch.number}"
+            if policy_digest(epoch) != epoch.policy_digest:
+                self._say(name, Verdict.FAIL, "settings and digest do not agree", "another RPC endpoint")
+            elif said := list(looser(settings.policy, epoch)):
+                more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
+                self._say(name, Verdict.FAIL, f"looser than policy.toml: {said[0]}{more}", "take governance's file")
+            else:
+                self._say(name, Verdict.OK, "the chain enforces policy.toml, or tighter limits")
         period_s = settings.policy.round.period_s
         if period_s != state.period_s:
             self._say("period", Verdict.FAIL, f"{period_s} s here, {state.period_s} s on chain", "correct policy.toml")
+        if len(settings.markets) != state.epoch.markets:
+            found = f"{len(settings.markets)} in markets.toml, {state.epoch.markets} on chain"
+            self._say("markets", Verdict.WARN, found, "take governance's markets.toml: the node abstains from others")
 
     def _clock(self, settings: Settings, state: ChainState) -> None:
         clock = Clock.of(settings.node.clock)

@@ -16,6 +16,8 @@ class Metrics:
     stage_seconds: Histogram = field(init=False)
     last_round_time: Gauge = field(init=False)
     refusals: Counter = field(init=False)
+    refusals_dropped: Gauge = field(init=False)
+    polls_skipped: Gauge = field(init=False)
     holds: Counter = field(init=False)
     source_age: Gauge = field(init=False)
     source_up: Gauge = field(init=False)
@@ -37,6 +39,14 @@ class Metrics:
         put("stage_seconds", Histogram("margrave_round_seconds", "Seconds a stage took", ["stage"], registry=at))
         put("last_round_time", Gauge("margrave_last_round_timestamp", "Market time of the last round", registry=at))
         put("refusals", Counter("margrave_refusals", "What was dropped", ["source", "reason"], registry=at))
+        put(
+            "refusals_dropped",
+            Gauge("margrave_refusals_dropped", "Refusals that nobody counted, for want of room", registry=at),
+        )
+        put(
+            "polls_skipped",
+            Gauge("margrave_polls_skipped", "Polls that did not begin because the last had not ended", registry=at),
+        )
         put("holds", Counter("margrave_holds", "Markets or rounds held", ["market", "reason"], registry=at))
         put("source_age", Gauge("margrave_source_age_seconds", "Age of the newest reading", ["source"], registry=at))
         put("source_up", Gauge("margrave_source_up", "1 while a source answers", ["source"], registry=at))

@@ -6,12 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
+from margrave.chain import turns
 from margrave.chain.oracle import Oracle
 from margrave.errors import Rejected
-from margrave.messages import Bundle, ChainState, Receipt
+from margrave.messages import AnyBundle, Bundle, ChainState, Epoch, Receipt
 from margrave.ops import log
 from margrave.ops.clock import Clock
-from margrave.publish import turns
 from margrave.publish.sender import Sender
 from margrave.verdicts import Outcome
 
@@ -27,16 +27,16 @@ class Publisher:
     clock: Clock
     address: str
 
-    async def publish(self, bundle: Bundle, state: ChainState, *, stagger_ms: int, until_ms: int) -> Receipt:
+    async def publish(self, bundle: AnyBundle, epoch: Epoch, *, stagger_ms: int, until_ms: int) -> Receipt:
         """Bring the bundle to the chain, or see that somebody has.
 
         Raises:
             Transient: no RPC endpoint answers, or the transaction is still pending at `until_ms`.
         """
-        turn_ms = self.clock.now_ms() + turns.wait_ms(bundle.round, self.address, state.members, stagger_ms)
+        turn_ms = self.clock.now_ms() + turns.wait_ms(bundle.round, self.address, epoch.members, stagger_ms)
         if (early := await self._wait(bundle, turn_ms=turn_ms, until_ms=until_ms)) is not None:
             return early
-        data = self.oracle.calldata(bundle, state)
+        data = self.oracle.calldata(bundle, epoch)
         try:
             await self.oracle.simulate(data, self.address)
         except Rejected as rejected:
@@ -63,10 +63,10 @@ class Publisher:
             block=mined["blockNumber"],
             gas_used=mined["gasUsed"],
             publisher=self.address,
-            detail=f"quorum of {len(bundle.attestations)}",
+            detail=f"{'quorum' if isinstance(bundle, Bundle) else 'co-signed by a quorum'} of {epoch.quorum}",
         )
 
-    async def _wait(self, bundle: Bundle, *, turn_ms: int, until_ms: int) -> Receipt | None:
+    async def _wait(self, bundle: AnyBundle, *, turn_ms: int, until_ms: int) -> Receipt | None:
         """Until it is this node's turn and the chain's clock has reached the round; the receipt if it ends before."""
         while True:
             state = await self.oracle.state()
@@ -80,13 +80,13 @@ class Publisher:
             left_s = self.clock.wall_s((turn_ms - now_ms) / 1000)
             await asyncio.sleep(min(max(left_s, LOOK_AGAIN_S), 1.0))
 
-    async def _on_chain(self, bundle: Bundle) -> bool:
+    async def _on_chain(self, bundle: AnyBundle) -> bool:
         return _carries(await self.oracle.state(), bundle)
 
-    def _by_peer(self, bundle: Bundle) -> Receipt:
+    def _by_peer(self, bundle: AnyBundle) -> Receipt:
         return self._ended(bundle, Outcome.PUBLISHED_BY_PEER, "another member's transaction came first")
 
-    def _ended(self, bundle: Bundle, outcome: Outcome, detail: str) -> Receipt:
+    def _ended(self, bundle: AnyBundle, outcome: Outcome, detail: str) -> Receipt:
         return Receipt(
             round=bundle.round,
             outcome=outcome,
@@ -98,8 +98,8 @@ class Publisher:
         )
 
 
-def _carries(state: ChainState, bundle: Bundle) -> bool:
+def _carries(state: ChainState, bundle: AnyBundle) -> bool:
     """Whether any market of the bundle already has this round's observation, or a later one."""
-    first, count = bundle.attestations[0].first_market, len(bundle.attestations[0].words) // 2
     observed_s = bundle.round * state.period_s
-    return any(m.observed_at_s >= observed_s for m in state.markets[first : first + count])
+    of_bundle = state.markets[bundle.first_market : bundle.first_market + bundle.markets]
+    return any(m.observed_at_s >= observed_s for m in of_bundle)

@@ -17,10 +17,11 @@ from typing import Final, TypeVar
 import msgspec
 
 from margrave.errors import Fatal, Rejected
-from margrave.messages import Attestation, Report, Scores, Snapshot, Surface
+from margrave.messages import Attestation, Proposal, Report, Scores, Snapshot, Surface
 from margrave.verdicts import Outcome, Rejection
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""Version 1 had no co-signed reports; its files are taken on as they are."""
 
 T = TypeVar("T")
 
@@ -41,6 +42,11 @@ CREATE TABLE IF NOT EXISTS attestation (
     member TEXT NOT NULL,
     body   BLOB NOT NULL,
     PRIMARY KEY (round, member)
+) STRICT;
+CREATE TABLE IF NOT EXISTS co_signed (
+    round    INTEGER PRIMARY KEY,
+    digest   BLOB NOT NULL,
+    proposal BLOB NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS sending (
     hash       TEXT PRIMARY KEY,
@@ -63,7 +69,7 @@ class Journal:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-            if version not in (0, SCHEMA_VERSION):
+            if version > SCHEMA_VERSION:
                 raise Fatal(
                     f"{path} was written by journal version {version}, this node reads {SCHEMA_VERSION}",
                     advice="run the version that wrote it, or move the file away to start a new journal",
@@ -136,6 +142,28 @@ class Journal:
             (attestation.round, attestation.member, _pack(attestation)),
         )
 
+    def pledge_co_signed(self, proposal: Proposal, digest: bytes) -> None:
+        """Bind this node to one co-signed digest for a round, before it signs.
+
+        Raises:
+            Rejected: EQUIVOCATION, when another digest is already bound to the round.
+        """
+        with self._transaction():
+            row = self._db.execute("SELECT digest FROM co_signed WHERE round = ?", (proposal.round,)).fetchone()
+            if row is not None and row[0] != digest:
+                raise Rejected(
+                    Rejection.EQUIVOCATION, f"round {proposal.round} is already bound to another co-signed report"
+                )
+            self._db.execute(
+                "INSERT OR IGNORE INTO co_signed (round, digest, proposal) VALUES (?, ?, ?)",
+                (proposal.round, digest, _pack(proposal)),
+            )
+
+    def pledged_co_signed(self, round_: int) -> Proposal | None:
+        """The proposal this node is bound to co-sign for a round, if it is."""
+        row = self._db.execute("SELECT proposal FROM co_signed WHERE round = ?", (round_,)).fetchone()
+        return None if row is None else _unpack(row[0], Proposal)
+
     # what was sent
 
     def sending(self, *, round_: int, nonce: int, transaction: str, raw: bytes, now_ms: int) -> None:
@@ -183,6 +211,7 @@ class Journal:
         with self._transaction():
             gone = self._db.execute("DELETE FROM round WHERE round < ?", (before_round,)).rowcount
             self._db.execute("DELETE FROM attestation WHERE round < ?", (before_round,))
+            self._db.execute("DELETE FROM co_signed WHERE round < ?", (before_round,))
             self._db.execute("DELETE FROM sending WHERE round < ? AND outcome IS NOT NULL", (before_round,))
         return gone
 

@@ -1,19 +1,26 @@
-"""Four members with real keys, a chain state that lists them, and words worth signing."""
+"""Members with real keys, the epoch that lists them, and words worth signing."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from margrave.attest import proposals, quorum
+from margrave.attest.quorum import Domain
 from margrave.chain.signer import KeystoreSigner
-from margrave.messages import Attestation, ChainState
+from margrave.messages import Attestation, CoSignature, Epoch, Proposal
+from margrave.mirror.limits import Timing
 from margrave.mirror.typed_data import own_words_digest
+from margrave.verdicts import ReportKind
 
 CHAIN_ID = 31337
 ORACLE = "0x" + "11" * 20
+DOMAIN = Domain(CHAIN_ID, ORACLE)
 ROUND = 500
 WORDS = (3, 5, 7, 11)
 
@@ -21,44 +28,70 @@ WORDS = (3, 5, 7, 11)
 @dataclass(frozen=True)
 class Committee:
     accounts: tuple[LocalAccount, ...]
-    state: ChainState
+    epoch: Epoch
+
+    def signer(self, index: int) -> KeystoreSigner:
+        return KeystoreSigner(self.accounts[index])
 
     def attest(
         self, index: int, *, words: tuple[int, ...] = WORDS, round_: int = ROUND, chain_id: int = CHAIN_ID
     ) -> Attestation:
-        signer = KeystoreSigner(self.accounts[index])
+        signer = self.signer(index)
         digest = own_words_digest(
             chain_id=chain_id,
             oracle=ORACLE,
-            epoch=self.state.epoch,
+            epoch=self.epoch.number,
             round=round_,
             first_market=0,
-            model_set=self.state.model_set,
-            policy_digest=self.state.policy_digest,
+            model_set=self.epoch.model_set,
+            policy_digest=self.epoch.policy_digest,
             words=words,
         )
         return Attestation(
             member=signer.address,
             round=round_,
-            epoch=self.state.epoch,
+            epoch=self.epoch.number,
             first_market=0,
             words=words,
             signature=signer.sign_digest(digest),
         )
 
+    def proposal(self, own_words: Iterable[Attestation]) -> Proposal:
+        bundle = quorum.gather(own_words, self.epoch)
+        assert bundle is not None
+        return proposals.propose(bundle)
+
+    def vote(self, index: int, proposal: Proposal, *, oracle: str = ORACLE) -> CoSignature:
+        signer = self.signer(index)
+        digest = proposals.digest_of(proposal, self.epoch, chain_id=CHAIN_ID, oracle=oracle)
+        return CoSignature(member=signer.address, signature=signer.sign_digest(digest))
+
+
+def committee_of(size: int, quorum_: int, kind: ReportKind) -> Committee:
+    accounts = tuple(Account.from_key(bytes([i + 1]) * 32) for i in range(size))
+    epoch = Epoch(
+        number=2,
+        kind=kind,
+        paused=False,
+        quorum=quorum_,
+        members=tuple(a.address for a in accounts),
+        model_set=b"\x22" * 32,
+        policy_digest=b"\x33" * 32,
+        timing=Timing(max_skew=30, max_report_age=900, min_interval=300),
+        classes=(),
+        class_of=b"\x00\x00",
+        group_of=b"\x00\x00",
+        ring_of=b"\x00\x00",
+    )
+    return Committee(accounts, epoch)
+
 
 @pytest.fixture(scope="session")
 def committee() -> Committee:
-    accounts = tuple(Account.from_key(bytes([i + 1]) * 32) for i in range(4))
-    state = ChainState(
-        block=1,
-        block_time_s=1_700_000_000,
-        epoch=2,
-        members=tuple(a.address for a in accounts),
-        quorum=3,
-        model_set=b"\x22" * 32,
-        policy_digest=b"\x33" * 32,
-        period_s=300,
-        markets=(),
-    )
-    return Committee(accounts, state)
+    return committee_of(4, 3, ReportKind.OWN_WORDS)
+
+
+@pytest.fixture(scope="session")
+def co_signers(committee: Committee) -> Committee:
+    epoch = msgspec.structs.replace(committee.epoch, kind=ReportKind.CO_SIGNED)
+    return Committee(committee.accounts, epoch)

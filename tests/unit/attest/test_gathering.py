@@ -15,10 +15,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from margrave.attest.attester import Attester
+from margrave.attest.ballots import Ballots
+from margrave.attest.exchange import Exchange
 from margrave.attest.peers import Peers
 from margrave.attest.pool import Pool
 from margrave.attest.service import service
-from margrave.chain.signer import KeystoreSigner
 from margrave.lanes import Words
 from margrave.messages import Bundle, Hold, Report, ReportRow, Snapshot
 from margrave.ops.clock import Clock
@@ -26,7 +27,7 @@ from margrave.ops.metrics import Metrics
 from margrave.store.journal import Journal
 from margrave.verdicts import HoldReason, Trigger
 
-from .conftest import CHAIN_ID, ORACLE, ROUND, Committee
+from .conftest import DOMAIN, ROUND, Committee
 
 
 @asynccontextmanager
@@ -58,34 +59,23 @@ def status() -> dict[str, object]:
 async def member(
     committee: Committee, index: int, folder: Path, stack: AsyncExitStack, urls: list[str]
 ) -> AsyncIterator[tuple[Attester, str]]:
-    pool = Pool()
-    url = await stack.enter_async_context(served(service(pool, Metrics(), status)))
+    pool, ballots = Pool(), Ballots()
+    url = await stack.enter_async_context(served(service(pool, ballots, Metrics(), status)))
     peers = await stack.enter_async_context(Peers(urls, timeout_s=2))
     journal = Journal(folder / f"{index}.sqlite")
     journal.saw(Snapshot(round=ROUND, as_of_ms=0, markets=(), holds=(), refusals=()), {})
-    yield (
-        Attester(
-            signer=KeystoreSigner(committee.accounts[index]),
-            peers=peers,
-            pool=pool,
-            journal=journal,
-            clock=Clock(),
-            metrics=Metrics(),
-            chain_id=CHAIN_ID,
-            oracle=ORACLE,
-        ),
-        url,
-    )
+    exchange = Exchange(peers=peers, pool=pool, ballots=ballots, journal=journal, metrics=Metrics(), domain=DOMAIN)
+    yield Attester(signer=committee.signer(index), exchange=exchange, clock=Clock()), url
 
 
 def report(committee: Committee, word: int = 7) -> Report:
     row = ReportRow(market="BTC", market_id=0, trigger=Trigger.HEARTBEAT, words=Words(word, word))
     return Report(
         round=ROUND,
-        epoch=committee.state.epoch,
+        epoch=committee.epoch.number,
         first_market=0,
-        model_set=committee.state.model_set,
-        policy_digest=committee.state.policy_digest,
+        model_set=committee.epoch.model_set,
+        policy_digest=committee.epoch.policy_digest,
         rows=(row,),
         halts=(),
         due=True,
@@ -95,7 +85,7 @@ def report(committee: Committee, word: int = 7) -> Report:
 async def gather(attester: Attester, committee: Committee, *, patience_s: float = 5.0) -> Bundle | Hold:
     now_ms = attester.clock.now_ms()
     until_ms = now_ms + round(patience_s * 1000)
-    return await attester.gather(ROUND, committee.state, all_until_ms=now_ms, until_ms=until_ms)
+    return await attester.gather(ROUND, committee.epoch, all_until_ms=now_ms, until_ms=until_ms)
 
 
 async def test_three_members_of_four_make_a_quorum_although_one_is_dead(committee: Committee, tmp_path: Path) -> None:
@@ -110,14 +100,14 @@ async def test_three_members_of_four_make_a_quorum_although_one_is_dead(committe
         bundle = await gather(me, committee)
     assert isinstance(bundle, Bundle)
     assert [a.words[0] for a in bundle.attestations] == [5, 6, 7]
-    assert len(me.journal.attestations(ROUND)) == 3
+    assert len(me.exchange.journal.attestations(ROUND)) == 3
 
 
 async def test_one_peer_passes_on_what_others_signed(committee: Committee, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         hub, url = await stack.enter_async_context(member(committee, 0, tmp_path, stack, []))
         hub.sign(report(committee))
-        hub.pool.add(committee.attest(1, words=(7, 7)))
+        hub.exchange.pool.add(committee.attest(1, words=(7, 7)))
         me, _ = await stack.enter_async_context(member(committee, 2, tmp_path, stack, [url]))
         me.sign(report(committee))
         assert isinstance(await gather(me, committee), Bundle)
@@ -130,8 +120,8 @@ async def test_without_a_quorum_the_silent_members_are_named(committee: Committe
         hold = await gather(me, committee, patience_s=0.3)
     assert isinstance(hold, Hold)
     assert hold.reason is HoldReason.NO_QUORUM
-    assert committee.state.members[0] in hold.detail
-    assert committee.state.members[2] not in hold.detail
+    assert committee.epoch.members[0] in hold.detail
+    assert committee.epoch.members[2] not in hold.detail
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"round": 500, "attestations": "none"}', b"\x00" * 100])
@@ -159,12 +149,12 @@ async def test_forged_words_of_a_member_are_not_counted(committee: Committee, tm
     async with AsyncExitStack() as stack:
         forger, url = await stack.enter_async_context(member(committee, 0, tmp_path, stack, []))
         forger.sign(report(committee))
-        forger.pool.add(msgspec.structs.replace(committee.attest(1, words=(7, 7)), words=(9, 9)))
+        forger.exchange.pool.add(msgspec.structs.replace(committee.attest(1, words=(7, 7)), words=(9, 9)))
         me, _ = await stack.enter_async_context(member(committee, 2, tmp_path, stack, [url]))
         me.sign(report(committee))
         hold = await gather(me, committee, patience_s=3.0)
     assert isinstance(hold, Hold)
-    assert me.metrics.refusals.labels(source=url, reason="wrong_signer")._value.get() >= 1
+    assert me.exchange.metrics.refusals.labels(source=url, reason="wrong_signer")._value.get() >= 1
 
 
 async def test_a_node_that_restarts_inside_a_round_stands_by_what_it_signed(

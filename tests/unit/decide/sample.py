@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from margrave import lanes
-from margrave.decide.limits import policy_digest
-from margrave.lanes import LANES, Words
+from margrave.decide.limits import policy_digest, policy_words
+from margrave.lanes import LANES, STAMP_SHIFT, Words
 from margrave.messages import (
     ChainState,
+    Epoch,
     Ladder,
     MarketHold,
     MarketScores,
@@ -17,6 +20,8 @@ from margrave.messages import (
     Scores,
     Surface,
 )
+from margrave.mirror.limits import timing
+from margrave.mirror.words import HALT
 from margrave.settings import (
     PROJECT_ROOT,
     ChainSettings,
@@ -28,7 +33,7 @@ from margrave.settings import (
     Settings,
     load_policy,
 )
-from margrave.verdicts import HoldReason, MarketStatus
+from margrave.verdicts import HoldReason, MarketStatus, ReportKind
 
 POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
 PERIOD_S = POLICY.round.period_s
@@ -93,22 +98,47 @@ def settings_of(count: int = 2, speed: float | None = None) -> Settings:
 def onchain(
     stored: Words | None = None, age_s: int = PERIOD_S, status: MarketStatus = MarketStatus.FRESH
 ) -> OnchainMarket:
-    """A market stored `age_s` before this round; empty without words."""
+    """A market stored `age_s` before this round, stamped as the contract does; empty without words."""
     if stored is None:
         return OnchainMarket(words=EMPTY, observed_at_s=0, status=MarketStatus.EMPTY)
-    return OnchainMarket(words=stored, observed_at_s=T_S - age_s, status=status)
+    kept = Words(stored.risk, stored.market | T_S - age_s << STAMP_SHIFT)
+    if status is MarketStatus.HALTED:
+        kept = Words(kept.risk, kept.market | HALT << LANES["flags"].shift)
+    return OnchainMarket(words=kept, observed_at_s=T_S - age_s, status=status)
 
 
-def state_of(*markets: OnchainMarket, **changes: object) -> ChainState:
+def epoch_of(markets: int, **changes: object) -> Epoch:
+    """Governance's rules as policy.toml has them, all markets in one class and alone; or with changes."""
+    fields: dict[str, object] = {
+        "number": 1,
+        "kind": ReportKind.OWN_WORDS,
+        "paused": False,
+        "quorum": 1,
+        "members": ("0x" + "22" * 20,),
+        "model_set": MODEL_SET,
+        "policy_digest": b"",
+        "timing": timing(POLICY.round),
+        "classes": (policy_words(POLICY.limits),),
+        "class_of": bytes(markets),
+        "group_of": bytes(markets),
+        "ring_of": bytes(markets),
+        **changes,
+    }
+    epoch = Epoch(**fields)  # type: ignore[arg-type]
+    if epoch.policy_digest:
+        return epoch
+    return msgspec.structs.replace(epoch, policy_digest=policy_digest(epoch))
+
+
+def state_of(*markets: OnchainMarket, rules: Epoch | None = None, **changes: object) -> ChainState:
     fields: dict[str, object] = {
         "block": 100,
         "block_time_s": T_S,
-        "epoch": 1,
-        "members": ("0x" + "22" * 20,),
-        "quorum": 1,
-        "model_set": MODEL_SET,
-        "policy_digest": policy_digest(POLICY, len(markets)),
         "period_s": PERIOD_S,
+        "history_hash": bytes(20),
+        "epoch": rules or epoch_of(len(markets)),
+        "next_epoch": None,
+        "next_from_round": 0,
         "markets": markets,
         **changes,
     }

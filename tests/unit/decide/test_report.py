@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from margrave.decide.report import ABSTAIN, BLOCK, decide
-from margrave.errors import Fatal
+from margrave.decide.report import ABSTAIN, BLOCK, blocks, decide
+from margrave.errors import Fatal, Transient
 from margrave.lanes import Words
 from margrave.messages import ChainState, Hold, Report, Scores
 from margrave.settings import Settings
@@ -18,6 +21,7 @@ from tests.unit.decide.sample import (
     PERIOD_S,
     ROUND,
     T_S,
+    epoch_of,
     onchain,
     scores_of,
     settings_of,
@@ -58,7 +62,7 @@ def test_the_first_round_reports_every_market() -> None:
         ("ETH", 1, Trigger.FIRST, ETH),
     ]
     assert (report.round, report.epoch, report.first_market, report.model_set) == (ROUND, 1, 0, MODEL_SET)
-    assert report.policy_digest == state_of(onchain(), onchain()).policy_digest
+    assert report.policy_digest == state_of(onchain(), onchain()).epoch.policy_digest
     assert report.halts == ()
 
 
@@ -166,29 +170,157 @@ def test_a_round_too_old_for_the_contract_is_not_signed() -> None:
     assert (hold.reason, hold.detail) == (HoldReason.DEADLINE, "the round began 901 s ago, 900 s allowed")
 
 
-# --- the same rules as the chain --------------------------------------------------------------------------------------
+# --- the rules of the epoch that binds the round --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("change", "problem", "advice"),
+    ("state", "problem", "advice"),
     [
-        ({"model_set": bytes(32)}, "approves model set 0x0000000000000000…", "install the approved models"),
-        ({"policy_digest": bytes(32)}, "enforces policy 0x0000000000000000…", "policy.toml"),
-        ({"period_s": 600}, "rounds last 600 s, policy.toml says 300 s", "policy.toml"),
+        (
+            lambda: state_of(onchain(), onchain(), rules=epoch_of(2, model_set=bytes(32))),
+            "approves model set 0x0000000000000000…",
+            "install the approved models",
+        ),
+        (
+            lambda: state_of(onchain(), onchain(), period_s=600),
+            "rounds last 600 s, policy.toml says 300 s",
+            "policy.toml",
+        ),
     ],
 )
 def test_a_chain_with_other_rules_stops_the_node_with_advice(
-    change: dict[str, object], problem: str, advice: str
+    state: Callable[[], ChainState], problem: str, advice: str
 ) -> None:
     with pytest.raises(Fatal) as stopped:
-        decided(BOTH, state_of(onchain(), onchain(), **change))
+        decided(BOTH, state())
     assert problem in stopped.value.problem
     assert advice in stopped.value.advice
 
 
-def test_a_chain_with_another_list_of_markets_stops_the_node() -> None:
-    with pytest.raises(Fatal, match=r"the chain lists 3 markets, markets\.toml 2"):
-        decided(BOTH, state_of(onchain(), onchain(), onchain()))
+def test_an_endpoint_that_tells_other_settings_than_the_chain_holds_is_not_believed() -> None:
+    with pytest.raises(Transient, match="another RPC endpoint"):
+        decided(BOTH, state_of(onchain(), onchain(), rules=epoch_of(2, policy_digest=b"\x01" * 32)))
+
+
+def test_a_chain_looser_than_the_operators_policy_is_not_signed_for_and_a_tighter_one_is() -> None:
+    timing = epoch_of(2).timing
+    looser = epoch_of(2, timing=dataclasses.replace(timing, max_report_age=1_000))
+    hold = held(BOTH, state_of(onchain(), onchain(), rules=looser))
+    assert hold.reason is HoldReason.LOOSER_POLICY
+    assert "reports may be 1000 s old, 900 s agreed" in hold.detail
+    tighter = epoch_of(2, timing=dataclasses.replace(timing, max_report_age=800), paused=True)
+    assert isinstance(decided(BOTH, state_of(onchain(), onchain(), rules=tighter)), Report)
+
+
+def rotating(from_round: int, **changes: object) -> ChainState:
+    """A second epoch is pending."""
+    return state_of(onchain(), onchain(), next_epoch=epoch_of(2, number=2, **changes), next_from_round=from_round)
+
+
+def test_a_round_is_signed_under_the_epoch_that_binds_it_however_near_the_next_one_is() -> None:
+    assert reported(BOTH, rotating(ROUND + 1)).epoch == 1
+    assert reported(BOTH, rotating(ROUND)).epoch == 2
+    assert reported(BOTH, rotating(ROUND - 1)).epoch == 2
+
+
+def test_a_change_of_policy_is_signed_with_its_own_digest_from_its_round_on() -> None:
+    tighter = {"timing": dataclasses.replace(epoch_of(2).timing, max_skew=10)}
+    before, after = (reported(BOTH, rotating(ROUND + i, **tighter)).policy_digest for i in (1, 0))
+    assert before == epoch_of(2).policy_digest
+    assert after == epoch_of(2, **tighter).policy_digest != before
+
+
+def test_models_that_are_approved_for_a_later_round_wait_for_it() -> None:
+    state = state_of(
+        onchain(),
+        onchain(),
+        rules=epoch_of(2, model_set=bytes(32)),
+        next_epoch=epoch_of(2, number=2),
+        next_from_round=ROUND + 3,
+    )
+    hold = held(BOTH, state)
+    assert hold.reason is HoldReason.LATER_EPOCH
+    assert hold.detail == f"this node's models are approved from round {ROUND + 3} on"
+    assert isinstance(decided(BOTH, msgspec.structs.replace(state, next_from_round=ROUND)), Report)
+
+
+def test_a_market_that_the_chain_lists_and_this_node_does_not_know_is_left_to_others() -> None:
+    """All members of a quorum sign the same markets: the chain's list decides which, not a file of each."""
+    report = reported(BOTH, state_of(onchain(), onchain(), onchain()))
+    assert [(r.market, r.words) for r in report.rows] == [("BTC", BTC), ("ETH", ETH), ("market 2", ABSTAIN)]
+
+
+def test_a_market_that_the_chain_does_not_list_yet_waits_for_it() -> None:
+    report = reported(BOTH, state_of(onchain()), TWO)
+    assert [r.market for r in report.rows] == ["BTC"]
+
+
+# --- what the contract would leave as it is ---------------------------------------------------------------------------
+
+
+def test_written_less_than_the_least_interval_ago_every_market_waits() -> None:
+    slow = epoch_of(2, timing=dataclasses.replace(epoch_of(2).timing, min_interval=900))
+    hold = held(scores_of({"BTC": MOVED, "ETH": ETH}), state_of(onchain(BTC, 300), onchain(ETH, 600), rules=slow))
+    assert (hold.reason, hold.detail) == (HoldReason.TOO_SOON, "every market was written less than 900 s before")
+
+
+def test_a_pause_of_the_guardian_is_told_where_it_is_what_holds_a_report_back() -> None:
+    paused = epoch_of(2, paused=True)
+    calmer = scores_of({"BTC": words(score=1_000), "ETH": ETH})
+    assert held(calmer, state_of(onchain(BTC, 900), onchain(ETH, 900), rules=paused)).reason is HoldReason.PAUSED
+    assert held(BOTH, state_of(onchain(BTC, 900), onchain(ETH, 900), rules=paused)).reason is HoldReason.WITHIN_BAND
+
+
+def test_figures_that_trust_themselves_too_little_are_signed_for_others_and_not_published() -> None:
+    doubtful = scores_of({"BTC": words(confidence=0.03), "ETH": words(price=3_500, confidence=0.03)})
+    report = reported(doubtful, state_of(onchain(BTC, 4_000), onchain(ETH, 4_000)))
+    assert not report.due
+    assert all(r.words != ABSTAIN for r in report.rows)
+    hold = held(doubtful, state_of(onchain(BTC, 900), onchain(ETH, 900)))
+    assert hold.reason is HoldReason.LOW_CONFIDENCE
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_market_that_is_due_takes_its_whole_group_along() -> None:
+    rules = epoch_of(3, group_of=b"\x01\x01\x00")
+    scores = scores_of({"BTC": MOVED, "ETH": ETH, "M2": words()})
+    state = state_of(onchain(BTC), onchain(ETH), onchain(words()), rules=rules)
+    report = reported(scores, state, settings_of(3))
+    assert [r.trigger for r in report.rows] == [Trigger.DEVIATION, Trigger.EARLY_RIDER, None]
+    assert report.rows[1].words == ETH
+
+
+def test_a_group_with_a_market_that_cannot_be_seen_is_signed_for_others_and_calls_for_nothing() -> None:
+    rules = epoch_of(2, group_of=b"\x01\x01")
+    scores = scores_of({"BTC": MOVED}, {"ETH": HoldReason.NO_SURFACE})
+    report = reported(scores, state_of(onchain(BTC), onchain(ETH), rules=rules))
+    assert not report.due
+    assert [r.words for r in report.rows] == [MOVED, ABSTAIN]
+
+
+def test_a_figure_that_will_halt_its_market_is_published_although_its_group_waits() -> None:
+    rules = epoch_of(2, group_of=b"\x01\x01")
+    wild = scores_of({"BTC": words(price=70_000, liquidity=0.6), "ETH": ETH})
+    report = reported(wild, state_of(onchain(BTC, 4_000), onchain(ETH, 4_000), rules=rules))
+    assert report.due
+    assert [h.market for h in report.halts] == ["BTC"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40)), min_size=1, max_size=12))
+def test_blocks_cover_every_market_once_and_cut_no_group(runs: list[tuple[int, int]]) -> None:
+    next_name, group_of = 1, bytearray()
+    for alone, length in runs:
+        group_of += bytes(length) if alone else bytes([next_name]) * length
+        next_name += not alone
+    rules = epoch_of(len(group_of), group_of=bytes(group_of), class_of=bytes(len(group_of)))
+    ranges = list(blocks(rules))
+    assert [i for block in ranges for i in block] == list(range(len(group_of)))
+    for block in ranges[:-1]:
+        assert len(block) >= BLOCK
+        assert group_of[block.stop - 1] == 0 or group_of[block.stop - 1] != group_of[block.stop]
+    assert all(len(block) < BLOCK + 40 for block in ranges)
 
 
 # --- many markets ---------------------------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from eth_account.messages import SignableMessage, _hash_eip191_message, encode_typed_data
+from eth_utils.crypto import keccak
 
-from margrave.mirror.typed_data import own_words_digest
+from margrave.mirror.typed_data import co_signed_digest, evidence_root, own_words_digest, words_hash
 
 ORACLE = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 WORDS = (1, 2**255 - 1, 3, 4)
@@ -32,6 +33,25 @@ def test_own_words_hash_as_eip712_says() -> None:
         {"epoch": 4, "round": 9, "firstMarket": 2, "modelSet": MODEL_SET, "policy": POLICY, "words": list(WORDS)},
     )
     assert own_words_digest(31337, ORACLE, 4, 9, 2, MODEL_SET, POLICY, WORDS) == hashed(message)
+
+
+def test_co_signed_medians_hash_as_eip712_says() -> None:
+    root = bytes(range(64, 96))
+    fields = ("epoch", "round", "firstMarket", "modelSet", "policy", "evidenceRoot", "words")
+    types = ("uint32", "uint32", "uint16", "bytes32", "bytes32", "bytes32", "uint256[]")
+    message = encode_typed_data(
+        {"name": "Margrave", "version": "1", "chainId": 31337, "verifyingContract": ORACLE},
+        {"CoSigned": [{"name": name, "type": kind} for name, kind in zip(fields, types, strict=True)]},
+        dict(zip(fields, (4, 9, 2, MODEL_SET, POLICY, root, list(WORDS)), strict=True)),
+    )
+    assert co_signed_digest(31337, ORACLE, 4, 9, 2, MODEL_SET, POLICY, root, WORDS) == hashed(message)
+
+
+def test_the_evidence_root_names_whose_own_words_and_in_which_order() -> None:
+    a, b = words_hash((1, 2)), words_hash((1, 3))
+    roots = {evidence_root(stated) for stated in ([(0, a), (1, b)], [(1, b), (0, a)], [(0, a)], [(0, b), (1, a)])}
+    assert len(roots) == 4
+    assert evidence_root([(0, a), (3, b)]) == keccak(b"\x00" + a + b"\x03" + b)
 
 
 @pytest.mark.parametrize("change", range(8))

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from margrave.publish import turns
+from margrave.chain import turns
 from margrave.publish.fees import GWEI, Fees
 
 MEMBERS = tuple(f"0x{i:040x}" for i in range(1, 5))

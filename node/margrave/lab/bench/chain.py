@@ -7,17 +7,20 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from eth_keys.datatypes import PrivateKey
+from web3.contract.contract import ContractFunction
 from web3.types import TxReceipt
 
 from margrave import lanes
 from margrave.chain.deploy import Deployment, Sender, deploy
 from margrave.errors import Fatal
 from margrave.lanes import Words
-from margrave.mirror.typed_data import own_words_digest
+from margrave.mirror.medians import medians
+from margrave.mirror.typed_data import co_signed_digest, evidence_root, own_words_digest, words_hash
 from margrave.settings import PROJECT_ROOT, Policy
+from margrave.verdicts import ReportKind
 
 ANVIL: Final = PROJECT_ROOT / "node_modules" / ".bin" / "anvil"
 FUNDED_KEYS: Final = (
@@ -30,6 +33,9 @@ FUNDED_KEYS: Final = (
 BLOCK_GAS: Final = 2_000_000_000
 LISTENING: Final = "Listening on "
 MODEL_SET: Final = bytes(range(32))
+
+CURRENT_EPOCH: Final = 6
+"""Where the oracle's `State` has it."""
 
 CALM: Final[Mapping[str, float]] = {
     "down_q975": 0.017,
@@ -90,7 +96,8 @@ def _address(process: subprocess.Popen[bytes], log: IO[str]) -> str:
 
 
 class Committee:
-    """Members with fixed keys who publish on an oracle deployed for them; one round after another."""
+    """Members with fixed keys who publish on an oracle deployed for them, one round after another; the first of them,
+    a quorum, are who signs. The policy says which kind of report they make."""
 
     def __init__(self, url: str, policy: Policy, *, members: int, quorum: int, markets: int) -> None:
         self._keys = [PrivateKey(number.to_bytes(32, "big")) for number in range(1, members + 1)]
@@ -111,23 +118,34 @@ class Committee:
         """Move the chain to its next round and publish there; `rows` are each signer's words, market by market."""
         round_ = self.sender.now_s() // self._policy.round.period_s + 1
         self.sender.mine_at(round_ * self._policy.round.period_s)
-        arguments = self.signed(round_, rows)
-        return self.sender.send(self.oracle.functions.publish(*arguments))
+        return self.sender.send(self.publication(round_, rows))
 
-    def signed(self, round_: int, rows: Sequence[Sequence[Words]]) -> tuple[Any, ...]:
-        """The arguments of `publish` for the first members, a quorum, of the oracle's epoch."""
-        _, _, epoch, _, _, model_set, policy_digest, _, _ = self.oracle.functions.state().call()
-        rvs: list[bytes] = []
-        words: list[int] = []
-        for key, row in zip(self._keys[: self._quorum], rows, strict=True):
-            own = [word for market in row for word in (market.risk, market.market)]
-            digest = own_words_digest(
-                self.deployment.chain_id, self.deployment.oracle, epoch, round_, 0, model_set, policy_digest, own
+    def publication(self, round_: int, rows: Sequence[Sequence[Words]]) -> ContractFunction:
+        """The call that publishes a round: each signer's own words, or their medians signed by all of them."""
+        own = [[word for market in row for word in (market.risk, market.market)] for row in rows]
+        if self._policy.round.report is ReportKind.OWN_WORDS:
+            digests = [own_words_digest(*self._bound(round_), words) for words in own]
+            return self.oracle.functions.publish(
+                round_, 0, *self._signatures(digests), [word for words in own for word in words]
             )
+        root = evidence_root([(member, words_hash(words)) for member, words in enumerate(own)])
+        agreed = [medians([row[market] for row in rows]) for market in range(len(rows[0]))]
+        words = [word for each in agreed for word in ((0, 0) if each is None else (each.risk, each.market))]
+        digest = co_signed_digest(*self._bound(round_), root, words)
+        return self.oracle.functions.publishCoSigned(round_, 0, *self._signatures([digest] * self._quorum), root, words)
+
+    def _bound(self, round_: int) -> tuple[int, str, int, int, int, bytes, bytes]:
+        """What every digest begins with."""
+        epoch, _, _, _, _, model_set, policy_digest, _, _ = self.oracle.functions.state().call()[CURRENT_EPOCH]
+        return self.deployment.chain_id, self.deployment.oracle, epoch, round_, 0, model_set, policy_digest
+
+    def _signatures(self, digests: Sequence[bytes]) -> tuple[int, list[bytes]]:
+        """Bitmap of the first members, a quorum, and the halves of their signatures."""
+        rvs: list[bytes] = []
+        for key, digest in zip(self._keys, digests, strict=False):
             signature = key.sign_msg_hash(digest)
             rvs += [signature.r.to_bytes(32, "big"), (signature.s | signature.v << 255).to_bytes(32, "big")]
-            words += own
-        return round_, 0, (1 << self._quorum) - 1, rvs, words
+        return (1 << self._quorum) - 1, rvs
 
 
 def ordinary(market: int, member: int, round_: int) -> Words:

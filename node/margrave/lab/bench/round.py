@@ -10,21 +10,24 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from margrave.attest.quorum import recover
-from margrave.chain.deploy import policy_digest
 from margrave.chain.signer import KeystoreSigner
+from margrave.decide.limits import policy_digest, policy_words
 from margrave.decide.report import decide
 from margrave.errors import Fatal
 from margrave.guard.snapshot import Memory, take
 from margrave.lab.bench.workload import Workload, workload
 from margrave.lanes import Words
-from margrave.messages import ChainState, OnchainMarket, Report, Surface
+from margrave.messages import ChainState, Epoch, OnchainMarket, Report, Surface
+from margrave.mirror.limits import timing
 from margrave.mirror.typed_data import own_words_digest
 from margrave.operate.init import Plan, init
 from margrave.operate.replay import scorer_of
 from margrave.score.scores import Scorer
 from margrave.settings import Settings, load
-from margrave.verdicts import MarketStatus
+from margrave.verdicts import MarketStatus, ReportKind
 
 SIZES: Final = {2: 20, 50: 8, 500: 3}
 """Markets to runs counted, after one that is not."""
@@ -97,14 +100,28 @@ def _round(
 def _state(settings: Settings, signer: KeystoreSigner, work: Workload, model_set: bytes) -> ChainState:
     """A chain on which nothing was ever published, so that every market is due."""
     empty = OnchainMarket(words=Words(0, 0), observed_at_s=0, status=MarketStatus.EMPTY)
+    count = len(work.markets)
+    epoch = Epoch(
+        number=1,
+        kind=ReportKind.OWN_WORDS,
+        paused=False,
+        quorum=1,
+        members=(signer.address,),
+        model_set=model_set,
+        policy_digest=b"",
+        timing=timing(settings.policy.round),
+        classes=(policy_words(settings.policy.limits),),
+        class_of=bytes(count),
+        group_of=bytes(count),
+        ring_of=bytes(count),
+    )
     return ChainState(
         block=1,
         block_time_s=work.as_of_ms // 1000,
-        epoch=1,
-        members=(signer.address,),
-        quorum=1,
-        model_set=model_set,
-        policy_digest=policy_digest(settings.policy, len(work.markets)),
         period_s=settings.policy.round.period_s,
-        markets=(empty,) * len(work.markets),
+        history_hash=bytes(20),
+        epoch=msgspec.structs.replace(epoch, policy_digest=policy_digest(epoch)),
+        next_epoch=None,
+        next_from_round=0,
+        markets=(empty,) * count,
     )

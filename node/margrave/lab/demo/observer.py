@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httpx2
-from eth_utils.abi import event_abi_to_log_topic
 
 from margrave import lanes
 from margrave.attest import wire
-from margrave.chain import artifacts
 from margrave.chain.oracle import Oracle
 from margrave.errors import MargraveError
 from margrave.lab.demo.blocks import Anvil
@@ -46,18 +44,14 @@ class Observer:
     """Node's name to its service."""
     period_s: int
     client: httpx2.AsyncClient
-    _topic: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        abi = next(x for x in artifacts.load("RiskOracle").abi if x.get("name") == "Published" and x["type"] == "event")
-        self._topic = "0x" + bytes(event_abi_to_log_topic(abi)).hex()  # type: ignore[arg-type]
 
     async def look(self, round_: int) -> RoundRow:
         state = await self.oracle.state()
         publication = await self._publication(round_)
         attestations = await self._attestations(round_)
         told = await self._told()
-        bitmap = int(publication["data"][2 + 2 * 64 :][:64], 16) if publication else 0
+        # `Published`: first market (16 bits), markets (16), members who signed (32), then the history hash.
+        bitmap = int(publication["data"], 16) >> 32 & 0xFFFFFFFF if publication else 0
         receipt = await self._receipt(publication)
         block_time_s = int((await self._block(publication))["timestamp"], 16) if publication else None
         late_s = None if block_time_s is None else self.clock.wall_s(block_time_s - round_ * self.period_s)
@@ -67,7 +61,7 @@ class Observer:
             markets=await self._rows(state, attestations, told),
             published=publication is not None,
             publisher=self.members.get(_address(receipt["from"])) if receipt else None,
-            signers=tuple(self.members[m] for i, m in enumerate(state.members) if bitmap >> i & 1),
+            signers=tuple(self.members[m] for i, m in enumerate(state.binding(round_).members) if bitmap >> i & 1),
             transaction=publication["transactionHash"] if publication else None,
             block=int(publication["blockNumber"], 16) if publication else None,
             gas_used=int(receipt["gasUsed"], 16) if receipt else None,
@@ -122,7 +116,11 @@ class Observer:
     async def _publication(self, round_: int) -> dict[str, Any] | None:
         found = await self.anvil.call(
             "eth_getLogs",
-            {"address": self.oracle.address, "fromBlock": "0x0", "topics": [self._topic, f"{round_:#066x}"]},
+            {
+                "address": self.oracle.address,
+                "fromBlock": "0x0",
+                "topics": [self.oracle.topic("Published"), f"{round_:#066x}"],
+            },
         )
         return found[0] if found else None
 
@@ -136,13 +134,13 @@ class Observer:
         block: dict[str, Any] = await self.anvil.call("eth_getBlockByNumber", publication["blockNumber"], False)
         return block
 
-    async def _attestations(self, round_: int) -> list[Attestation]:
+    async def _attestations(self, round_: int) -> Sequence[Attestation]:
         """Every member's own words, from whichever node holds the most of them."""
-        most: list[Attestation] = []
+        most: Sequence[Attestation] = ()
         for url in self.urls.values():
             try:
                 answer = await self.client.get(f"{url}/v1/rounds/{round_}")
-                held = wire.decode(answer.content) if answer.status_code == httpx2.codes.OK else []
+                held = wire.decode(answer.content).attestations if answer.status_code == httpx2.codes.OK else ()
             except (httpx2.HTTPError, MargraveError):
                 continue
             most = max(most, held, key=len)

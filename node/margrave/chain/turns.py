@@ -1,4 +1,4 @@
-"""Whose turn it is to send. No leader: every node computes the same order from the round, and waits its place out."""
+"""Whose turn it is to propose and to send. No leader: every node computes the same order from the round."""
 
 from __future__ import annotations
 
