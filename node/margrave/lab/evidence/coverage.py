@@ -1,0 +1,101 @@
+"""Lines of contracts/src that the Solidity tests reach, as forge counts them.
+
+forge counts on the source map, which the optimiser blurs, and the unoptimised code does not fit the stack: so the
+compiler gets the optimiser's stack allocation and none of its rewriting (`MARGRAVE_SOLC_OPTIMIZER`, read by
+scripts/solc).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from margrave.errors import Fatal
+from margrave.lab.evidence.workshop import PROJECT, forge
+
+WANTED: Final = 0.95
+SOURCES: Final = "contracts/src/"
+NOT_OURS_TO_DEPLOY: Final = ("contracts/src/mock/", "contracts/src/interfaces/")
+OPTIMIZER: Final = {
+    "enabled": False,
+    "details": {"yul": True, "yulDetails": {"stackAllocation": True, "optimizerSteps": "u:"}},
+}
+
+
+class Lines(msgspec.Struct, frozen=True):
+    """Of one file: lines with code, and those that no test reaches."""
+
+    file: str
+    found: int
+    missed: tuple[int, ...]
+
+    @property
+    def hit(self) -> int:
+        return self.found - len(self.missed)
+
+
+def measure(folder: Path) -> list[Lines]:
+    """Run every Solidity test once under forge's coverage.
+
+    Raises:
+        Fatal: forge gave no report.
+    """
+    report = folder / "lcov.info"
+    settings = {
+        "FOUNDRY_OUT": str(folder / "out"),
+        "FOUNDRY_CACHE_PATH": str(folder / "cache"),
+        "MARGRAVE_SOLC_OPTIMIZER": json.dumps(OPTIMIZER),
+    }
+    options = ("--root", ".", "--ir-minimum", "--report", "lcov", "--report-file", str(report))
+    done = forge("coverage", *options, settings=settings)
+    if done.returncode != 0 or not report.exists():
+        raise Fatal(
+            f"forge coverage failed: {(done.stdout + done.stderr)[-900:]}", advice="run scripts/test, then again"
+        )
+    return parse(report.read_text(encoding="utf-8"))
+
+
+def parse(lcov: str) -> list[Lines]:
+    """The deployed sources in an lcov report."""
+    files: list[Lines] = []
+    name = ""
+    lines: dict[int, int] = {}
+    for row in lcov.splitlines():
+        tag, _, rest = row.partition(":")
+        if tag == "SF":
+            name, lines = rest.removeprefix(f"{PROJECT}/"), {}
+        elif tag == "DA":
+            at, hits = rest.split(",")[:2]
+            lines[int(at)] = lines.get(int(at), 0) + int(hits)
+        elif row == "end_of_record" and name.startswith(SOURCES) and not name.startswith(NOT_OURS_TO_DEPLOY) and lines:
+            missed = tuple(sorted(at for at, hits in lines.items() if not hits))
+            files.append(Lines(name, len(lines), missed))
+    return sorted(files, key=lambda x: x.file)
+
+
+def share(files: list[Lines]) -> float:
+    """Covered lines of all."""
+    return sum(x.hit for x in files) / max(1, sum(x.found for x in files))
+
+
+def table(files: list[Lines]) -> str:
+    """One row a file."""
+    rows = [f"{'file':<52} {'lines':>6} {'hit':>6} {'share':>7}  missed"]
+    for x in files:
+        missed = ", ".join(map(str, x.missed[:12])) + (" …" if len(x.missed) > 12 else "")
+        rows.append(f"{x.file.removeprefix(SOURCES):<52} {x.found:>6} {x.hit:>6} {x.hit / x.found:>7.1%}  {missed}")
+    found, hit = sum(x.found for x in files), sum(x.hit for x in files)
+    rows.append(f"{'all':<52} {found:>6} {hit:>6} {share(files):>7.2%}")
+    return "\n".join(rows)
+
+
+def by_folder(files: list[Lines]) -> Mapping[str, float]:
+    """Share of each folder of contracts/src."""
+    folders: dict[str, list[Lines]] = {}
+    for x in files:
+        folders.setdefault(x.file.removeprefix(SOURCES).partition("/")[0], []).append(x)
+    return {name: share(some) for name, some in sorted(folders.items())}
