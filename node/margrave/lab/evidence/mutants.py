@@ -132,7 +132,7 @@ def _here(source: bytes, kind: str, node: Node) -> Iterator[Mutant]:
             at, n = _span(node["condition"])
             yield Mutant("condition", at, n, f"!({source[at : at + n].decode()})")
         case "ExpressionStatement" | "EmitStatement":
-            yield Mutant("statement", start, length, "")
+            yield _left_out("statement", source, start, length)
         case "ModifierInvocation" if not node.get("arguments"):
             yield Mutant("modifier", start, length, "")
         case "YulFunctionCall":
@@ -170,9 +170,16 @@ def _branch(source: bytes, node: Node) -> Iterator[Mutant]:
     start, length = _span(node)
     body_at, body_n = _span(node["trueBody"])
     if REVERT.match(source[body_at : body_at + body_n]) and not node.get("falseBody"):
-        yield Mutant("guard", start, length, "{}")
+        yield _left_out("guard", source, start, length)
     at, n = _span(node["condition"])
     yield Mutant("condition", at, n, f"!({source[at : at + n].decode()})")
+
+
+def _left_out(kind: str, source: bytes, start: int, length: int) -> Mutant:
+    """Without a statement. The tree's spans end before the semicolon; a loop's step has none."""
+    if source[start + length : start + length + 1] == b";":
+        return Mutant(kind, start, length + 1, "{}")
+    return Mutant(kind, start, length, "" if source[start + length : start + length + 1] == b")" else "{}")
 
 
 def _instruction(node: Node) -> Iterator[Mutant]:
