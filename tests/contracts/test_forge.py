@@ -1,29 +1,16 @@
-"""The Solidity tests: unit, fuzz and vectors (contracts/test), run by Foundry."""
+"""The Solidity tests: unit, fuzz, invariants, vectors and replays (contracts/test), run by Foundry."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 
 import pytest
 
-from margrave.chain.artifacts import CONTRACTS_DIR
+from margrave.lab.evidence import gas
+from margrave.lab.evidence.workshop import forge
 
-PROJECT = CONTRACTS_DIR.parent
-LEAST_TESTS = 70
+LEAST_TESTS = 120
 """So that a run that finds no tests is not taken for a good one."""
-
-
-def forge(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PROJECT / "node_modules" / ".bin" / "forge", *arguments],
-        cwd=PROJECT,
-        env={**os.environ, "FOUNDRY_CONFIG": str(CONTRACTS_DIR / "foundry.toml")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_the_contracts_are_formatted() -> None:
@@ -44,3 +31,9 @@ def test_every_solidity_test_passes() -> None:
     assert not failed
     assert done.returncode == 0, done.stderr
     assert len(results) >= LEAST_TESTS
+
+
+@pytest.mark.devnet
+def test_gas_is_within_one_per_cent_of_what_is_committed() -> None:
+    changes = gas.changes(gas.committed(), gas.measure())
+    assert not changes, "\n".join([*changes, "meant? then run scripts/evidence gas --write and commit the change"])

@@ -72,12 +72,14 @@ contract SymbolicPolicy is Lanewise {
         assert(atMost(given, _ascends(held)) == 1);
     }
 
-    /// @dev One lane by itself, as the others cannot reach it (`check_a_lane_by_itself_is_scaled_exactly`).
-    function check_a_budget_grants_at_most_a_days(uint16 daily, uint32 from, uint32 elapsed) external pure {
-        uint256 each = daily & LANE_MAX;
-        uint256 start = from & 0xffff; // a clock's day is all that matters of it
-        uint256 granted = Policy.grantedDown(each, start, start + (elapsed & 0xffff));
-        assert(equal(each, LANE_MAX) | atMost(granted, each) == 1);
+    /// @dev For any two times, and a few budgets: a product of two unknowns is out of a solver's reach.
+    function check_a_budget_grants_at_most_a_days(uint32 from, uint32 elapsed) external pure {
+        uint256[5] memory budgets = [uint256(1), 7, 400, 10_000, LANE_MAX - 1];
+        uint256 holds = 1;
+        for (uint256 i = 0; i < 5; ++i) {
+            holds &= atMost(Policy.grantedDown(budgets[i], from, uint256(from) + elapsed), budgets[i]);
+        }
+        assert(holds == 1);
     }
 
     function check_budgets_of_two_writes_add_up_to_that_of_one(uint16 daily, uint32 from, uint24 first, uint24 second)
@@ -92,16 +94,19 @@ contract SymbolicPolicy is Lanewise {
         assert(equal(each, LANE_MAX) | equal(apart, whole) == 1);
     }
 
-    /// @dev A product of 15 and 17 bits stays in its 32-bit cell, and multiplication distributes over the cells: so
-    /// what holds for each lane alone holds for all together.
-    function check_a_lane_by_itself_is_scaled_exactly(uint16 x, uint32 share) external pure {
-        uint256 value = x & LANE_MAX;
-        uint256 part = share & 0xffff;
+    /// @dev For every word, and a few shares.
+    function check_scaling_is_exact_in_each_lane(uint256 word) external pure {
+        word &= ~RISK_FORBIDDEN;
+        uint256[7] memory shares = [uint256(0), 1, 12_345, 0x5555, 0xaaaa, 0xffff, 0x10000];
         uint256 holds = 1;
-        for (uint256 shift = 0; shift < 256; shift += 16) {
-            holds &= equal(LaneMath.scaledDown(value << shift, part), value * part >> 16 << shift);
-            uint256 up = LaneMath.scaledUp(value << shift, part);
-            holds &= equal(up, value * part + 0xffff >> 16 << shift);
+        for (uint256 i = 0; i < 7; ++i) {
+            uint256 down = LaneMath.scaledDown(word, shares[i]);
+            uint256 up = LaneMath.scaledUp(word, shares[i]);
+            for (uint256 shift = 0; shift < 256; shift += 16) {
+                uint256 product = (word >> shift & LANE_MAX) * shares[i];
+                holds &= equal(down >> shift & 0xffff, product >> 16);
+                holds &= equal(up >> shift & 0xffff, product + 0xffff >> 16);
+            }
         }
         assert(holds == 1);
     }

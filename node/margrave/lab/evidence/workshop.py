@@ -16,6 +16,13 @@ PROJECT: Final = CONTRACTS_DIR.parent
 TOOLS: Final = PROJECT / ".venv-evidence"
 """The analysers' own virtual environment: they pin other versions than the node does."""
 
+
+def _forge_binary() -> Path:
+    """The binary of this platform's npm package: the package's wrapper exits 0 whatever forge says."""
+    return next((PROJECT / "node_modules" / "@foundry-rs").glob("forge-*/bin/forge"), Path("forge"))
+
+
+FORGE: Final = _forge_binary()
 LONG_S: Final = 6 * 3600.0
 
 
@@ -27,7 +34,7 @@ def forge(
 ) -> subprocess.CompletedProcess[str]:
     """Run forge in a copy of the project. `settings` are foundry.toml's keys as environment (FOUNDRY_…)."""
     return subprocess.run(  # noqa: S603 - our own arguments
-        [root / "node_modules" / ".bin" / "forge", *arguments],
+        [FORGE, *arguments],
         cwd=root,
         env={**os.environ, "FOUNDRY_CONFIG": "contracts/foundry.toml", "NO_COLOR": "1", **(settings or {})},
         capture_output=True,
@@ -46,7 +53,7 @@ def analyser(name: str, arguments: Sequence[str], cwd: Path, settings: Mapping[s
     tool = TOOLS / "bin" / name
     if not tool.exists():
         raise Fatal(f"{tool} is not there", advice="run scripts/evidence setup")
-    path = os.pathsep.join([str(PROJECT / "node_modules" / ".bin"), str(TOOLS / "bin"), os.environ.get("PATH", "")])
+    path = os.pathsep.join([str(FORGE.parent), str(TOOLS / "bin"), os.environ.get("PATH", "")])
     done = subprocess.run(  # noqa: S603 - our own arguments
         [tool, *arguments],
         cwd=cwd,
