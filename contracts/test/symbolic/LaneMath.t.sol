@@ -3,7 +3,6 @@ pragma solidity ^0.8.30;
 
 import {LaneMath} from "../../src/oracle/LaneMath.sol";
 import "../../src/oracle/Lanes.sol";
-import {Medians} from "../../src/oracle/Medians.sol";
 import {Lanewise} from "./Lanewise.sol";
 
 /// @dev For every pair of words that the wire admits: what is done to all lanes at once is done to each lane.
@@ -30,14 +29,6 @@ contract SymbolicLaneMath is Lanewise {
 
     function check_market_sum_is_held_at_each_lanes_end(uint256 a, uint256 b) external pure {
         _sum(a & ~MARKET_FORBIDDEN, b & ~MARKET_FORBIDDEN, MARKET_GUARDS);
-    }
-
-    function check_risk_median_of_three_is_each_lanes(uint256 a, uint256 b, uint256 c) external pure {
-        _median(a & ~RISK_FORBIDDEN, b & ~RISK_FORBIDDEN, c & ~RISK_FORBIDDEN, RISK_GUARDS);
-    }
-
-    function check_market_median_of_three_is_each_lanes(uint256 a, uint256 b, uint256 c) external pure {
-        _median(a & ~MARKET_FORBIDDEN, b & ~MARKET_FORBIDDEN, c & ~MARKET_FORBIDDEN, MARKET_GUARDS);
     }
 
     function _comparison(uint256 a, uint256 b, uint256 guards) private pure {
@@ -77,20 +68,5 @@ contract SymbolicLaneMath is Lanewise {
         }
         assert(holds == 1);
         assert(sum & guards == 0);
-    }
-
-    function _median(uint256 a, uint256 b, uint256 c, uint256 guards) private pure {
-        uint256 m = Medians.of3(a, b, c, guards);
-        uint256 holds = 1;
-        for (uint256 i = 0; i < lanes(guards); ++i) {
-            (uint256 shift, uint256 most) = lane(guards, i);
-            uint256[3] memory all = [a >> shift & most, b >> shift & most, c >> shift & most];
-            uint256 got = m >> shift & most;
-            holds &= equal(got, all[0]) | equal(got, all[1]) | equal(got, all[2]);
-            holds &= atMost(2, atMost(all[0], got) + atMost(all[1], got) + atMost(all[2], got));
-            holds &= atMost(2, atMost(got, all[0]) + atMost(got, all[1]) + atMost(got, all[2]));
-        }
-        assert(holds == 1);
-        assert(m & guards == 0);
     }
 }

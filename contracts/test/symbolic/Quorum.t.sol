@@ -53,7 +53,7 @@ contract SymbolicQuorum is Lanewise {
         return Quorum.requireQuorum(_config(), bitmap, length);
     }
 
-    function coSigned(bytes32 digest, uint256 bitmap, bytes32[] calldata rvs) external pure {
+    function coSigned(bytes32 digest, uint256 bitmap, bytes32[] calldata rvs) external view {
         Quorum.requireQuorum(_config(), bitmap, rvs.length);
         Quorum.requireCoSigned(_config(), digest, bitmap, rvs);
     }
