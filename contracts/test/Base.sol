@@ -16,6 +16,8 @@ interface Vm {
     function expectRevert() external;
     function expectPartialRevert(bytes4 selector) external;
     function expectEmit(address emitter) external;
+    /// @dev Gas of the last call, into foundry.toml's `snapshots` folder: file `group`, entry `name`.
+    function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256 gas);
     function readFile(string calldata path) external view returns (string memory);
     function parseJsonUintArray(string calldata json, string calldata key) external pure returns (uint256[] memory);
     function parseJsonIntArray(string calldata json, string calldata key) external pure returns (int256[] memory);

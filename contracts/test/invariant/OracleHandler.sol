@@ -334,7 +334,8 @@ contract OracleHandler is OracleSetup {
         for (uint256 index = 0; index < x.members.length; ++index) {
             if (bitmap >> index & 1 == 0) continue;
             uint256[] memory own = _figures(seed, seat, first, count);
-            Report memory r = Report(epoch, round, first, x.modelSet, Config.policyDigest(x), bitmap, new uint256[][](0));
+            Report memory r =
+                Report(epoch, round, first, x.modelSet, Config.policyDigest(x), bitmap, new uint256[][](0));
             uint256 key = _keyOf[x.members[index]];
             bytes32 digest = digestOf(r, own);
             if (forged && seat == victim) (key, digest) = _forged(x, r, own, index, key, digest, seed >> 128);

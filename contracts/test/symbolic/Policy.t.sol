@@ -59,10 +59,7 @@ contract SymbolicPolicy is Lanewise {
     }
 
     /// @dev What `validate` asks of limits is enough: two coherent words, limited, leave a coherent word.
-    function check_ascending_words_stay_ascending(uint256 old, uint256 word, uint256 rise, uint256 fall)
-        external
-        pure
-    {
+    function check_ascending_words_stay_ascending(uint256 old, uint256 word, uint256 rise, uint256 fall) external pure {
         uint256 clean = ~RISK_FORBIDDEN;
         (old, word, rise, fall) = (old & clean, word & clean, rise & clean, fall & clean);
         uint256 given = _ascends(old) & _ascends(word) & _ascends(rise) & _ascends(~fall & clean);
