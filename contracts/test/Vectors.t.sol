@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {FixedPointMathLib as Math} from "solady/utils/FixedPointMathLib.sol";
 import {IRiskOracle} from "../src/interfaces/IRiskOracle.sol";
-import {Black76} from "../src/margin/Black76.sol";
-import {Normal} from "../src/margin/Normal.sol";
-import {Leg, Portfolio, Requirement} from "../src/margin/Portfolio.sol";
 import "../src/oracle/Lanes.sol";
 import {Medians} from "../src/oracle/Medians.sol";
 import {Limits, Policy, Timing} from "../src/oracle/Policy.sol";
@@ -130,78 +126,6 @@ contract VectorsTest is Base {
             (uint256 risk, uint256 market,,) = oracle.read(id);
             same(risk, stored[2 * id], "risk");
             same(market, stored[2 * id + 1], "market");
-        }
-    }
-
-    function test_elementary_functions_to_the_last_unit() external view {
-        string memory json = vectors("numbers");
-        int256[] memory x = vm.parseJsonIntArray(json, ".lnOf");
-        int256[] memory y = vm.parseJsonIntArray(json, ".ln");
-        for (uint256 i = 0; i < x.length; ++i) {
-            same(Math.lnWad(x[i]), y[i], "ln");
-        }
-        (x, y) = (vm.parseJsonIntArray(json, ".expOf"), vm.parseJsonIntArray(json, ".exp"));
-        for (uint256 i = 0; i < x.length; ++i) {
-            same(Math.expWad(x[i]), y[i], "exp");
-        }
-        (x, y) = (vm.parseJsonIntArray(json, ".cdfOf"), vm.parseJsonIntArray(json, ".cdf"));
-        for (uint256 i = 0; i < x.length; ++i) {
-            same(Normal.cdf(x[i], Normal.density(x[i])), y[i], "cdf");
-        }
-        uint256[] memory u = vm.parseJsonUintArray(json, ".sqrtOf");
-        uint256[] memory v = vm.parseJsonUintArray(json, ".sqrt");
-        for (uint256 i = 0; i < u.length; ++i) {
-            same(Math.sqrt(u[i]), v[i], "sqrt");
-        }
-    }
-
-    function test_calls_to_the_last_unit() external view {
-        string memory json = vectors("numbers");
-        int256[] memory forward = vm.parseJsonIntArray(json, ".callForward");
-        int256[] memory strike = vm.parseJsonIntArray(json, ".callStrike");
-        int256[] memory logMoneyness = vm.parseJsonIntArray(json, ".callLogMoneyness");
-        int256[] memory vol = vm.parseJsonIntArray(json, ".callVol");
-        int256[] memory wanted = vm.parseJsonIntArray(json, ".call");
-        for (uint256 i = 0; i < wanted.length; ++i) {
-            same(Black76.call(forward[i], strike[i], logMoneyness[i], vol[i]), wanted[i], "call");
-        }
-    }
-
-    function test_portfolio_margin_to_the_last_unit() external view {
-        string memory json = vectors("margin");
-        uint256[] memory risk = vm.parseJsonUintArray(json, ".risk");
-        uint256[] memory market = vm.parseJsonUintArray(json, ".market");
-        uint256[] memory counts = vm.parseJsonUintArray(json, ".legs");
-        uint256[] memory initial = vm.parseJsonUintArray(json, ".initial");
-        uint256[] memory maintenance = vm.parseJsonUintArray(json, ".maintenance");
-        int256[] memory value = vm.parseJsonIntArray(json, ".value");
-        uint256[] memory worstLoss = vm.parseJsonUintArray(json, ".worstLoss");
-        uint256[] memory worstScenario = vm.parseJsonUintArray(json, ".worstScenario");
-        uint256 now_ = vm.parseJsonUint(json, ".now");
-        Leg[] memory all = _allLegs(json);
-        uint256 from = 0;
-        for (uint256 i = 0; i < risk.length; ++i) {
-            Leg[] memory legs = new Leg[](counts[i]);
-            for (uint256 j = 0; j < counts[i]; ++j) {
-                legs[j] = all[from++];
-            }
-            Requirement memory r = Portfolio.requirementUp(risk[i], market[i], legs, now_);
-            same(r.value, value[i], "value");
-            same(r.worstLoss, worstLoss[i], "worst loss");
-            same(r.worstScenario, worstScenario[i], "worst scenario");
-            same(r.maintenance, maintenance[i], "maintenance");
-            same(r.initial, initial[i], "initial");
-        }
-    }
-
-    function _allLegs(string memory json) private pure returns (Leg[] memory legs) {
-        uint256[] memory expiry = vm.parseJsonUintArray(json, ".expiry");
-        uint256[] memory strike = vm.parseJsonUintArray(json, ".strike");
-        uint256[] memory isCall = vm.parseJsonUintArray(json, ".isCall");
-        int256[] memory quantity = vm.parseJsonIntArray(json, ".quantity");
-        legs = new Leg[](expiry.length);
-        for (uint256 i = 0; i < legs.length; ++i) {
-            legs[i] = Leg(uint64(expiry[i]), strike[i], isCall[i] == 1, quantity[i]);
         }
     }
 

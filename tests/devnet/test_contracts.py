@@ -15,7 +15,6 @@ from margrave.errors import Fatal
 from margrave.lab.bench.chain import FUNDED_KEYS, MODEL_SET, Committee, local_chain, ordinary
 from margrave.lanes import Words
 from margrave.mirror import limits, portfolio
-from margrave.mirror.fixed_point import WAD
 from margrave.mirror.medians import medians
 from margrave.mirror.words import stamped, unstamped
 from margrave.settings import PROJECT_ROOT, load_policy
@@ -101,9 +100,9 @@ def test_a_portfolio_is_opened_and_the_chain_asks_what_the_mirror_does(committee
         legs = [
             portfolio.Leg(
                 expiry_s=position.expiry_s,
-                strike=round(position.strike * 10**8) * 10**10,
+                strike=round(position.strike * 10**8),
                 is_call=position.is_call,
-                quantity=round(position.quantity * MICRO) * (WAD // MICRO),
+                quantity=round(position.quantity * MICRO),
             )
             for position in wanted
             if position.market_id == market

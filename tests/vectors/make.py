@@ -21,7 +21,7 @@ from web3.utils.address import get_create_address
 from margrave import lanes, settings
 from margrave.lanes import LANES, Words
 from margrave.mirror import black76, limits, medians, portfolio, typed_data
-from margrave.mirror.fixed_point import WAD, exp_wad, ln_wad, quotient, sqrt
+from margrave.mirror.fixed_point import ONE, WAD, exp, ln, ln_wad, sqrt
 from margrave.mirror.words import FIELDS, stamped, unstamped
 from margrave.verdicts import HaltReason
 from tests.vectors.clearinghouse import clearinghouse_vectors
@@ -191,69 +191,79 @@ def digests_vectors(rng: random.Random) -> Vectors:
 
 def numbers_vectors(rng: random.Random) -> Vectors:
     """The elementary functions, at ordinary places and at their edges."""
-    logs = [1, 2, 3, WAD - 1, WAD, WAD + 1, 2**96, 2**127, *(int(10 ** rng.uniform(0, 40)) for _ in range(40))]
-    exps = [-41446531673892822313, -41446531673892822312, -1, 0, 1, WAD, 135305999368893231588]
-    exps += [int(rng.uniform(-42, 60) * WAD) for _ in range(40)]
+    wads = [1, 2, 3, WAD - 1, WAD, WAD + 1, 2**96, 2**127, *(int(10 ** rng.uniform(0, 40)) for _ in range(40))]
+    logs = [1, 2, 3, ONE - 1, ONE, ONE + 1, 777472127992, 777472127993, 2 * 777472127993 + 1, 2 * 777472127993 + 2]
+    logs += [2**63, 2**64, 2**191 - 1, *(int(10 ** rng.uniform(0, 57)) for _ in range(40))]
+    exps = [-(2**62), -1, 0, 1, ONE, 60 * ONE, *(int(rng.uniform(-42, 60) * ONE) for _ in range(40))]
     roots = [0, 1, 2, 3, 4, 2**128 - 1, 2**256 - 1, *(rng.getrandbits(rng.randrange(1, 256)) for _ in range(40))]
-    places = [0, 1, -1, 8 * WAD, -8 * WAD, 40 * WAD, *(int(rng.uniform(-9, 9) * WAD) for _ in range(40))]
-    calls = []
+    forwards, strikes, moneyness, vols, calls = [], [], [], [], []
     for case in range(60):
-        forward = int(10 ** rng.uniform(-1, 5) * WAD)
-        strike = int(forward * rng.uniform(0.2, 4))
-        vol = 0 if case == 0 else int(10 ** rng.uniform(-4, 0.7) * WAD)
-        log_moneyness = ln_wad(forward) - ln_wad(strike)
-        calls.append((forward, strike, log_moneyness, vol, black76.call(forward, strike, log_moneyness, vol)))
+        forwards.append(rng.randrange(1, 1 << rng.randrange(8, 96)))
+        strikes.append(max(int(forwards[-1] * rng.uniform(0.2, 4)), 1))
+        moneyness.append(ln(forwards[-1]) - ln(strikes[-1]))
+        vols.append((black76.LEAST_VOL, black76.MOST_VOL)[case] if case < 2 else int(10 ** rng.uniform(-4, 0.7) * ONE))
+        calls.append(black76.call(forwards[-1], strikes[-1], moneyness[-1], vols[-1]))
     return {
-        "lnOf": _signed(logs),
-        "ln": _signed(map(ln_wad, logs)),
+        "lnWadOf": _signed(wads),
+        "lnWad": _signed(map(ln_wad, wads)),
+        "lnOf": _hex(logs),
+        "ln": _signed(map(ln, logs)),
         "expOf": _signed(exps),
-        "exp": _signed(map(exp_wad, exps)),
+        "exp": _hex(map(exp, exps)),
         "sqrtOf": _hex(roots),
         "sqrt": _hex(map(sqrt, roots)),
-        "cdfOf": _signed(places),
-        "cdf": _signed(black76.cdf(x, black76.density(x)) for x in places),
-        "callForward": _signed(row[0] for row in calls),
-        "callStrike": _signed(row[1] for row in calls),
-        "callLogMoneyness": _signed(row[2] for row in calls),
-        "callVol": _signed(row[3] for row in calls),
-        "call": _signed(row[4] for row in calls),
+        "callForward": _hex(forwards),
+        "callStrike": _hex(strikes),
+        "callMoneyness": _signed(moneyness),
+        "callVol": _hex(vols),
+        "call": _signed(calls),
     }
 
 
 def margin_vectors(rng: random.Random) -> Vectors:
     rows = []
-    for case in range(40):
-        words = stamped(honest(rng), NOW_S, limited=False, model_set_index=1)
+    for case in range(48):
+        words = stamped(honest(rng), NOW_S, limited=False, model_set_index=1) if case % 6 else any_words(rng)
         legs = [random_leg(rng, words) for _ in range(1 + case % 9)]
         if case % 5 == 0:
             legs = [portfolio.Leg(x.expiry_s, x.strike, x.is_call, abs(x.quantity)) for x in legs]
-        rows.append((words, legs, portfolio.requirement(words, legs, NOW_S)))
-    legs = [leg for _, each, _ in rows for leg in each]
+        if case % 5 == 1:  # spreads: what can be lost is bounded
+            legs += [portfolio.Leg(x.expiry_s, x.strike + 10**8, x.is_call, -x.quantity) for x in legs]
+        multiplier = (0, 10_000, 17_500)[case % 3]
+        rows.append((words, legs, multiplier, portfolio.requirement(words, legs, NOW_S, multiplier)))
     return {
         "now": NOW_S,
-        "risk": _hex(words.risk for words, _, _ in rows),
-        "market": _hex(words.market for words, _, _ in rows),
-        "legs": [len(each) for _, each, _ in rows],
-        "expiry": [leg.expiry_s for leg in legs],
-        "strike": _hex(leg.strike for leg in legs),
-        "isCall": [int(leg.is_call) for leg in legs],
-        "quantity": _signed(leg.quantity for leg in legs),
-        "initial": _hex(result.initial for _, _, result in rows),
-        "maintenance": _hex(result.maintenance for _, _, result in rows),
-        "value": _signed(result.value for _, _, result in rows),
-        "worstLoss": _hex(result.worst_loss for _, _, result in rows),
-        "worstScenario": [result.worst_scenario for _, _, result in rows],
+        "risk": _hex(words.risk for words, *_ in rows),
+        "market": _hex(words.market for words, *_ in rows),
+        "legs": [len(legs) for _, legs, *_ in rows],
+        "packed": _hex(leg.packed() for _, legs, *_ in rows for leg in legs),
+        "multiplier": [multiplier for _, _, multiplier, _ in rows],
+        "initial": _hex(result.initial for *_, result in rows),
+        "maintenance": _hex(result.maintenance for *_, result in rows),
+        "value": _signed(result.value for *_, result in rows),
+        "worstLoss": _hex(result.worst_loss for *_, result in rows),
+        "worstScenario": [result.worst_scenario for *_, result in rows],
     }
 
 
 def random_leg(rng: random.Random, words: Words) -> portfolio.Leg:
     """An option like those listed: an hour to a year away (some expired), strikes from a fifth to four times spot."""
-    spot = (words.market >> lanes.PRICE_SHIFT) * 10**10
+    spot = words.market >> lanes.PRICE_SHIFT
     return portfolio.Leg(
         expiry_s=NOW_S + rng.choice((-60, 3_600, 86_400, 7 * 86_400, 20 * 86_400, 60 * 86_400, 365 * 86_400)),
-        strike=quotient(int(spot * rng.uniform(0.2, 4)), 10**10) * 10**10 + 10**10,
+        strike=min(int(spot * rng.uniform(0.2, 4)), 2**63) + 1,
         is_call=rng.random() < 0.5,
-        quantity=rng.choice((-1, 1)) * rng.randrange(1, 10**9) * 10**12,
+        quantity=rng.choice((-1, 1)) * rng.randrange(1, 10**9),
+    )
+
+
+def any_words(rng: random.Random) -> Words:
+    """Words that no honest node signs: every lane anything it can hold."""
+    price = rng.getrandbits(rng.randrange(1, lanes.PRICE_BITS + 1)) | 1
+    market = sum(rng.getrandbits(15) << lane.shift for lane in lanes.MARKET_LANES if not lane.stamped)
+    return Words(
+        risk=sum(rng.getrandbits(15) << lane.shift for lane in lanes.RISK_LANES),
+        market=market | price << lanes.PRICE_SHIFT,
     )
 
 

@@ -2,26 +2,14 @@
 pragma solidity ^0.8.30;
 
 import {FixedPointMathLib as Math} from "solady/utils/FixedPointMathLib.sol";
+import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import "../oracle/Lanes.sol";
 import {Black76} from "./Black76.sol";
-import {Slice, Surface, SurfaceParams} from "./Surface.sol";
-
-/// @notice One option position; strike in dollars and quantity in contracts, both with 18 decimals, negative is short.
-struct Leg {
-    uint64 expiry;
-    uint256 strike;
-    bool isCall;
-    int256 quantity;
-}
-
-/// @notice Dollars with 18 decimals. Equity is collateral plus `value`; it must not be below a requirement.
-struct Requirement {
-    uint256 initial;
-    uint256 maintenance;
-    int256 value; // mark of the portfolio
-    uint256 worstLoss;
-    uint256 worstScenario;
-}
+import {Leg} from "./Leg.sol";
+import {LogExp} from "./LogExp.sol";
+import {MaxLoss} from "./MaxLoss.sol";
+import {Sheet} from "./Sheet.sol";
+import {Surface, SurfaceParams} from "./Surface.sol";
 
 /// @title Portfolio margin of one account in one market: the worst loss over 23 scenarios, and what closing costs.
 /// @dev The scenarios come from the oracle's words, nothing is configured here:
@@ -32,235 +20,261 @@ struct Requirement {
 /// Volatility rises with the move on both sides of the price. A strike keeps its total volatility as the price moves.
 /// Scenario index: 3·row + column for the 21; 10 is today; 21 and 22 are the extremes down and up.
 ///
-/// maintenance = max(worst loss + liquidity · short notional, 0.4 % of naked short notional), at most what the
-/// portfolio can lose at all; initial = maintenance plus a quarter of what of it is not covered by long options paid
-/// for, under the same cap. So long options need nothing beyond their premium, and because each term is a maximum of
-/// sums, no portfolio needs more than its parts. Every division that matters rounds against the account.
+/// maintenance = max(worst loss + liquidity · short notional + basis add-on, 0.4 % of naked short notional); initial =
+/// maintenance plus a quarter of what of it is not covered by long options paid for; both times the account's own
+/// multiplier, and neither more than the portfolio can lose at all. The basis add-on is a quarter of what a short
+/// option's forward is away from the index: a calendar spread is flat to a move of the index, not to one of the basis.
+/// So long options need nothing beyond their premium, and because each term is a maximum of sums, no portfolio needs
+/// more than its parts. Every division of a dollar figure rounds against the account.
+///
+/// Sums are over quantity (6 decimals) times price (8 decimals, 24 fractional bits, times `Black76.ONE`), whole numbers
+/// all through, so that neither order nor splitting of legs changes a digit.
 library Portfolio {
-    int256 private constant WAD = 1e18;
-    int256 private constant UNIT = 1e14;
-    int256 private constant LARGEST_FALL = 99e16;
-    int256 private constant LEAST_VOL = 1e17; // a lowered volatility keeps a tenth
-    uint256 private constant NAKED_FLOOR = 4e15;
-    uint256 private constant TODAY = 10;
-    uint256 private constant SCENARIOS = 23;
+    using Leg for uint256;
 
-    /// @dev Rows 0 to 6 are the moves, 7 and 8 the extremes.
-    struct Grid {
-        int256[9] factor; // price after the move over price before
-        int256[9] logFactor;
+    int256 private constant ONE = LogExp.ONE;
+    int256 private constant LARGEST_FALL = ONE * 99 / 100;
+    int256 private constant LEAST_VOL = ONE / 10; // a lowered volatility keeps a tenth
+    uint256 private constant NAKED_FLOOR_BP = 40;
+    uint256 private constant TODAY = 10;
+    uint256 private constant FORWARD_BITS = 24;
+    /// @dev One, in the basis points that lanes are; confidence stretches by (30,000 - confidence) / 20,000.
+    int256 private constant PAR = 10_000;
+    uint256 private constant PAR_BP = 10_000;
+    int256 private constant STRETCHED = 2 * PAR * PAR;
+
+    /// @dev What the market's words say, unpacked.
+    struct Market {
+        SurfaceParams surface;
         int256 volUp;
         int256 volDown;
     }
 
-    /// @dev An expiry's slice and its volatility multipliers; kept while consecutive legs share the expiry.
+    /// @dev Kept while consecutive legs share the expiry.
     struct Expiry {
         uint256 expiry;
-        Slice slice;
-        int256 raised;
+        uint256 forward; // 8 decimals and 24 fractional bits
+        int256 logForward;
+        int256 theta; // zero once expired
+        int256 phi;
+        int256 rho;
+        int256 raised; // volatility multipliers
         int256 lowered;
     }
 
-    /// @dev Sums over legs of quantity times price, 36 decimals, so that splitting a leg changes no digit.
+    /// @dev Over legs, in the units of their factors.
     struct Sums {
-        int256[23] values;
-        int256 longValue;
-        uint256 shortQuantity;
         int256 callQuantity;
         int256 putQuantity;
+        int256 putStrikes; // puts' quantity · strike
+        int256 putForwards; // puts' quantity · forward
+        int256 longValue; // of what is held, as the sheet's sums
+        uint256 shortQuantity;
+        uint256 shortGap;
     }
 
     /// @notice What an account must hold for its legs in one market, each figure rounded up.
+    /// @param r Where the answer goes.
     /// @param risk Risk word as the oracle gives it.
-    /// @param market Market word as the oracle gives it.
-    /// @param legs Positions; a series twice only with the same sign.
-    /// @param nowS Unix seconds; a leg that has expired counts at its intrinsic value.
-    function requirementUp(uint256 risk, uint256 market, Leg[] memory legs, uint256 nowS)
-        internal
-        pure
-        returns (Requirement memory r)
-    {
+    /// @param market Market word as the oracle gives it, with a price.
+    /// @param legs At least one; a series twice only with the same sign.
+    /// @param multiplierBp The account's own; below 10,000 counts as 10,000.
+    /// @param nodes The table of the normal distribution, in memory.
+    function requirementUp(
+        IMarginEngine.Requirement memory r,
+        uint256 risk,
+        uint256 market,
+        uint256[] calldata legs,
+        uint256 multiplierBp,
+        uint256 nodes
+    ) internal view {
         unchecked {
-            if (legs.length == 0) return r;
-            SurfaceParams memory surface = Surface.unpack(market);
-            Sums memory sums = _sums(surface, _grid(risk, market), legs, nowS);
-            int256 today = sums.values[TODAY];
-            r.value = _floorDiv(today, WAD);
-            (r.worstLoss, r.worstScenario) = _worst(sums.values);
-            uint256 spot = uint256(surface.spot);
-            uint256 closing = Math.fullMulDivUp(
-                Math.fullMulDivUp(sums.shortQuantity, spot, 1e18), (risk >> LIQUIDITY_SHIFT & LANE_MAX) * 1e14, 1e18
-            );
-            uint256 naked = _short(sums.callQuantity) + _short(sums.putQuantity);
-            r.maintenance = Math.max(
-                r.worstLoss + closing, Math.fullMulDivUp(Math.fullMulDivUp(naked, spot, 1e18), NAKED_FLOOR, 1e18)
-            );
-            uint256 paidFor = uint256(sums.longValue / WAD);
-            r.initial = r.maintenance + (Math.zeroFloorSub(r.maintenance, paidFor) + 3) / 4;
-            (bool bounded, int256 most) = _mostCanBeLost(legs);
-            if (bounded) {
-                uint256 cap = today + most > 0 ? uint256(-_floorDiv(-(today + most), WAD)) : 0;
-                r.maintenance = Math.min(r.maintenance, cap);
-                r.initial = Math.min(r.initial, cap);
-            }
+            uint256 sheet = Sheet.blank();
+            Market memory m = _unpack(sheet, risk, market);
+            Sums memory sums = _sum(m, sheet, legs, nodes);
+            int256 today = Sheet.load(sheet + Sheet.HERE + Sheet.UNCHANGED)
+                + ((sums.putStrikes << FORWARD_BITS) - sums.putForwards) * Black76.ONE;
+            (r.worstLoss, r.worstScenario) = _worst(sheet, sums, today);
+            r.value = _dollarsDown(today);
+            uint256 maintenance = _maintenanceUp(risk, m.surface.spot, sums, r.worstLoss);
+            uint256 paidFor = uint256(_dollarsDown(sums.longValue));
+            uint256 initial = maintenance + (Math.zeroFloorSub(maintenance, paidFor) + 3) / 4;
+            multiplierBp = Math.max(multiplierBp, PAR_BP);
+            r.maintenance = (maintenance * multiplierBp + PAR_BP - 1) / PAR_BP;
+            r.initial = (initial * multiplierBp + PAR_BP - 1) / PAR_BP;
+            _capByMaxLoss(r, sums, legs);
         }
     }
 
-    function _grid(uint256 risk, uint256 market) private pure returns (Grid memory g) {
+    function _unpack(uint256 sheet, uint256 risk, uint256 market) private pure returns (Market memory) {
         unchecked {
-            int256 stretch = WAD + (WAD - _lane(market, CONFIDENCE_SHIFT)) / 2;
+            int256 stretch = 3 * PAR - int256(Math.min(market >> CONFIDENCE_SHIFT & LANE_MAX, PAR_BP));
             int256 contagion = _lane(risk, CONTAGION_SHIFT);
-            int256 cascade = _lane(risk, CASCADE_PROBABILITY_SHIFT) * _lane(risk, CASCADE_SIZE_SHIFT) / WAD;
-            int256 down = (_lane(risk, DOWN_ES99_SHIFT) + contagion) * stretch / WAD;
-            int256 up = (_lane(risk, UP_ES99_SHIFT) + contagion) * stretch / WAD;
-            for (int256 i = 0; i < 4; ++i) {
-                g.factor[uint256(3 - i)] = _after(-down * i / 3);
-                g.factor[uint256(3 + i)] = _after(up * i / 3);
-            }
-            g.factor[7] = _after(-(_lane(risk, DOWN_ES999_SHIFT) + contagion + cascade) * stretch / WAD);
-            g.factor[8] = _after((_lane(risk, UP_ES999_SHIFT) + contagion + cascade) * stretch / WAD);
-            for (uint256 i = 0; i < 9; ++i) {
-                g.logFactor[i] = Math.lnWad(g.factor[i]);
-            }
-            g.volUp = _lane(risk, VOL_UP_SHIFT) * stretch / WAD;
-            g.volDown = _lane(risk, VOL_DOWN_SHIFT) * stretch / WAD;
+            int256 fall = (_lane(risk, DOWN_ES99_SHIFT) + contagion) * stretch * ONE;
+            int256 rise = (_lane(risk, UP_ES99_SHIFT) + contagion) * stretch * ONE;
+            _move(sheet, -fall / STRETCHED);
+            _move(sheet + Sheet.ROW, -fall * 2 / (3 * STRETCHED));
+            _move(sheet + 2 * Sheet.ROW, -fall / (3 * STRETCHED));
+            Sheet.store(sheet + Sheet.HERE + Sheet.FACTOR, ONE);
+            _move(sheet + 4 * Sheet.ROW, rise / (3 * STRETCHED));
+            _move(sheet + 5 * Sheet.ROW, rise * 2 / (3 * STRETCHED));
+            _move(sheet + 6 * Sheet.ROW, rise / STRETCHED);
+            int256 cascade = _lane(risk, CASCADE_PROBABILITY_SHIFT) * _lane(risk, CASCADE_SIZE_SHIFT);
+            fall = ((_lane(risk, DOWN_ES999_SHIFT) + contagion) * PAR + cascade) * stretch * ONE;
+            rise = ((_lane(risk, UP_ES999_SHIFT) + contagion) * PAR + cascade) * stretch * ONE;
+            _move(sheet + Sheet.EXTREMES, -fall / (STRETCHED * PAR));
+            _move(sheet + Sheet.EXTREMES + Sheet.ROW, rise / (STRETCHED * PAR));
+            return Market({
+                surface: Surface.unpack(market),
+                volUp: _lane(risk, VOL_UP_SHIFT) * stretch * ONE / STRETCHED,
+                volDown: _lane(risk, VOL_DOWN_SHIFT) * stretch * ONE / STRETCHED
+            });
         }
     }
 
-    function _after(int256 move) private pure returns (int256) {
+    function _move(uint256 row, int256 move) private pure {
         unchecked {
-            return WAD + (move < -LARGEST_FALL ? -LARGEST_FALL : move);
+            int256 factor = ONE + (move < -LARGEST_FALL ? -LARGEST_FALL : move);
+            Sheet.store(row + Sheet.FACTOR, factor);
+            Sheet.store(row + Sheet.LOG, LogExp.ln(uint256(factor)));
         }
     }
 
-    function _sums(SurfaceParams memory surface, Grid memory g, Leg[] memory legs, uint256 nowS)
+    function _sum(Market memory m, uint256 sheet, uint256[] calldata legs, uint256 nodes)
         private
-        pure
+        view
         returns (Sums memory sums)
     {
         unchecked {
-            Expiry memory e;
+            Expiry memory e = _expiry(m, sheet, legs[0].expiry());
+            uint256 gap = Math.dist(e.forward, m.surface.spot << FORWARD_BITS);
             for (uint256 i = 0; i < legs.length; ++i) {
-                Leg memory leg = legs[i];
-                int256 q = leg.quantity;
-                if (e.expiry != leg.expiry || i == 0) e = _expiry(surface, g, leg.expiry, nowS);
-                int256 today = _addLeg(sums.values, surface, g, e, leg);
-                if (q > 0) sums.longValue += q * today;
-                else sums.shortQuantity += uint256(-q);
-                if (leg.isCall) sums.callQuantity += q;
-                else sums.putQuantity += q;
+                uint256 leg = legs[i];
+                if (e.expiry != leg.expiry()) {
+                    e = _expiry(m, sheet, leg.expiry());
+                    gap = Math.dist(e.forward, m.surface.spot << FORWARD_BITS);
+                }
+                _addLeg(sums, e.forward, gap, leg, _addCalls(sheet, e, leg, nodes));
             }
         }
     }
 
-    function _expiry(SurfaceParams memory surface, Grid memory g, uint256 expiry, uint256 nowS)
+    function _expiry(Market memory m, uint256 sheet, uint256 expiry) private view returns (Expiry memory) {
+        unchecked {
+            int256 t = expiry > block.timestamp ? int256(expiry - block.timestamp) : int256(0);
+            uint256 forward = Surface.forwardAt(m.surface, t);
+            for (uint256 row = sheet; row < sheet + Sheet.ROWS_END; row += Sheet.ROW) {
+                Sheet.store(row + Sheet.FORWARD, int256(forward) * Sheet.load(row + Sheet.FACTOR) >> 40);
+            }
+            int256 theta = Surface.thetaAt(m.surface, t);
+            int256 months = 30 days * ONE / (t < 1 days ? int256(1 days) : t);
+            int256 scale = int256(LogExp.exp(LogExp.ln(uint256(months)) * 3 / 10));
+            return Expiry({
+                expiry: expiry,
+                forward: forward,
+                logForward: Surface.logOf(forward),
+                theta: theta,
+                phi: theta == 0 ? int256(0) : Surface.phiOf(m.surface, theta),
+                rho: m.surface.rho,
+                raised: ONE + (m.volUp * scale >> 40),
+                lowered: Math.max(ONE - (m.volDown * scale >> 40), LEAST_VOL)
+            });
+        }
+    }
+
+    /// @return added What today's sum has grown by.
+    function _addCalls(uint256 sheet, Expiry memory e, uint256 leg, uint256 nodes) private pure returns (int256 added) {
+        unchecked {
+            int256 moneyness = e.logForward - leg.logStrike();
+            int256 vol = 0;
+            if (e.theta != 0) {
+                vol = int256(Math.min(Surface.totalVol(e.theta, e.phi, e.rho, -moneyness), Black76.MOST_VOL));
+            }
+            Sheet.store(sheet + Sheet.VOLS, int256(Math.min(uint256(vol * e.raised >> 40), Black76.MOST_VOL)));
+            Sheet.store(sheet + Sheet.VOLS + 0x20, vol);
+            Sheet.store(sheet + Sheet.VOLS + 0x40, vol * e.lowered >> 40);
+            added = -Sheet.load(sheet + Sheet.HERE + Sheet.UNCHANGED);
+            Black76.addCalls(sheet, nodes, moneyness, uint256(leg.strike()) << FORWARD_BITS, leg.quantity());
+            added += Sheet.load(sheet + Sheet.HERE + Sheet.UNCHANGED);
+        }
+    }
+
+    /// @param value Of the leg, were it a call.
+    function _addLeg(Sums memory sums, uint256 forward, uint256 gap, uint256 leg, int256 value) private pure {
+        unchecked {
+            int256 q = leg.quantity();
+            if (leg.isCall()) {
+                sums.callQuantity += q;
+            } else {
+                int256 strikes = q * int256(uint256(leg.strike()));
+                int256 forwards = q * int256(forward);
+                sums.putQuantity += q;
+                sums.putStrikes += strikes;
+                sums.putForwards += forwards;
+                value += ((strikes << FORWARD_BITS) - forwards) * Black76.ONE;
+            }
+            if (q > 0) {
+                sums.longValue += value;
+            } else {
+                sums.shortQuantity += uint256(-q);
+                sums.shortGap += uint256(-q) * gap;
+            }
+        }
+    }
+
+    /// @return Largest loss, rounded up, and where: the first such scenario, or today when nothing loses. The extremes
+    /// count half.
+    function _worst(uint256 sheet, Sums memory sums, int256 today) private pure returns (uint256, uint256) {
+        unchecked {
+            int256 strikes = sums.putStrikes << FORWARD_BITS;
+            int256 forwards = sums.putForwards;
+            int256 worst = 0;
+            uint256 scenario = TODAY;
+            uint256 row = sheet;
+            for (uint256 j = 0; j < 21; j += 3) {
+                int256 rest = today - (strikes - (forwards * Sheet.load(row + Sheet.FACTOR) >> 40)) * Black76.ONE;
+                int256 loss = rest - Sheet.load(row + Sheet.RAISED);
+                if (loss > worst) (worst, scenario) = (loss, j);
+                loss = rest - Sheet.load(row + Sheet.UNCHANGED);
+                if (loss > worst) (worst, scenario) = (loss, j + 1);
+                loss = rest - Sheet.load(row + Sheet.LOWERED);
+                if (loss > worst) (worst, scenario) = (loss, j + 2);
+                row += Sheet.ROW;
+            }
+            for (uint256 j = 21; j < 23; ++j) {
+                int256 rest = today - (strikes - (forwards * Sheet.load(row + Sheet.FACTOR) >> 40)) * Black76.ONE;
+                int256 loss = rest - Sheet.load(row + Sheet.RAISED) + 1 >> 1;
+                if (loss > worst) (worst, scenario) = (loss, j);
+                row += Sheet.ROW;
+            }
+            return (uint256(-_dollarsDown(-worst)), scenario);
+        }
+    }
+
+    /// @dev Quantities have 6 decimals, prices 8 and shares 4: their product has 18.
+    function _maintenanceUp(uint256 risk, uint256 spot, Sums memory sums, uint256 worstLoss)
         private
         pure
-        returns (Expiry memory e)
+        returns (uint256)
     {
         unchecked {
-            e.expiry = expiry;
-            if (expiry <= nowS) {
-                (e.slice.forward, e.slice.logForward) = (surface.spot, Math.lnWad(surface.spot));
-                return e;
-            }
-            int256 t = int256(expiry - nowS);
-            e.slice = Surface.slice(surface, t);
-            int256 scale = Math.expWad(Math.lnWad(30 days * WAD / (t < 1 days ? int256(1 days) : t)) * 3 / 10);
-            e.raised = WAD + g.volUp * scale / WAD;
-            e.lowered = WAD - g.volDown * scale / WAD;
-            if (e.lowered < LEAST_VOL) e.lowered = LEAST_VOL;
+            uint256 closing = sums.shortQuantity * spot * (risk >> LIQUIDITY_SHIFT & LANE_MAX);
+            uint256 basis = (sums.shortGap * PAR_BP + (4 << FORWARD_BITS) - 1) / (4 << FORWARD_BITS);
+            uint256 naked = _short(sums.callQuantity) + _short(sums.putQuantity);
+            return Math.max(worstLoss + closing + basis, naked * spot * NAKED_FLOOR_BP);
         }
     }
 
-    /// @return today The price of one contract now.
-    function _addLeg(
-        int256[23] memory values,
-        SurfaceParams memory surface,
-        Grid memory g,
-        Expiry memory e,
-        Leg memory leg
-    ) private pure returns (int256 today) {
+    /// @dev With more calls short than long the loss has no bound, and at a price of zero all puts are paid in full: two
+    /// cheap reasons, true of most books, why the exact figure cannot bind.
+    function _capByMaxLoss(IMarginEngine.Requirement memory r, Sums memory sums, uint256[] calldata legs) private pure {
         unchecked {
-            int256 strike = int256(leg.strike);
-            int256 logMoneyness = e.slice.logForward - Math.lnWad(strike);
-            int256 vol = e.slice.theta == 0 ? int256(0) : Surface.totalVol(surface, e.slice, -logMoneyness);
-            int256 raised = vol * e.raised / WAD;
-            int256 lowered = vol * e.lowered / WAD;
-            for (uint256 row = 0; row < 9; ++row) {
-                int256 forward = e.slice.forward * g.factor[row] / WAD;
-                int256 moneyness = logMoneyness + g.logFactor[row];
-                int256 parity = leg.isCall ? int256(0) : strike - forward; // a put is a call less the forward
-                if (row > 6) {
-                    values[row + 14] += leg.quantity * (Black76.call(forward, strike, moneyness, raised) + parity);
-                    continue;
-                }
-                int256 price = Black76.call(forward, strike, moneyness, vol) + parity;
-                values[3 * row] += leg.quantity * (Black76.call(forward, strike, moneyness, raised) + parity);
-                values[3 * row + 1] += leg.quantity * price;
-                values[3 * row + 2] += leg.quantity * (Black76.call(forward, strike, moneyness, lowered) + parity);
-                if (row == 3) today = price;
-            }
-        }
-    }
-
-    /// @return worst Largest loss, rounded up; the extremes count half.
-    /// @return scenario Where; today when nothing loses.
-    function _worst(int256[23] memory values) private pure returns (uint256 worst, uint256 scenario) {
-        unchecked {
-            scenario = TODAY;
-            for (uint256 j = 0; j < SCENARIOS; ++j) {
-                int256 loss = -_floorDiv(values[j] - values[TODAY], j < 21 ? WAD : 2 * WAD);
-                if (loss > int256(worst)) (worst, scenario) = (uint256(loss), j);
-            }
-        }
-    }
-
-    /// @notice The most that is owed at expiry whatever the price, 36 decimals: each expiry by itself, at zero and at
-    /// every strike, where a piecewise linear payoff has its extremes.
-    /// @return bounded False where more calls are short than long in an expiry.
-    function _mostCanBeLost(Leg[] memory legs) private pure returns (bool bounded, int256 most) {
-        unchecked {
-            for (uint256 i = 0; i < legs.length; ++i) {
-                if (_seenBefore(legs, i)) continue;
-                if (_netCalls(legs, legs[i].expiry) < 0) return (false, 0);
-                int256 least = _payoff(legs, legs[i].expiry, 0);
-                for (uint256 j = i; j < legs.length; ++j) {
-                    if (legs[j].expiry != legs[i].expiry) continue;
-                    int256 paid = _payoff(legs, legs[i].expiry, int256(legs[j].strike));
-                    if (paid < least) least = paid;
-                }
-                most -= least;
-            }
-            return (true, most);
-        }
-    }
-
-    function _seenBefore(Leg[] memory legs, uint256 i) private pure returns (bool) {
-        unchecked {
-            for (uint256 j = 0; j < i; ++j) {
-                if (legs[j].expiry == legs[i].expiry) return true;
-            }
-            return false;
-        }
-    }
-
-    function _netCalls(Leg[] memory legs, uint64 expiry) private pure returns (int256 net) {
-        unchecked {
-            for (uint256 i = 0; i < legs.length; ++i) {
-                if (legs[i].expiry == expiry && legs[i].isCall) net += legs[i].quantity;
-            }
-        }
-    }
-
-    function _payoff(Leg[] memory legs, uint64 expiry, int256 price) private pure returns (int256 paid) {
-        unchecked {
-            for (uint256 i = 0; i < legs.length; ++i) {
-                Leg memory leg = legs[i];
-                if (leg.expiry != expiry) continue;
-                int256 inside = leg.isCall ? price - int256(leg.strike) : int256(leg.strike) - price;
-                if (inside > 0) paid += leg.quantity * inside;
-            }
+            if (sums.callQuantity < 0 || r.value - sums.putStrikes * PAR >= int256(r.initial)) return;
+            (bool bounded, int256 most) = MaxLoss.mostOwed(legs);
+            if (!bounded) return;
+            uint256 cap = uint256(Math.max(r.value + most * PAR, 0));
+            r.maintenance = Math.min(r.maintenance, cap);
+            r.initial = Math.min(r.initial, cap);
         }
     }
 
@@ -270,17 +284,16 @@ library Portfolio {
         }
     }
 
-    /// @dev A share with four decimals, in 18.
-    function _lane(uint256 word, uint256 shift) private pure returns (int256) {
+    /// @dev From the unit of the sums to 18 decimals: 6 + 8 of them are there. Solidity rounds towards zero; a value
+    /// must not.
+    function _dollarsDown(int256 x) private pure returns (int256) {
         unchecked {
-            return int256(word >> shift & LANE_MAX) * UNIT;
+            int256 dollars = (x >> FORWARD_BITS) * PAR;
+            return dollars < 0 ? -((-dollars + Black76.ONE - 1) / Black76.ONE) : dollars / Black76.ONE;
         }
     }
 
-    /// @dev Solidity rounds towards zero; a loss must not.
-    function _floorDiv(int256 x, int256 d) private pure returns (int256) {
-        unchecked {
-            return x < 0 ? -((-x + d - 1) / d) : x / d;
-        }
+    function _lane(uint256 word, uint256 shift) private pure returns (int256) {
+        return int256(word >> shift & LANE_MAX);
     }
 }

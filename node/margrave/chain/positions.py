@@ -17,7 +17,6 @@ from margrave.lanes import PRICE_UNIT_USD, Words
 from margrave.mirror import portfolio
 from margrave.mirror.clearinghouse import MICRO, Order, order_digest, series_id
 from margrave.mirror.fixed_point import WAD
-from margrave.mirror.surface import PRICE_SCALE
 
 ORDER_LIFE_S: Final = 86_400
 
@@ -102,9 +101,7 @@ def _premium(sender: Sender, deployment: Deployment, position: OptionPosition) -
     risk, market, _, status = oracle.functions.read(position.market_id).call()
     if status not in (1, 2):
         raise Fatal(f"market {position.market_id} has no usable figures on chain", advice="publish a round first")
-    leg = portfolio.Leg(
-        expiry_s=position.expiry_s, strike=_strike(position) * PRICE_SCALE, is_call=position.is_call, quantity=WAD
-    )
+    leg = portfolio.Leg(expiry_s=position.expiry_s, strike=_strike(position), is_call=position.is_call, quantity=MICRO)
     value = portfolio.requirement(Words(risk=risk, market=market), [leg], sender.now_s()).value
     return value // (WAD // MICRO)
 

@@ -1,57 +1,50 @@
-"""Normal distribution and undiscounted Black (1976), as contracts/src/margin/{Normal,Black76}.sol compute them."""
+"""Undiscounted Black (1976) from the table of the normal distribution, as contracts/src/margin/Black76.sol reads it."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from margrave.mirror.fixed_point import WAD, exp_wad, quotient
+from margrave.mirror import normal
+from margrave.mirror.fixed_point import BITS
 
-FAR: Final = 50 * WAD
-INVERSE_SQRT_2PI: Final = 398942280401432678
-STEP: Final = 231641900000000000
-HORNER: Final = (
-    -1821255978000000000,
-    1781477937000000000,
-    -356563782000000000,
-    319381530000000000,
-)
-LEADING: Final = 1330274429000000000
+ONE: Final = normal.ONE << 52
+"""A price of one: the table's one times the fractional bits of a place in it."""
+MOST_VOL: Final = (normal.CELLS << BITS) // normal.CELLS_PER_UNIT
+LEAST_VOL: Final = 1 << 10
 
-
-def density(x: int) -> int:
-    """The normal density, 18 decimals."""
-    return quotient(exp_wad(quotient(-(x * x), 2 * WAD)) * INVERSE_SQRT_2PI, WAD)
+_CELLS: Final = normal.CELLS_PER_UNIT << 12
+_MIDDLE: Final = normal.CELLS // 2 << 52
+_TOP: Final = normal.CELLS << 52
+_FRACTION: Final = (1 << 52) - 1
 
 
-def cdf(x: int, density_at_x: int) -> int:
-    """The normal distribution function from the density at the same place.
-
-    Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.17: absolute error below 7.5e-8.
-    """
-    t = WAD * WAD // (WAD + STEP * abs(x) // WAD)
-    p = LEADING
-    for coefficient in HORNER:
-        p = quotient(p * t, WAD) + coefficient
-    tail = quotient(quotient(p * t, WAD) * density_at_x, WAD)
-    return tail if x < 0 else WAD - tail
-
-
-def call(forward: int, strike: int, log_moneyness: int, total_vol: int) -> int:
-    """Value of a call in the forward's unit, held between its intrinsic value and the forward; all 18 decimals.
+def call(forward: int, strike: int, moneyness: int, vol: int) -> int:
+    """Value of a call in `ONE` times the unit of `forward` and `strike`.
 
     Args:
         forward: forward price.
-        strike: strike price.
-        log_moneyness: ln(forward / strike).
-        total_vol: sigma * sqrt(T); zero gives the intrinsic value.
+        strike: strike price in the same unit.
+        moneyness: ln(forward / strike), 40 fractional bits.
+        vol: sigma * sqrt(T), 40 fractional bits, from LEAST_VOL to MOST_VOL.
     """
-    intrinsic = max(forward - strike, 0)
-    if total_vol == 0:
-        return intrinsic
-    d1 = quotient(log_moneyness * WAD, total_vol) + total_vol // 2
-    if abs(d1) > FAR:
-        return intrinsic
-    density1 = density(d1)
-    n1 = cdf(d1, density1)
-    n2 = cdf(d1 - total_vol, density1 * forward // strike)
-    return min(max(quotient(forward * n1 - strike * n2, WAD), intrinsic), forward)
+    step = vol * _CELLS
+    slope = (_CELLS << BITS) // vol
+    lower = slope * moneyness - (step >> 1) + _MIDDLE
+    return forward * distribution(lower + step) - strike * distribution(lower)
+
+
+def intrinsic(forward: int, strike: int) -> int:
+    """The same where no volatility is left."""
+    return max(forward - strike, 0) * ONE
+
+
+def distribution(place: int) -> int:
+    """The normal distribution in units of 1 / ONE, at a place in the table with 52 fractional bits."""
+    held = min(max(place, 0), _TOP)
+    left, right = normal.nodes()[held >> 52 : (held >> 52) + 2]
+    return (left << 52) + (right - left) * (held & _FRACTION)
+
+
+def place_of(d: float) -> int:
+    """Where in the table `d` lies."""
+    return round(d * _CELLS * (1 << BITS)) + _MIDDLE

@@ -1,5 +1,8 @@
-"""Integer arithmetic as the EVM does it: 18 decimals, quotients towards zero, and ports of the two series the
-contracts use from solady's FixedPointMathLib (v0.1.26). Its `sqrt` is exact, so `math.isqrt` is its port."""
+"""Integer arithmetic as the EVM does it: quotients towards zero, shifts towards minus infinity.
+
+`ln` and `exp` are those of contracts/src/margin/LogExp.sol, with 40 fractional bits; `ln_wad` is the series of solady's
+FixedPointMathLib (v0.1.26), 18 decimals, whose `sqrt` is exact, so that `math.isqrt` is its port.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,16 @@ from math import isqrt
 from typing import Final
 
 WAD: Final = 10**18
+BITS: Final = 40
+ONE: Final = 1 << BITS
+"""1 with 40 fractional bits."""
 
-EXP_UNDERFLOW: Final = -41446531673892822313
-EXP_OVERFLOW: Final = 135305999368893231589
-LN2_96: Final = 54916777467707473351141471128
+_ONE64: Final = 1 << 64
+_LN2_64: Final = 12786308645202655659
+_LOG2E_64: Final = 26613026195688644983
+_SQRT2_64: Final = 26087635650665564424
+_NEAR: Final = range(777472127993, 2 * 777472127993 + 2)
+"""From one over root two to root two: arguments that need not be brought close to one."""
 
 
 def quotient(numerator: int, denominator: int) -> int:
@@ -31,31 +40,38 @@ def sqrt(x: int) -> int:
     return isqrt(x)
 
 
-def exp_wad(x: int) -> int:
-    """e^x, both with 18 decimals.
+def ln(x: int) -> int:
+    """Natural logarithm, 40 fractional bits, within 3e-8.
 
-    Raises:
-        OverflowError: the contract would revert.
+    Args:
+        x: above zero, below 2^191.
     """
-    if x <= EXP_UNDERFLOW:
-        return 0
-    if x >= EXP_OVERFLOW:
-        raise OverflowError(f"exp of {x / WAD:.1f}")
-    x = quotient(x << 78, 5**18)
-    k = (quotient(x << 96, LN2_96) + 2**95) >> 96
-    x -= k * LN2_96
-    y = x + 1346386616545796478920950773328
-    y = ((y * x) >> 96) + 57155421227552351082224309758442
-    p = y + x - 94201549194550492254356042504812
-    p = ((p * y) >> 96) + 28719021644029726153956944680412240
-    p = p * x + (4385272521454847904659076985693276 << 96)
-    q = x - 2855989394907223263936484059900
-    q = ((q * x) >> 96) + 50020603652535783019961831881945
-    q = ((q * x) >> 96) - 533845033583426703283633433725380
-    q = ((q * x) >> 96) + 3604857256930695427073651918091429
-    q = ((q * x) >> 96) - 14423608567350463180887372962807573
-    q = ((q * x) >> 96) + 26449188498355588339934803723976023
-    return quotient(p, q) * 3822833074963236453042738258902158003155416615667 >> 195 - k
+    y, halvings = x << 24, 0
+    if x not in _NEAR:
+        bits = x.bit_length() - 1
+        y = x << 64 - bits if bits < 64 else x >> bits - 64
+        upper = int(y > _SQRT2_64)
+        y >>= upper
+        halvings = bits + upper - BITS
+    z = quotient((y - _ONE64) << 64, y + _ONE64)
+    square = z * z >> 64
+    p = (square * (_ONE64 // 7) >> 64) + _ONE64 // 5
+    p = (p * square >> 64) + _ONE64 // 3
+    p = (p * square >> 64) + _ONE64
+    return (z * p >> 63) + halvings * _LN2_64 >> 24
+
+
+def exp(x: int) -> int:
+    """e^x, 40 fractional bits, within 2e-7 of itself; `x` at most 60, and far below zero the result is zero."""
+    doublings = ((x * _LOG2E_64 >> 40) + (1 << 63)) >> 64
+    z = (x << 24) - doublings * _LN2_64
+    p = _ONE64 + quotient(z, 6)
+    p = _ONE64 + quotient(z * p, 5 << 64)
+    p = _ONE64 + (z * p >> 66)
+    p = _ONE64 + quotient(z * p, 3 << 64)
+    p = _ONE64 + (z * p >> 65)
+    p = _ONE64 + (z * p >> 64)
+    return p << doublings - 24 if doublings > 24 else p >> 24 - doublings
 
 
 def ln_wad(x: int) -> int:

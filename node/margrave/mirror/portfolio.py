@@ -1,34 +1,53 @@
-"""Portfolio margin of one account in one market, as contracts/src/margin/Portfolio.sol computes it to the last unit.
+"""Portfolio margin of one account in one market, as contracts/src/margin computes it, to the last unit.
 
-The scenarios and the add-ons are documented there.
+The scenarios and the add-ons are documented in Portfolio.sol.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
 from typing import Final
 
 from margrave.lanes import Words, raw
 from margrave.mirror import black76, surface
-from margrave.mirror.fixed_point import WAD, ceiling_quotient, exp_wad, ln_wad, quotient
-from margrave.mirror.surface import DAY_S, UNIT, Slice, Surface
+from margrave.mirror.fixed_point import BITS, ONE, WAD, ceiling_quotient, exp, ln, ln_wad, quotient
+from margrave.mirror.surface import DAY_S, FORWARD_BITS, PAR, Slice, Surface
 
-LARGEST_FALL: Final = 99 * 10**16
-LEAST_VOL: Final = WAD // 10
-NAKED_FLOOR: Final = 4 * 10**15
+LARGEST_FALL: Final = ONE * 99 // 100
+LEAST_VOL: Final = ONE // 10
+NAKED_FLOOR_BP: Final = 40
 TODAY: Final = 10
-SCENARIOS: Final = 23
+MOVES: Final = 7
+SCENARIOS: Final = 3 * MOVES + 2
+_STRETCHED: Final = 2 * PAR * PAR
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Leg:
-    """One option position; strike in dollars and quantity in contracts with 18 decimals, negative is short."""
+    """One option position: strike in dollars with 8 decimals, quantity in contracts with 6, negative is short."""
 
     expiry_s: int
     strike: int
     is_call: bool
     quantity: int
+
+    @cached_property
+    def log_strike(self) -> int:
+        """ln of the strike in dollars, 40 fractional bits, as the leg's slot keeps it."""
+        return quotient(ln_wad(self.strike * 10**10) * ONE, WAD)
+
+    def packed(self) -> int:
+        """The slot, as Leg.sol packs it."""
+        return (
+            self.log_strike % (1 << 64)
+            | self.strike << 64
+            | self.expiry_s << 128
+            | int(self.is_call) << 168
+            | self.quantity % (1 << 64) << 192
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,45 +79,54 @@ class _Expiry:
     lowered: int
 
 
-def requirement(words: Words, legs: Sequence[Leg], now_s: int) -> Requirement:
+def requirement(words: Words, legs: Sequence[Leg], now_s: int, multiplier_bp: int = PAR) -> Requirement:
     """What an account must hold for its legs in one market, rounded up.
 
     Args:
-        words: the market as the oracle stores it.
+        words: the market as the oracle's `effective` gives it.
         legs: positions; a series twice only with the same sign.
         now_s: Unix seconds, the block's; a leg that has expired counts at its intrinsic value.
+        multiplier_bp: the account's own, in basis points; below 10,000 counts as 10,000.
     """
-    if not legs:
-        return Requirement(0, 0, 0, 0, 0)
     market = surface.unpack(words)
+    if not legs or market.spot == 0:
+        return Requirement(0, 0, 0, 0, 0)
     grid = _grid(words)
-    prices = [_prices(market, grid, leg, now_s) for leg in legs]
-    values = [sum(leg.quantity * row[j] for leg, row in zip(legs, prices, strict=True)) for j in range(SCENARIOS)]
+    expiries = {expiry_s: _expiry(market, grid, expiry_s - now_s) for expiry_s in {leg.expiry_s for leg in legs}}
+    calls = [_call_prices(grid, expiries[leg.expiry_s], leg) for leg in legs]
+    values = _values(grid, expiries, legs, calls)
+    today = values[TODAY]
     worst, scenario = _worst(values)
-    short = sum(-leg.quantity for leg in legs if leg.quantity < 0)
-    closing = _ceil_product(_ceil_product(short, market.spot), raw(words, "liquidity") * UNIT)
-    floor = _ceil_product(_ceil_product(_naked(legs), market.spot), NAKED_FLOOR)
-    maintenance = max(worst + closing, floor)
-    paid_for = sum(leg.quantity * row[TODAY] for leg, row in zip(legs, prices, strict=True) if leg.quantity > 0) // WAD
-    initial = maintenance + (max(maintenance - paid_for, 0) + 3) // 4
+    short = [leg for leg in legs if leg.quantity < 0]
+    closing = sum(-leg.quantity for leg in short) * market.spot * raw(words, "liquidity")
+    gaps = sum(
+        -leg.quantity * abs(expiries[leg.expiry_s].slice.forward - (market.spot << FORWARD_BITS)) for leg in short
+    )
+    basis = ceiling_quotient(gaps * PAR, 4 << FORWARD_BITS)
+    maintenance = max(worst + closing + basis, _naked(legs) * market.spot * NAKED_FLOOR_BP)
+    paid_for = _dollars_down(
+        sum(
+            leg.quantity * (row[TODAY] + _parity(expiries[leg.expiry_s], leg))
+            for leg, row in zip(legs, calls, strict=True)
+            if leg.quantity > 0
+        )
+    )
+    initial = maintenance + ceiling_quotient(max(maintenance - paid_for, 0), 4)
+    multiplier = max(multiplier_bp, PAR)
+    maintenance, initial = (ceiling_quotient(each * multiplier, PAR) for each in (maintenance, initial))
+    value = _dollars_down(today)
     most = most_that_can_be_lost(legs)
     if most is not None:
-        cap = max(ceiling_quotient(values[TODAY] + most, WAD), 0)
+        cap = max(value + most * PAR, 0)
         maintenance, initial = min(maintenance, cap), min(initial, cap)
-    return Requirement(
-        initial=initial,
-        maintenance=maintenance,
-        value=values[TODAY] // WAD,
-        worst_loss=worst,
-        worst_scenario=scenario,
-    )
+    return Requirement(initial=initial, maintenance=maintenance, value=value, worst_loss=worst, worst_scenario=scenario)
 
 
 def most_that_can_be_lost(legs: Sequence[Leg]) -> int | None:
-    """The most that is owed at expiry whatever the price, 36 decimals; `None` where it has no bound."""
+    """The most that is owed at expiry whatever the price, 14 decimals; `None` where it has no bound."""
     most = 0
-    for expiry in {leg.expiry_s for leg in legs}:
-        group = [leg for leg in legs if leg.expiry_s == expiry]
+    for _, found in groupby(sorted(legs, key=lambda leg: leg.expiry_s), key=lambda leg: leg.expiry_s):
+        group = list(found)
         if sum(leg.quantity for leg in group if leg.is_call) < 0:
             return None
         most -= min(_payoff(group, price) for price in (0, *(leg.strike for leg in group)))
@@ -116,65 +144,96 @@ def _naked(legs: Sequence[Leg]) -> int:
 
 
 def _grid(words: Words) -> _Grid:
-    def share(name: str) -> int:
-        return raw(words, name) * UNIT
+    def lane(name: str) -> int:
+        return raw(words, name)
 
-    stretch = WAD + quotient(WAD - share("confidence"), 2)
-    contagion = share("contagion")
-    cascade = share("cascade_probability") * share("cascade_size") // WAD
-    down = (share("down_es99") + contagion) * stretch // WAD
-    up = (share("up_es99") + contagion) * stretch // WAD
+    stretch = 3 * PAR - min(lane("confidence"), PAR)
+    contagion = lane("contagion")
+    cascade = lane("cascade_probability") * lane("cascade_size")
+    fall = (lane("down_es99") + contagion) * stretch * ONE
+    rise = (lane("up_es99") + contagion) * stretch * ONE
     moves = [
-        *(quotient(-down * i, 3) for i in (3, 2, 1)),
-        *(up * i // 3 for i in range(4)),
-        quotient(-(share("down_es999") + contagion + cascade) * stretch, WAD),
-        (share("up_es999") + contagion + cascade) * stretch // WAD,
+        quotient(-fall, _STRETCHED),
+        quotient(-fall * 2, 3 * _STRETCHED),
+        quotient(-fall, 3 * _STRETCHED),
+        0,
+        rise // (3 * _STRETCHED),
+        rise * 2 // (3 * _STRETCHED),
+        rise // _STRETCHED,
+        quotient(-((lane("down_es999") + contagion) * PAR + cascade) * stretch * ONE, _STRETCHED * PAR),
+        ((lane("up_es999") + contagion) * PAR + cascade) * stretch * ONE // (_STRETCHED * PAR),
     ]
-    factor = tuple(WAD + max(move, -LARGEST_FALL) for move in moves)
+    factor = tuple(ONE + max(move, -LARGEST_FALL) for move in moves)
     return _Grid(
         factor=factor,
-        log_factor=tuple(ln_wad(each) for each in factor),
-        vol_up=share("vol_up") * stretch // WAD,
-        vol_down=share("vol_down") * stretch // WAD,
+        log_factor=tuple(ln(each) for each in factor),
+        vol_up=lane("vol_up") * stretch * ONE // _STRETCHED,
+        vol_down=lane("vol_down") * stretch * ONE // _STRETCHED,
     )
 
 
-def _expiry(market: Surface, grid: _Grid, expiry_s: int, now_s: int) -> _Expiry:
-    if expiry_s <= now_s:
-        return _Expiry(Slice(forward=market.spot, log_forward=ln_wad(market.spot), theta=0, phi=0), WAD, WAD)
-    time_s = expiry_s - now_s
-    scale = exp_wad(quotient(ln_wad(30 * DAY_S * WAD // max(time_s, DAY_S)) * 3, 10))
+def _expiry(market: Surface, grid: _Grid, time_s: int) -> _Expiry:
+    left_s = max(time_s, 0)
+    scale = exp(quotient(ln(30 * DAY_S * ONE // max(left_s, DAY_S)) * 3, 10))
     return _Expiry(
-        slice=surface.cut(market, time_s),
-        raised=WAD + grid.vol_up * scale // WAD,
-        lowered=max(WAD - grid.vol_down * scale // WAD, LEAST_VOL),
+        slice=surface.cut(market, left_s),
+        raised=ONE + (grid.vol_up * scale >> BITS),
+        lowered=max(ONE - (grid.vol_down * scale >> BITS), LEAST_VOL),
     )
 
 
-def _prices(market: Surface, grid: _Grid, leg: Leg, now_s: int) -> list[int]:
-    """One contract's price in each scenario."""
-    expiry = _expiry(market, grid, leg.expiry_s, now_s)
-    log_moneyness = expiry.slice.log_forward - ln_wad(leg.strike)
-    vol = surface.total_vol(market, expiry.slice, -log_moneyness) if expiry.slice.theta else 0
-    vols = (vol * expiry.raised // WAD, vol, vol * expiry.lowered // WAD)
+def _call_prices(grid: _Grid, expiry: _Expiry, leg: Leg) -> list[int]:
+    """A call of the leg's terms in each scenario, in `black76.ONE` of the forward's unit."""
+    strike = leg.strike << FORWARD_BITS
+    moneyness = expiry.slice.log_forward - leg.log_strike
+    vol = 0
+    if expiry.slice.theta:
+        vol = min(surface.total_vol(expiry.slice, -moneyness), black76.MOST_VOL)
+    vols = (min(vol * expiry.raised >> BITS, black76.MOST_VOL), vol, vol * expiry.lowered >> BITS)
     prices = []
     for j in range(SCENARIOS):
-        row, column = divmod(j, 3) if j < TODAY * 2 + 1 else (j - 14, 0)
-        forward = expiry.slice.forward * grid.factor[row] // WAD
-        price = black76.call(forward, leg.strike, log_moneyness + grid.log_factor[row], vols[column])
-        prices.append(price if leg.is_call else price + leg.strike - forward)
+        row, column = _row(j), j % 3 if j < 3 * MOVES else 0
+        forward = expiry.slice.forward * grid.factor[row] >> BITS
+        if vols[-1] < black76.LEAST_VOL:
+            prices.append(black76.intrinsic(forward, strike))
+        else:
+            prices.append(black76.call(forward, strike, moneyness + grid.log_factor[row], vols[column]))
     return prices
+
+
+def _parity(expiry: _Expiry, leg: Leg) -> int:
+    """What the leg is worth today beyond a call of its terms."""
+    return 0 if leg.is_call else ((leg.strike << FORWARD_BITS) - expiry.slice.forward) * black76.ONE
+
+
+def _values(
+    grid: _Grid, expiries: Mapping[int, _Expiry], legs: Sequence[Leg], calls: Sequence[Sequence[int]]
+) -> list[int]:
+    """The portfolio in each scenario: its legs as calls, and for its puts the strikes less the forwards."""
+    puts = [leg for leg in legs if not leg.is_call]
+    strikes = sum(leg.quantity * leg.strike for leg in puts) << FORWARD_BITS
+    forwards = sum(leg.quantity * expiries[leg.expiry_s].slice.forward for leg in puts)
+    values = []
+    for j in range(SCENARIOS):
+        parity = strikes - (forwards * grid.factor[_row(j)] >> BITS)
+        values.append(sum(leg.quantity * row[j] for leg, row in zip(legs, calls, strict=True)) + parity * black76.ONE)
+    return values
+
+
+def _row(scenario: int) -> int:
+    return scenario // 3 if scenario < 3 * MOVES else scenario - 2 * MOVES
 
 
 def _worst(values: Sequence[int]) -> tuple[int, int]:
     """Largest loss, rounded up, and where; the two extremes count half."""
     worst, scenario = 0, TODAY
     for j, each in enumerate(values):
-        loss = ceiling_quotient(values[TODAY] - each, WAD if j < TODAY * 2 + 1 else 2 * WAD)
+        loss = values[TODAY] - each if j < 3 * MOVES else values[TODAY] - each + 1 >> 1
         if loss > worst:
             worst, scenario = loss, j
-    return worst, scenario
+    return -_dollars_down(-worst), scenario
 
 
-def _ceil_product(x: int, y: int) -> int:
-    return ceiling_quotient(x * y, WAD)
+def _dollars_down(x: int) -> int:
+    """From sums of quantity times price to dollars with 18 decimals: 6 + 8 of them are there."""
+    return (x >> FORWARD_BITS) * PAR // black76.ONE

@@ -16,6 +16,7 @@ from margrave.errors import Rejected
 from margrave.lanes import BOXES
 from margrave.messages import OptionQuote, Surface
 from margrave.mirror import surface as mirror
+from margrave.mirror.fixed_point import ONE
 from margrave.score import black76, surface
 from tests.unit.decide.sample import words
 from tests.unit.score.chains import AS_OF_MS, DAY_MS, TRUE, made, recorded
@@ -302,7 +303,7 @@ def test_the_contracts_twin_evaluates_the_same_surface(
     )
     seconds = round(days * 86_400)
     twin = mirror.unpack(published)
-    on_chain = mirror.total_vol(twin, mirror.cut(twin, seconds), round(k * 1e18)) / 1e18
+    on_chain = mirror.total_vol(mirror.cut(twin, seconds), round(k * ONE)) / ONE
     years = np.array([seconds / 86_400 / 365])
     ours = float(surface.vols(fit, np.array([k]), years)[0] * math.sqrt(years[0]))
-    assert on_chain == pytest.approx(ours, rel=1e-9, abs=1e-12)
+    assert on_chain == pytest.approx(ours, rel=1e-7, abs=1e-10)
