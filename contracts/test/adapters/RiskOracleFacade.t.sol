@@ -195,19 +195,30 @@ contract RiskOracleFacadeTest is AdapterSetup {
         }
     }
 
+    function made(address[] calldata markets, uint16[] calldata ids) external returns (RiskOracleFacade) {
+        return new RiskOracleFacade(oracle, markets, ids);
+    }
+
+    /// @dev By try and catch: the runner does not see what an expected revert of a constructor says.
+    function refusesToBeMade(address[] memory markets, uint16[] memory ids, bytes memory why) private {
+        try this.made(markets, ids) {
+            check(false, "made");
+        } catch (bytes memory said) {
+            check(keccak256(said) == keccak256(why), "says why");
+        }
+    }
+
     function test_a_list_of_markets_must_make_sense() external {
-        address[] memory markets = new address[](2);
-        vm.expectRevert(abi.encodeWithSelector(RiskOracleFacade.LengthMismatch.selector, 2, 1));
-        new RiskOracleFacade(oracle, markets, new uint16[](1));
-        vm.expectRevert(abi.encodeWithSelector(RiskOracleFacade.UnknownMarket.selector, address(0)));
-        new RiskOracleFacade(oracle, markets, new uint16[](2));
+        (address[] memory markets, uint16[] memory ids) = (new address[](2), new uint16[](2));
+        bytes memory why = abi.encodeWithSelector(RiskOracleFacade.LengthMismatch.selector, 2, 1);
+        refusesToBeMade(markets, new uint16[](1), why);
+        refusesToBeMade(markets, ids, abi.encodeWithSelector(RiskOracleFacade.UnknownMarket.selector, address(0)));
         (markets[0], markets[1]) = (WETH, WBTC);
-        vm.expectRevert(abi.encodeWithSelector(RiskOracleFacade.ListedTwice.selector, WBTC, 0));
-        new RiskOracleFacade(oracle, markets, new uint16[](2));
-        uint16[] memory ids = new uint16[](2);
+        refusesToBeMade(markets, ids, abi.encodeWithSelector(RiskOracleFacade.ListedTwice.selector, WBTC, 0));
         (markets[1], ids[1]) = (WETH, 1);
-        vm.expectRevert(abi.encodeWithSelector(RiskOracleFacade.ListedTwice.selector, WETH, 1));
-        new RiskOracleFacade(oracle, markets, ids);
+        refusesToBeMade(markets, ids, abi.encodeWithSelector(RiskOracleFacade.ListedTwice.selector, WETH, 1));
+        (markets[1], ids[1]) = (WBTC, 1);
+        this.made(markets, ids);
     }
 
     // --- under a consumer that was written for another oracle ---
