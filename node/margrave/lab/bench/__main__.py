@@ -13,7 +13,7 @@ import typer
 from margrave.errors import MargraveError
 
 NAMES: Final[Mapping[str, str]] = {
-    "gas": "gas of reports at quorum 3 of 4, and of margin by legs",
+    "gas": "gas of reports by committee, of reads, of margin by legs, and of other oracles",
     "round": "milliseconds from readings to a signed attestation",
     "replay": "rounds an hour made again from the journal",
 }

@@ -1,4 +1,4 @@
-"""Gas, from receipts of real transactions on anvil: a report, a read, and margin by number of legs.
+"""Gas, from receipts of real transactions on anvil: reports of two kinds, reads, margin by number of legs, and peers.
 
 Reports are whole transactions in steady state (every slot was written before). Reads and margin are what executing
 costs with all storage cold: the receipt less the 21,000 and the calldata of the transaction that called.
@@ -6,92 +6,144 @@ costs with all storage cold: the receipt less the 21,000 and the calldata of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from eth_account import Account
 from web3.contract.contract import ContractFunction
 
 from margrave.chain.positions import OptionPosition, open_portfolio
-from margrave.lab.bench.chain import FUNDED_KEYS, Committee, local_chain, ordinary
+from margrave.lab.bench import floor
+from margrave.lab.bench.chain import FUNDED_KEYS, STARTS_AT_S, Committee, local_chain, ordinary
+from margrave.lab.bench.floor import COMMITTEES, LEGS, MARKETS, SMALLEST, Size
+from margrave.lab.bench.peers.table import peers
+from margrave.lanes import PRICE_SHIFT, Words
 from margrave.settings import PROJECT_ROOT, Policy, load_policy
+from margrave.verdicts import ReportKind
 
-MEMBERS: Final = 4
-QUORUM: Final = 3
-MARKETS: Final = (1, 10, 50)
-LEGS: Final = (1, 8, 64)
 ROUNDS: Final = 4
 DAY_S: Final = 86_400
 RICH_USD: Final = 1e9
+FALLEN: Final = -150
+"""A round whose figures are some percent lower than those before it: every loosening lane is held back."""
 
-# What no scheme with one signature a member and two words a market can avoid: EIP-2028, EIP-2929, EIP-2200.
-TRANSACTION: Final = 21_000
-REPLAY_SLOT: Final = 5_000
-CODE_BLOB: Final = 2_600
-SIGNATURE: Final = 3_000 + 64 * 16
-TWO_SLOTS: Final = 10_000
-TWO_WORDS: Final = 64 * 16
+SIGNATURES: Final = 3
+WORDS: Final = -1
+"""Where a report's call has them."""
+
+Say = Callable[[str], None]
+ByMarkets = dict[str, int]
 
 
-def run(say: Callable[[str], None]) -> dict[str, Any]:
-    policy = load_policy(PROJECT_ROOT / "config" / "policy.toml")
-    reports: dict[int, int] = {}
-    with local_chain() as url:
-        for markets in MARKETS:
-            say(f"a report of {markets} market{'s' * (markets > 1)}, quorum {QUORUM} of {MEMBERS}")
-            reports[markets] = _report(url, policy, markets)
-        say("a read")
-        committee = _published(url, policy, 1)
-        read = _execution(committee, committee.oracle.functions.read(0))
-    margin = {}
-    for legs in LEGS:
-        say(f"margin of {legs} leg{'s' * (legs > 1)}")
-        with local_chain() as url:
-            margin[legs] = _margin(url, policy, legs)
+def run(say: Say) -> dict[str, Any]:
+    policy = _reporting(load_policy(PROJECT_ROOT / "config" / "policy.toml"), ReportKind.OWN_WORDS)
+    with local_chain(starts_at_s=STARTS_AT_S) as url:
+        report, own_floor = reports(url, policy, COMMITTEES, say)
+        co_signed, co_signed_floor = reports(url, _reporting(policy, ReportKind.CO_SIGNED), COMMITTEES, say)
+        smallest, smallest_floor = reports(url, policy, [SMALLEST], say)
+        say("a report in which every market is held back")
+        held_back = {str(markets): limited(url, policy, markets) for markets in MARKETS}
+    floors: dict[str, Any] = {**own_floor, "cosigned": co_signed_floor}
+    with local_chain(starts_at_s=STARTS_AT_S) as url:
+        say("reads")
+        read = reads(url, policy)
+    margin = margins(policy, say)
+    per_leg = {legs: -(-whole // int(legs)) for legs, whole in margin.items()}
+    with local_chain(starts_at_s=STARTS_AT_S) as url:
+        beside = peers(url, price_e8, say)
     return {
-        "quorum": QUORUM,
-        "members": MEMBERS,
-        "report": {str(k): gas for k, gas in reports.items()},
-        "report_over_floor": {str(k): round(gas / floor(k), 4) for k, gas in reports.items()},
-        "read": read,
-        "margin": {str(k): gas for k, gas in margin.items()},
-        "margin_per_leg": {str(k): round(gas / k) for k, gas in margin.items()},
-        "targets": [
-            *(_row(f"report, {markets} market{'s' * (markets > 1)}", gas) for markets, gas in reports.items()),
-            *(_row(f"margin, {legs} leg{'s' * (legs > 1)}, cold", gas) for legs, gas in margin.items()),
-            _row("read, cold", read),
-        ],
+        "report": report,
+        "margin_per_leg": per_leg,
+        "read": read["read"],
+        "cosigned": co_signed,
+        "floor": floors,
+        "report_over_floor": over(report, floors),
+        "cosigned_over_floor": over(co_signed, co_signed_floor),
+        "smallest": {"report": smallest, "floor": smallest_floor, "report_over_floor": over(smallest, smallest_floor)},
+        "held_back": {COMMITTEES[0].name: held_back},
+        "margin": margin,
+        "reads": read,
+        "peers": beside,
+        "targets": floor.targets(report, co_signed, floors, per_leg, read["read"]),
     }
 
 
-def floor(markets: int) -> int:
-    """The least gas of a report by this quorum, with nothing computed."""
-    fixed = TRANSACTION + REPLAY_SLOT + CODE_BLOB + QUORUM * SIGNATURE
-    return fixed + markets * (TWO_SLOTS + QUORUM * TWO_WORDS)
+def reports(
+    url: str, policy: Policy, sizes: Sequence[Size], say: Say
+) -> tuple[dict[str, ByMarkets], dict[str, ByMarkets]]:
+    """Gas and floor of a report, by committee and number of markets; each on an oracle that has just those markets."""
+    gas: dict[str, ByMarkets] = {}
+    floors: dict[str, ByMarkets] = {}
+    kind = policy.round.report
+    for size in sizes:
+        for markets in MARKETS:
+            say(f"{kind.value}, {size.name}, {markets} market{'s' * (markets > 1)}")
+            used, said = steady(_committee(url, policy, size, markets), size.quorum, markets)
+            least = floor.floor(size.quorum, markets, said, signed_by_each=kind is ReportKind.OWN_WORDS)
+            gas.setdefault(size.name, {})[str(markets)] = used
+            floors.setdefault(size.name, {})[str(markets)] = least
+    return gas, floors
 
 
-def _report(url: str, policy: Policy, markets: int) -> int:
-    return _publish(Committee(url, policy, members=MEMBERS, quorum=QUORUM, markets=markets), markets)
+def _reporting(policy: Policy, kind: ReportKind) -> Policy:
+    return policy.model_copy(update={"round": policy.round.model_copy(update={"report": kind})})
 
 
-def _published(url: str, policy: Policy, markets: int) -> Committee:
-    committee = Committee(url, policy, members=MEMBERS, quorum=QUORUM, markets=markets)
-    _publish(committee, markets)
-    return committee
+def _committee(url: str, policy: Policy, size: Size, markets: int) -> Committee:
+    return Committee(url, policy, members=size.members, quorum=size.quorum, markets=markets)
 
 
-def _publish(committee: Committee, markets: int) -> int:
-    """Gas of the last of several rounds."""
-    used = 0
+def steady(committee: Committee, quorum: int, markets: int) -> tuple[int, bytes]:
+    """Gas of the last of several rounds, and what of it no encoding could leave out."""
+    used, said = 0, b""
     for round_ in range(ROUNDS):
-        rows = [[ordinary(market, member, round_) for market in range(markets)] for member in range(QUORUM)]
-        used = committee.publish(rows)["gasUsed"]
-    return used
+        call = committee.prepare(rows(quorum, markets, round_))
+        used = committee.sender.send(call)["gasUsed"]
+        said = floor.necessary(call.arguments[SIGNATURES], call.arguments[WORDS])
+    return used, said
+
+
+def limited(url: str, policy: Policy, markets: int) -> int:
+    """A report, own words, in which the steps of every market hold something back, and say so in an event each."""
+    size = COMMITTEES[0]
+    committee = _committee(url, policy, size, markets)
+    steady(committee, size.quorum, markets)
+    return committee.publish(rows(size.quorum, markets, FALLEN))["gasUsed"]
+
+
+def rows(quorum: int, markets: int, round_: int) -> list[list[Words]]:
+    """Each signer's words, market by market."""
+    return [[ordinary(market, member, round_) for market in range(markets)] for member in range(quorum)]
+
+
+def reads(url: str, policy: Policy) -> dict[str, int]:
+    """Execution of the oracle's reads, cold, of one market and of ten."""
+    committee = _committee(url, policy, COMMITTEES[0], 10)
+    steady(committee, COMMITTEES[0].quorum, 10)
+    call, ten = committee.oracle.functions, list(range(10))
+    calls = {
+        "read": call.read(0),
+        "effective": call.effective(0),
+        "readMany of 10": call.readMany(ten),
+        "readPacked of 10": call.readPacked(ten),
+    }
+    return {name: execution(committee, function) for name, function in calls.items()}
+
+
+def margins(policy: Policy, say: Say) -> dict[str, int]:
+    """Execution of the clearinghouse's requirement, cold, by number of legs; each on a chain of its own."""
+    gas = {}
+    for legs in LEGS:
+        say(f"margin of {legs} leg{'s' * (legs > 1)}")
+        with local_chain(starts_at_s=STARTS_AT_S) as url:
+            gas[str(legs)] = _margin(url, policy, legs)
+    return gas
 
 
 def _margin(url: str, policy: Policy, legs: int) -> int:
-    """Short calls of one expiry around the price: what Derive's published figures hold."""
-    committee = _published(url, policy, 1)
+    """Short calls of one expiry around the price: what Derive's quoted figures hold."""
+    committee = _committee(url, policy, COMMITTEES[0], 1)
+    steady(committee, COMMITTEES[0].quorum, 1)
     expiry_s = committee.sender.now_s() + 14 * DAY_S
     open_portfolio(
         url,
@@ -106,15 +158,24 @@ def _margin(url: str, policy: Policy, legs: int) -> int:
     )
     house = committee.sender.at("OptionsClearinghouse", committee.deployment.clearinghouse)
     owner = Account.from_key(FUNDED_KEYS[1]).address
-    return _execution(committee, house.functions.requirementOf(owner, 0))
+    return execution(committee, house.functions.requirementOf(owner, 0))
 
 
-def _execution(committee: Committee, call: ContractFunction) -> int:
+def execution(committee: Committee, call: ContractFunction) -> int:
     """Gas of executing a view as a transaction, without what the transaction itself costs."""
     receipt = committee.sender.send(call)
     data = bytes.fromhex(call._encode_transaction_data()[2:])
-    return receipt["gasUsed"] - TRANSACTION - sum(16 if byte else 4 for byte in data)
+    return receipt["gasUsed"] - floor.TRANSACTION - sum(16 if byte else 4 for byte in data)
 
 
-def _row(name: str, gas: int) -> dict[str, Any]:
-    return {"name": name, "value": gas, "unit": "gas", "target": None, "holds": None}
+def over(gas: Mapping[str, ByMarkets], floors: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Multiples of the floor, four decimals."""
+    return {
+        committee: {markets: round(used / floors[committee][markets], 4) for markets, used in by_markets.items()}
+        for committee, by_markets in gas.items()
+    }
+
+
+def price_e8(market: int, member: int, round_: int) -> int:
+    """The prices that our members sign, for the peers to sign too."""
+    return ordinary(market, member, round_).market >> PRICE_SHIFT
