@@ -12,15 +12,19 @@ import pytest
 from eth_account import Account
 
 from margrave.attest import quorum
+from margrave.attest.quorum import Domain
 from margrave.chain.deploy import Deployment, deploy
+from margrave.chain.history import History, Refolded
 from margrave.chain.oracle import Oracle
 from margrave.chain.rpc import Rpc
 from margrave.chain.signer import KeystoreSigner
 from margrave.collect.board import Board
 from margrave.collect.chains.protocol import RATIO_CAP, ProtocolWatcher
+from margrave.decide.limits import looser, policy_digest, policy_words
 from margrave.errors import Fatal, Rejected, Transient
 from margrave.lab.bench.chain import FUNDED_KEYS, MODEL_SET, local_chain, ordinary
-from margrave.messages import Attestation, Bundle, ChainState, Kind, ScalarReading
+from margrave.messages import Attestation, Bundle, Epoch, Kind, ScalarReading
+from margrave.mirror import history, limits
 from margrave.mirror.medians import medians
 from margrave.mirror.typed_data import own_words_digest
 from margrave.mirror.words import unstamped
@@ -30,7 +34,7 @@ from margrave.publish.publisher import Publisher
 from margrave.publish.sender import Sender
 from margrave.settings import PROJECT_ROOT, ChainSettings, load_policy
 from margrave.store.journal import Journal
-from margrave.verdicts import MarketStatus, Outcome
+from margrave.verdicts import MarketStatus, Outcome, ReportKind
 
 pytestmark = pytest.mark.devnet
 POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
@@ -49,24 +53,24 @@ class Devnet:
     async def round(self) -> int:
         return (await self.oracle.state()).block_time_s // POLICY.round.period_s
 
-    def attest(self, state: ChainState, member: int, round_: int) -> Attestation:
+    def attest(self, epoch: Epoch, member: int, round_: int) -> Attestation:
         words = [word for m in range(MARKETS) for w in (ordinary(m, member, round_),) for word in (w.risk, w.market)]
         digest = own_words_digest(
-            CHAIN_ID, self.oracle.address, state.epoch, round_, 0, state.model_set, state.policy_digest, words
+            CHAIN_ID, self.oracle.address, epoch.number, round_, 0, epoch.model_set, epoch.policy_digest, words
         )
         return Attestation(
             member=SIGNERS[member].address,
             round=round_,
-            epoch=state.epoch,
+            epoch=epoch.number,
             first_market=0,
             words=tuple(words),
             signature=SIGNERS[member].sign_digest(digest),
         )
 
     async def bundle(self, round_: int | None = None) -> Bundle:
-        state = await self.oracle.state()
         round_ = await self.round() if round_ is None else round_
-        bundle = quorum.gather([self.attest(state, member, round_) for member in range(QUORUM)], state)
+        epoch = (await self.oracle.state()).binding(round_)
+        bundle = quorum.gather([self.attest(epoch, member, round_) for member in range(QUORUM)], epoch)
         assert bundle is not None
         return bundle
 
@@ -84,9 +88,9 @@ class Devnet:
         return Publisher(oracle=self.oracle, sender=sender, clock=self.clock, address=SIGNERS[member].address)
 
     async def publish(self, member: int, bundle: Bundle) -> Outcome:
-        state = await self.oracle.state()
+        epoch = (await self.oracle.state()).binding(bundle.round)
         until_ms = self.clock.now_ms() + 20_000
-        receipt = await self.publisher(member).publish(bundle, state, stagger_ms=0, until_ms=until_ms)
+        receipt = await self.publisher(member).publish(bundle, epoch, stagger_ms=0, until_ms=until_ms)
         return receipt.outcome
 
 
@@ -114,10 +118,22 @@ async def devnet(url: str, tmp_path: Path) -> AsyncIterator[Devnet]:
         yield Devnet(deployment, rpc, Oracle(rpc, deployment.oracle), tmp_path, Clock())
 
 
-async def test_a_fresh_oracle_is_read_in_one_call(devnet: Devnet) -> None:
+async def calldata(devnet: Devnet, bundle: Bundle) -> bytes:
+    return devnet.oracle.calldata(bundle, (await devnet.oracle.state()).binding(bundle.round))
+
+
+async def test_a_fresh_oracle_is_read_with_the_settings_that_bind_it(devnet: Devnet) -> None:
     state = await devnet.oracle.state()
-    assert state.members == tuple(signer.address for signer in SIGNERS)
-    assert (state.quorum, state.model_set, state.period_s) == (QUORUM, MODEL_SET, POLICY.round.period_s)
+    epoch = state.epoch
+    assert epoch.members == tuple(signer.address for signer in SIGNERS)
+    assert (epoch.quorum, epoch.model_set, state.period_s) == (QUORUM, MODEL_SET, POLICY.round.period_s)
+    assert (epoch.kind, epoch.paused, state.next_epoch) == (ReportKind.OWN_WORDS, False, None)
+    assert epoch.timing == limits.timing(POLICY.round)
+    assert [epoch.limits_of(market) for market in range(MARKETS)] == [policy_words(POLICY.limits)] * MARKETS
+    assert (epoch.group_of, epoch.ring_of) == (bytes(MARKETS), bytes(MARKETS))
+    assert policy_digest(epoch) == epoch.policy_digest
+    assert list(looser(POLICY, epoch)) == []
+    assert state.history_hash == history.BEGINNING
     assert [m.status for m in state.markets] == [MarketStatus.EMPTY] * MARKETS
     assert [m.observed_at_s for m in state.markets] == [0] * MARKETS
 
@@ -145,7 +161,7 @@ async def test_a_second_publisher_drops_out_without_sending(devnet: Devnet) -> N
 async def test_a_published_round_replayed_is_refused_by_name(devnet: Devnet) -> None:
     bundle = await devnet.bundle()
     assert await devnet.publish(0, bundle) is Outcome.PUBLISHED
-    data = devnet.oracle.calldata(bundle, await devnet.oracle.state())
+    data = await calldata(devnet, bundle)
     with pytest.raises(Rejected, match=r"NothingNew\(observedAt \d+, lastObservedAt \d+\)"):
         await devnet.oracle.simulate(data, SIGNERS[2].address)
 
@@ -156,7 +172,7 @@ async def test_words_that_their_member_did_not_sign_are_refused_by_name(devnet: 
     forged = msgspec.structs.replace(first, words=(*first.words[:-1], first.words[-1] + 1))
     bundle = msgspec.structs.replace(bundle, attestations=(forged, *others))
     with pytest.raises(Rejected, match="WrongSigner"):
-        await devnet.oracle.simulate(devnet.oracle.calldata(bundle, await devnet.oracle.state()), SIGNERS[0].address)
+        await devnet.oracle.simulate(await calldata(devnet, bundle), SIGNERS[0].address)
     assert await devnet.publish(0, bundle) is Outcome.FAILED
 
 
@@ -164,7 +180,7 @@ async def test_words_that_their_member_did_not_sign_are_refused_by_name(devnet: 
 async def test_a_round_of_another_time_is_refused_with_both_times(devnet: Devnet, rounds: int, error: str) -> None:
     bundle = await devnet.bundle(await devnet.round() + rounds)
     with pytest.raises(Rejected, match=rf"{error}\(observedAt \d+, \w+ \d+\)"):
-        await devnet.oracle.simulate(devnet.oracle.calldata(bundle, await devnet.oracle.state()), SIGNERS[0].address)
+        await devnet.oracle.simulate(await calldata(devnet, bundle), SIGNERS[0].address)
 
 
 async def test_signatures_for_one_oracle_are_worth_nothing_on_another(devnet: Devnet, url: str, tmp_path: Path) -> None:
@@ -173,7 +189,39 @@ async def test_signatures_for_one_oracle_are_worth_nothing_on_another(devnet: De
     other = deploy(url, FUNDED_KEYS[0], POLICY, markets=MARKETS, members=addresses, quorum=QUORUM, model_set=MODEL_SET)
     oracle = Oracle(devnet.rpc, other.oracle)
     with pytest.raises(Rejected, match="WrongSigner"):
-        await oracle.simulate(oracle.calldata(bundle, await oracle.state()), SIGNERS[0].address)
+        await oracle.simulate(oracle.calldata(bundle, (await oracle.state()).epoch), SIGNERS[0].address)
+
+
+async def test_what_was_published_folds_to_the_hash_that_the_oracle_keeps(devnet: Devnet) -> None:
+    told = History(devnet.rpc, devnet.oracle, CHAIN_ID)
+    assert await told.refold(await devnet.oracle.state(), 5_000) == Refolded(0, 0, None, ends_at_head=True)
+    now = await devnet.round()
+    for round_ in (now - 2, now - 1, now):
+        assert await devnet.publish(0, await devnet.bundle(round_)) is Outcome.PUBLISHED
+    state = await devnet.oracle.state()
+    assert await told.refold(state, 5_000) == Refolded(3, 0, None, ends_at_head=True)
+    folded = history.BEGINNING
+    for round_ in (now - 2, now - 1, now):
+        bundle = await devnet.bundle(round_)
+        digests = [
+            quorum.digest_of(a, state.epoch, Domain(CHAIN_ID, devnet.oracle.address)) for a in bundle.attestations
+        ]
+        folded = history.fold(folded, digests)
+    assert folded == state.history_hash
+
+
+async def test_an_endpoint_that_keeps_back_the_last_publication_or_tells_of_another_chain_is_found_out(
+    devnet: Devnet,
+) -> None:
+    now = await devnet.round()
+    for round_ in (now - 1, now):
+        assert await devnet.publish(0, await devnet.bundle(round_)) is Outcome.PUBLISHED
+    state = await devnet.oracle.state()
+    older = msgspec.structs.replace(state, history_hash=bytes(19) + b"\x01")
+    assert not (await History(devnet.rpc, devnet.oracle, CHAIN_ID).refold(older, 5_000)).ends_at_head
+    differs = (await History(devnet.rpc, devnet.oracle, 1).refold(state, 5_000)).differs
+    assert differs is not None
+    assert differs.round == now
 
 
 async def test_no_oracle_at_the_address_stops_the_node(devnet: Devnet) -> None:
