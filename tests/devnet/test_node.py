@@ -121,7 +121,7 @@ async def test_a_round_from_the_venues_to_the_chain_and_everything_one_can_ask_a
             assert receipt.outcome is Outcome.PUBLISHED, receipt.detail
             assert receipt.gas_used
 
-            (attestation,) = wire.decode((await on.get(f"/v1/rounds/{on.round}")).content)
+            (attestation,) = wire.decode((await on.get(f"/v1/rounds/{on.round}")).content).attestations
             assert (await on.get("/ready")).json() == {"ready": True, "why": "quorum of 1"}
             status: dict[str, Any] = (await on.get("/v1/status")).json()
             assert status["last_outcome"] == "published"
@@ -130,6 +130,8 @@ async def test_a_round_from_the_venues_to_the_chain_and_everything_one_can_ask_a
             metrics = (await on.get("/metrics")).text
             assert 'margrave_round_total{outcome="published"} 1.0' in metrics
             assert 'margrave_source_up{source="kraken"} 1.0' in metrics
+            assert "margrave_polls_skipped 0.0" in metrics
+            assert "margrave_refusals_dropped 0.0" in metrics
 
             findings = await Check(on.config).run()
             assert [f for f in findings if f.verdict is not Verdict.OK] == []

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from margrave import lanes
-from margrave.decide.limits import policy_digest
 from margrave.decide.report import decide
 from margrave.guard.snapshot import Memory, take
 from margrave.messages import AnyReading, ChainState, Kind, Report
@@ -22,9 +21,7 @@ from tests.unit.score.sample import Forecaster
 assert T0_MS == AS_OF_MS
 POLICY = on_chain.POLICY
 SETTINGS: Settings = on_chain.settings_of(1).model_copy(update={"markets": MARKETS})
-STATE: ChainState = on_chain.state_of(
-    on_chain.onchain(), block_time_s=T0_MS // 1_000, policy_digest=policy_digest(POLICY, 1)
-)
+STATE: ChainState = on_chain.state_of(on_chain.onchain(), block_time_s=T0_MS // 1_000)
 PRICES = dict(zip(VENUES, (70_000, 70_005, 70_010, 69_990, 69_995, 70_002, 69_998), strict=True))
 LIARS, HONEST = VENUES[:3], VENUES[3:]
 COMMON: list[AnyReading] = [

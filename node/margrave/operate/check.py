@@ -100,7 +100,8 @@ class Check:
         if epoch.paused:
             self._say("pause", Verdict.WARN, "the guardian has paused loosening", "ask governance when it ends")
         if following is not None:
-            members = f"quorum {following.quorum} of {len(following.members)}"
+            kind = following.kind.replace("_", " ")
+            members = f"{kind}, quorum {following.quorum} of {len(following.members)}"
             self._say("next epoch", Verdict.OK, f"{following.number} from round {state.next_from_round}, {members}")
 
     async def _history(self, rpc: Rpc, oracle: Oracle, settings: Settings, state: ChainState) -> None:

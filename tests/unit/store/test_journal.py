@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from margrave.errors import Fatal, Rejected
 from margrave.lanes import Words
-from margrave.messages import Attestation, Report, ReportRow, Scores, Snapshot, Surface
+from margrave.messages import Attestation, Proposal, Report, ReportRow, Scores, Snapshot, Stated, Surface
 from margrave.store.journal import Journal
 from margrave.verdicts import Rejection, Trigger
 
@@ -134,6 +135,45 @@ def test_a_file_that_is_no_database_stops_the_node(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").write_bytes(b"this is not a database, and long enough to be read as one" * 20)
     with pytest.raises(Fatal, match="move the file away"):
         Journal(tmp_path / "journal.sqlite")
+
+
+def proposal(round_: int, word: int = 7) -> Proposal:
+    stated = tuple(Stated(f"0x{i}", bytes([i]) * 32) for i in range(3))
+    return Proposal(round=round_, epoch=1, first_market=0, stated=stated, words=(word, 1 << 255))
+
+
+def test_a_node_is_bound_to_the_first_proposal_it_co_signs_whatever_comes_later(journal: Journal) -> None:
+    assert journal.pledged_co_signed(5) is None
+    journal.pledge_co_signed(proposal(5), b"\x01" * 32)
+    journal.pledge_co_signed(proposal(5), b"\x01" * 32)
+    with pytest.raises(Rejected) as refused:
+        journal.pledge_co_signed(proposal(5, word=8), b"\x02" * 32)
+    assert refused.value.reason is Rejection.EQUIVOCATION
+    assert journal.pledged_co_signed(5) == proposal(5)
+    journal.pledge_co_signed(proposal(6, word=8), b"\x02" * 32)
+
+
+def test_the_bond_to_a_proposal_outlives_the_process(tmp_path: Path) -> None:
+    before = Journal(tmp_path / "journal.sqlite")
+    before.pledge_co_signed(proposal(5), b"\x01" * 32)
+    before.close()
+    after = Journal(tmp_path / "journal.sqlite")
+    assert after.pledged_co_signed(5) == proposal(5)
+    after.prune(6)
+    assert after.pledged_co_signed(5) is None
+
+
+def test_a_journal_of_the_first_version_is_taken_on_with_all_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    old = Journal(path)
+    old.saw(snapshot(5), {"BTC": SURFACE})
+    old.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE co_signed")
+        db.execute("PRAGMA user_version = 1")
+    again = Journal(path)
+    assert again.snapshot(5) == snapshot(5)
+    again.pledge_co_signed(proposal(6), b"\x01" * 32)
 
 
 def test_a_journal_of_another_version_stops_the_node(tmp_path: Path) -> None:

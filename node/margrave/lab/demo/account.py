@@ -12,12 +12,13 @@ from web3 import Web3
 from margrave import lanes
 from margrave.chain import artifacts
 from margrave.chain.deploy import Deployment
-from margrave.chain.positions import MICRO, OptionPosition, demonstration_positions, open_portfolio
+from margrave.chain.positions import OptionPosition, demonstration_positions, open_portfolio
 from margrave.lab.demo import static_margin
 from margrave.lab.demo.blocks import Anvil
 from margrave.lab.demo.record import Position
 from margrave.lanes import Words
 from margrave.messages import ChainState, Surface
+from margrave.mirror.clearinghouse import MICRO
 from margrave.score.surface import implied_vol
 from margrave.settings import MarketSettings
 
