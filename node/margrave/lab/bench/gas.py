@@ -13,7 +13,7 @@ from eth_account import Account
 from web3.contract.contract import ContractFunction
 
 from margrave.chain.positions import OptionPosition, open_portfolio
-from margrave.lab.bench import floor
+from margrave.lab.bench import adapters, floor
 from margrave.lab.bench.chain import FUNDED_KEYS, STARTS_AT_S, Committee, local_chain, ordinary
 from margrave.lab.bench.floor import COMMITTEES, LEGS, MARKETS, SMALLEST, Size
 from margrave.lab.bench.peers.table import peers
@@ -117,7 +117,7 @@ def rows(quorum: int, markets: int, round_: int) -> list[list[Words]]:
 
 
 def reads(url: str, policy: Policy) -> dict[str, int]:
-    """Execution of the oracle's reads, cold, of one market and of ten."""
+    """Execution of the oracle's reads, cold, of one market and of ten, and of its adapters'."""
     committee = _committee(url, policy, COMMITTEES[0], 10)
     steady(committee, COMMITTEES[0].quorum, 10)
     call, ten = committee.oracle.functions, list(range(10))
@@ -127,7 +127,8 @@ def reads(url: str, policy: Policy) -> dict[str, int]:
         "readMany of 10": call.readMany(ten),
         "readPacked of 10": call.readPacked(ten),
     }
-    return {name: execution(committee, function) for name, function in calls.items()}
+    ours = {name: execution(committee, function) for name, function in calls.items()}
+    return {**ours, **adapters.reads(url, committee.deployment.oracle)}
 
 
 def margins(policy: Policy, say: Say) -> dict[str, int]:

@@ -34,7 +34,7 @@ def build(out: Path) -> None:
     Raises:
         Fatal: a source is missing or does not compile, or tsc refuses the types.
     """
-    units = sources()
+    units = sources(*SHIPPED)
     abis = abis_of(units)
     for unit in units:
         _copy(SOURCES / unit, out / unit)
@@ -59,9 +59,16 @@ def pack(folder: Path, into: Path) -> Path:
     return into / said.split()[-1]
 
 
-def sources() -> Mapping[str, str]:
-    """Every shipped Solidity file by its path in the package, which is its path under contracts/src."""
-    todo = [path.relative_to(SOURCES).as_posix() for pattern in SHIPPED for path in SOURCES.glob(pattern)]
+def sources(*patterns: str) -> Mapping[str, str]:
+    """Solidity files with all that they import from one another, by their paths under contracts/src.
+
+    Args:
+        patterns: which, by their paths there.
+
+    Raises:
+        Fatal: one imports a file that is not there.
+    """
+    todo = [path.relative_to(SOURCES).as_posix() for pattern in patterns for path in SOURCES.glob(pattern)]
     found: dict[str, str] = {}
     while todo:
         unit = todo.pop()
