@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,30 +64,32 @@ WRONG_TS = {
     "an age taken for a number": "export const y = async (o: IRiskOracleViews) => (await o.read(0))[2] + 1;",
 }
 
-CONSUMER_SOL = """
+ALL_SOL = """
 pragma solidity ^0.8.30;
-import {IRiskOracle} from "@margrave/contracts/interfaces/IRiskOracle.sol";
 import {AggregatorV3Adapter} from "@margrave/contracts/adapters/AggregatorV3Adapter.sol";
 import {RiskOracleFacade} from "@margrave/contracts/adapters/RiskOracleFacade.sol";
-import {Field} from "@margrave/contracts/adapters/Fields.sol";
-import {Reading, Readings} from "@margrave/contracts/adapters/Reading.sol";
-import {Demands, RiskConsumer} from "@margrave/contracts/adapters/RiskConsumer.sol";
+import {LendingDesk} from "@margrave/contracts/adapters/examples/LendingDesk.sol";
 import {Leg} from "@margrave/contracts/margin/Leg.sol";
-
-contract Desk is RiskConsumer {
-    using Readings for Reading;
-
-    constructor(IRiskOracle oracle) RiskConsumer(oracle) {}
-
-    function haircutBp() external view returns (uint256) {
-        return _readForNewRisk(0).shareBp(Field.DOWN_ES999);
-    }
-
-    function _demandsOf(uint16) internal pure override returns (Demands memory) {
-        return Demands({maxAgeS: 3600, minConfidenceBp: 5000, lowestPriceE8: 1, highestPriceE8: 1e13});
-    }
-}
+import {IMarginEngine} from "@margrave/contracts/interfaces/IMarginEngine.sol";
+import {IRegistry} from "@margrave/contracts/interfaces/IRegistry.sol";
 """
+
+# What viem gives a program: typed by the ABI alone, as far as the page's example needs it.
+CLIENT_TS = """
+declare const address: `0x${string}`;
+declare const client: {
+  readContract(call: { address: string; abi: typeof riskOracleAbi; functionName: "effective"; args: [number] }):
+    ReturnType<import("@margrave/contracts").IRiskOracleViews["effective"]>;
+};
+"""
+
+
+def example(language: str) -> str:
+    """The package's page shows one of each."""
+    page = (build.ROOM / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"```{language}\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    return found[1]
 
 
 @pytest.fixture(scope="module")
@@ -107,19 +109,28 @@ def installed(tarball: Path) -> Path:
     return (scope / "package").rename(scope / "contracts")
 
 
-@pytest.fixture
-def project(installed: Path) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def project(installed: Path) -> Path:
     folder = installed.parents[2]
-    options = {"strict": True, "module": "nodenext", "target": "es2022", "noEmit": True, "types": []}
-    manifest = {"compilerOptions": options, "files": ["consumer.ts"]}
-    (folder / "tsconfig.json").write_text(json.dumps(manifest), encoding="utf-8")
     (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")
     return folder
 
 
-def compiled(project: Path, source: str) -> subprocess.CompletedProcess[str]:
-    (project / "consumer.ts").write_text(source, encoding="utf-8")
-    return subprocess.run([TSC, "--project", project], capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def complaints(project: Path) -> Mapping[str, set[int]]:
+    """Lines with errors by program, of all programs in one run of the compiler."""
+    programs = {"right": CONSUMER_TS, "page": example("ts") + CLIENT_TS}
+    programs |= {name.replace(" ", "-"): CONSUMER_TS + wrong for name, wrong in WRONG_TS.items()}
+    for name, text in programs.items():
+        (project / f"{name}.ts").write_text(text, encoding="utf-8")
+    options = {"strict": True, "module": "nodenext", "target": "es2022", "noEmit": True, "types": []}
+    manifest = {"compilerOptions": options, "files": [f"{name}.ts" for name in programs]}
+    (project / "tsconfig.json").write_text(json.dumps(manifest), encoding="utf-8")
+    done = subprocess.run([TSC, "--project", project], capture_output=True, text=True, check=False)
+    found: dict[str, set[int]] = {name: set() for name in programs}
+    for name, line in re.findall(r"([\w-]+)\.ts\((\d+),\d+\): error TS", done.stdout):
+        found[name].add(int(line))
+    return found
 
 
 def test_the_tarball_holds_sources_abis_and_types_and_nothing_that_runs_on_install(tarball: Path) -> None:
@@ -159,17 +170,17 @@ def test_the_facade_s_functions_and_struct_are_what_consumers_decode(installed: 
     assert [x["name"] for x in abi[0]["outputs"][0]["components"]] == [*order, "additionalData"]
 
 
-def test_a_strict_program_compiles_against_the_types(project: Path) -> None:
-    done = compiled(project, CONSUMER_TS)
-    assert done.returncode == 0, done.stdout
+def test_a_strict_program_compiles_against_the_types(complaints: Mapping[str, set[int]]) -> None:
+    assert complaints["right"] == set()
 
 
-@pytest.mark.parametrize("wrong", WRONG_TS.values(), ids=WRONG_TS)
-def test_a_program_that_is_wrong_does_not_compile(project: Path, wrong: str) -> None:
-    done = compiled(project, CONSUMER_TS + wrong)
-    assert done.returncode != 0
-    lines = {int(line) for line in re.findall(r"consumer\.ts\((\d+),\d+\): error TS", done.stdout)}
-    assert lines == {CONSUMER_TS.count("\n") + 1}, done.stdout
+def test_the_page_s_program_compiles(complaints: Mapping[str, set[int]]) -> None:
+    assert complaints["page"] == set()
+
+
+@pytest.mark.parametrize("wrong", WRONG_TS)
+def test_a_program_that_is_wrong_does_not_compile(complaints: Mapping[str, set[int]], wrong: str) -> None:
+    assert complaints[wrong.replace(" ", "-")] == {CONSUMER_TS.count("\n") + 1}
 
 
 def test_javascript_decodes_the_words_that_python_encodes(project: Path) -> None:
@@ -195,7 +206,7 @@ console.log(JSON.stringify(words.map((x) => ({ ...figures(x), exact_price: exact
         assert int(decoded["exact_price"]) == pair.market >> lanes.PRICE_SHIFT
 
 
-def test_a_contract_compiles_with_the_package_s_sources_and_its_dependency(installed: Path) -> None:
+def test_the_page_s_contract_compiles_with_the_package_s_sources_and_its_dependency(installed: Path) -> None:
     shipped = {
         f"@margrave/contracts/{path.relative_to(installed).as_posix()}": path.read_text(encoding="utf-8")
         for path in installed.rglob("*.sol")
@@ -205,7 +216,9 @@ def test_a_contract_compiles_with_the_package_s_sources_and_its_dependency(insta
         f"solady/{path.relative_to(solady).as_posix()}": path.read_text(encoding="utf-8")
         for path in solady.glob("utils/*.sol")
     }
-    desk = solc({"Desk.sol": CONSUMER_SOL, **shipped, **dependency})["Desk.sol"]["Desk"]["abi"]
+    desk = solc({"Desk.sol": example("solidity"), "All.sol": ALL_SOL, **shipped, **dependency})["Desk.sol"]["Desk"][
+        "abi"
+    ]
     assert {x["name"] for x in desk if x["type"] == "function"} == {"haircutBp", "riskOracle"}
 
 
