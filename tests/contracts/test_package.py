@@ -21,6 +21,8 @@ from margrave.lab.package.fields import fields, fields_source
 from margrave.lab.package.typescript import calls_source
 from margrave.lanes import Words
 
+pytestmark = pytest.mark.xdist_group("package")  # built once
+
 PROJECT = build.PROJECT
 TSC = PROJECT / "node_modules" / ".bin" / "tsc"
 VECTORS = json.loads((PROJECT / "tests" / "vectors" / "words.json").read_text(encoding="utf-8"))
