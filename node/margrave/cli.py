@@ -194,6 +194,9 @@ def demo(
     ] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="End by itself after so many rounds.")] = None,
     speed: Annotated[float | None, typer.Option(min=0.001, help="Market seconds a wall second.")] = None,
+    co_signed: Annotated[
+        bool, typer.Option("--co-signed", help="Members agree on the medians and sign those, instead of own words.")
+    ] = False,
     folder: Annotated[Path, typer.Option("--out", help="Where summary.json, index.html and the pictures go.")] = Path(
         "demo-output"
     ),
@@ -216,6 +219,7 @@ def demo(
         speed=speed,
         out=folder,
         wait=wait and sys.stdin.isatty(),
+        co_signed=co_signed,
     )
     raise typer.Exit(asyncio.run(perform(wish)))
 

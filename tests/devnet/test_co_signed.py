@@ -37,6 +37,7 @@ from margrave.errors import Rejected
 from margrave.lab.bench.chain import FUNDED_KEYS, MODEL_SET, local_chain, ordinary
 from margrave.lanes import Words
 from margrave.messages import (
+    AnyBundle,
     Attestation,
     CoSignature,
     CoSigned,
@@ -74,12 +75,18 @@ class Committee:
     chain: str
     rpc: Rpc
     oracle: Oracle
+    registry: str
     folder: Path
     urls: dict[int, str]
 
     @property
     def domain(self) -> Domain:
         return Domain(CHAIN_ID, self.oracle.address)
+
+    def decide(self, function: str, *arguments: object) -> None:
+        """A decision of governance, which is the deployer here."""
+        governance = Deployer(self.chain, FUNDED_KEYS[0])
+        governance.send(getattr(governance.at("Registry", self.registry).functions, function)(*arguments))
 
     async def next_round(self) -> tuple[int, Epoch]:
         """Move the chain to it."""
@@ -102,21 +109,19 @@ class Member:
         self.attester.exchange.journal.saw(Snapshot(round=round_, as_of_ms=0, markets=(), holds=(), refusals=()), {})
         self.attester.sign(report(self.index, round_, epoch))
         now_ms = clock.now_ms()
-        agreed = await self.co_signer.agree(
-            round_,
-            epoch,
-            may_propose=True,
-            all_until_ms=now_ms + 500,
-            stagger_ms=STAGGER_MS,
-            until_ms=now_ms + WINDOW_MS,
-        )
+        windows = {"all_until_ms": now_ms + 500, "until_ms": now_ms + WINDOW_MS}
+        agreed: AnyBundle | Hold
+        if epoch.kind is ReportKind.CO_SIGNED:
+            agreed = await self.co_signer.agree(round_, epoch, may_propose=True, stagger_ms=STAGGER_MS, **windows)
+        else:
+            agreed = await self.attester.gather(round_, epoch, **windows)
         if isinstance(agreed, Hold):
             return agreed
         return await self.publisher.publish(agreed, epoch, stagger_ms=1_000, until_ms=clock.now_ms() + WINDOW_MS)
 
 
 def own_words(member: int, round_: int) -> list[Words]:
-    return [ordinary(market, member, round_) for market in range(MARKETS)]
+    return [ordinary(market, member, round_ % 16) for market in range(MARKETS)]
 
 
 def report(member: int, round_: int, epoch: Epoch) -> Report:
@@ -183,7 +188,7 @@ async def committee(chain: str, tmp_path: Path) -> AsyncIterator[Committee]:
     async with aclosing(Rpc(settings)) as rpc:
         oracle = Oracle(rpc, deployment.oracle)
         await asyncio.to_thread(fund, chain)
-        yield Committee(chain, rpc, oracle, tmp_path, {})
+        yield Committee(chain, rpc, oracle, deployment.registry, tmp_path, {})
 
 
 def fund(chain: str) -> None:
@@ -283,6 +288,43 @@ async def test_a_dead_member_costs_no_round_even_where_it_would_have_proposed(co
         receipts = await play(members, round_, epoch)
         assert [r.outcome for r in receipts].count(Outcome.PUBLISHED) == 1
         await published_as_medians(committee, round_, members)
+
+
+async def test_a_change_of_members_and_of_the_kind_of_report_costs_no_round(committee: Committee) -> None:
+    """Decided two rounds ahead, read by everyone before, bound from its round on: round after round is published."""
+    async with playing(committee, range(4)) as members:
+        now, epoch = await committee.next_round()
+        committee.decide("setKind", 0, now + 2)
+        committee.decide("setEpoch", [SIGNERS[i].address for i in (3, 1, 0)], 3, MODEL_SET, now + 2)
+        state = await committee.oracle.state()
+        assert (state.epoch.number, state.next_from_round) == (epoch.number, now + 2)
+        kinds = []
+        for round_ in range(now, now + 4):
+            if round_ > now:
+                assert (await committee.next_round())[0] == round_
+            bound = (await committee.oracle.state()).binding(round_)
+            kinds.append(bound.kind)
+            signing = [m for m in members if SIGNERS[m.index].address in bound.members]
+            receipts = await play(signing, round_, bound)
+            assert [r.outcome for r in receipts].count(Outcome.PUBLISHED) == 1
+    assert kinds == [ReportKind.CO_SIGNED] * 2 + [ReportKind.OWN_WORDS] * 2
+    state = await committee.oracle.state()
+    refolded = await History(committee.rpc, committee.oracle, CHAIN_ID).refold(state, 5_000)
+    assert refolded == Refolded(4, 0, None, ends_at_head=True)
+
+
+async def test_what_the_guardian_does_at_once_voids_what_was_signed_before_and_the_next_round_goes_on(
+    committee: Committee,
+) -> None:
+    async with playing(committee, range(4)) as members:
+        round_, epoch = await committee.next_round()
+        committee.decide("removeMember", SIGNERS[2].address)
+        receipts = await play(members, round_, epoch)
+        assert {r.outcome for r in receipts} == {Outcome.FAILED}
+        round_, epoch = await committee.next_round()
+        assert SIGNERS[2].address not in epoch.members
+        receipts = await play([m for m in members if m.index != 2], round_, epoch)
+        assert [r.outcome for r in receipts].count(Outcome.PUBLISHED) == 1
 
 
 def lying(committee: Committee, liar: int, epoch: Epoch, *, votes_with: Callable[[], Ballots | None]) -> Starlette:

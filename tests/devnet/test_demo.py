@@ -54,6 +54,18 @@ def test_the_drill_publishes_moves_the_requirement_and_leaves_nothing_running(tm
     assert str(tmp_path) not in running()
 
 
+def test_members_that_co_sign_publish_the_drill_too(tmp_path: Path) -> None:
+    done = demo(tmp_path / "out", "--co-signed", "--rounds", "4", "--speed", "450")
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = summary(tmp_path / "out")
+    assert told["rounds_published"] >= 3
+    assert "co signed" in done.stdout
+    for row in told["rounds"]:
+        if row["published"]:
+            assert len(row["signers"]) == told["quorum"]
+    assert all(market["member_scores"] for row in told["rounds"] for market in row["markets"].values())
+
+
 @pytest.mark.data
 @pytest.mark.skipif(DATA is None, reason="set MARGRAVE_DATA to the folder with market history")
 def test_a_recording_of_real_history_is_replayed(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from margrave.lab.demo.inputs import OPENING_ROUNDS, Wish, choose, policy_for
 from margrave.lab.feed.scenario import load_scenario
 from margrave.mirror.limits import policy_words
 from margrave.settings import PROJECT_ROOT, load_policy
+from margrave.verdicts import ReportKind
 
 POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
 SCENARIOS = sorted((PROJECT_ROOT / "config" / "scenarios").glob("*.toml"))
@@ -41,6 +42,11 @@ def test_live_has_the_walls_clock_and_the_public_venues() -> None:
     assert (source.start_ms, source.speed, source.feed) == (None, 1.0, ())
     assert all(str(venue["base_url"]).startswith("https://") for venue in source.venues("").values())
     assert policy_for(POLICY, source).guard.max_age_s == POLICY.guard.max_age_s
+
+
+def test_the_kind_of_report_is_part_of_the_policy_that_is_deployed() -> None:
+    assert policy_for(POLICY, choose(Wish())).round.report is ReportKind.OWN_WORDS
+    assert policy_for(POLICY, choose(Wish(co_signed=True))).round.report is ReportKind.CO_SIGNED
 
 
 def test_a_drill_keeps_every_bound_and_loosens_as_much_an_hour() -> None:

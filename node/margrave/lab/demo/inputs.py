@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -15,6 +15,7 @@ from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.tape import Tape
 from margrave.operate.init import PUBLIC_VENUES
 from margrave.settings import PROJECT_ROOT, Policy
+from margrave.verdicts import ReportKind
 
 WALL_S_A_ROUND: Final = 3.5
 """What four nodes need on two cores, with room: collect, score, sign, gather, publish, confirm."""
@@ -40,6 +41,8 @@ class Wish:
     speed: float | None = None
     out: Path = Path("demo-output")
     wait: bool = False
+    co_signed: bool = False
+    """Reports of which a quorum signs the medians, instead of each member its own words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,7 @@ class Input:
     """The venue server's command without port and clock; empty where the venues are the public ones."""
     chain_age_s: int
     """How old the newest option chain may be: a recording has one every few hours."""
+    report: ReportKind = ReportKind.OWN_WORDS
 
     def venues(self, feed_url: str) -> Mapping[str, Mapping[str, Any]]:
         if not self.feed:
@@ -72,6 +76,11 @@ class Input:
 
 def choose(wish: Wish) -> Input:
     """Raises `Fatal` when the scenario or recording is not there, or does not cover the rounds asked for."""
+    source = _chosen(wish)
+    return replace(source, report=ReportKind.CO_SIGNED) if wish.co_signed else source
+
+
+def _chosen(wish: Wish) -> Input:
     if wish.live:
         return _live(wish)
     if wish.recording is not None:
@@ -95,6 +104,7 @@ def policy_for(base: Policy, source: Input) -> Policy:
     accelerated = source.speed != 1.0
     rounds = base.round.model_copy(
         update={
+            "report": source.report,
             "period_s": period_s,
             "heartbeat_s": period_s,
             "max_report_age_s": 2 * period_s,

@@ -189,7 +189,8 @@ class Stage:
             await self._anvil.fund(address, GAS_MONEY_ETHER)
 
     async def _contracts(self) -> None:
-        self._watch.say(f"contracts: oracle with a quorum of {QUORUM} of {len(NODES)}, options clearinghouse")
+        kind = self._policy.round.report.replace("_", " ")
+        self._watch.say(f"contracts: oracle ({kind}, quorum {QUORUM} of {len(NODES)}), options clearinghouse")
         names = (self._policy.models.main, self._policy.models.baseline)
         self._model_set = model_set_hash([open_model(PROJECT_ROOT / "models" / "registry", name) for name in names])
         self._deployment = await asyncio.to_thread(
