@@ -42,6 +42,7 @@ NETWORKS_FILE: Final = CONTRACTS_DIR / "src" / "oracle" / "Networks.sol"
 NORMAL_FILE: Final = CONTRACTS_DIR / "src" / "margin" / "Normal.sol"
 DEPLOYED: Final[Mapping[str, str]] = {
     "RiskOracle": "src/oracle/RiskOracle.sol",
+    "MarginEngine": "src/margin/MarginEngine.sol",
     "OptionsClearinghouse": "src/protocol/OptionsClearinghouse.sol",
     "MockUSD": "src/mock/MockUSD.sol",
 }
