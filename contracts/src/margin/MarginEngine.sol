@@ -4,7 +4,6 @@ pragma solidity ^0.8.30;
 import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {IRiskOracle} from "../interfaces/IRiskOracle.sol";
 import {PRICE_SHIFT} from "../oracle/Lanes.sol";
-import {NORMAL_NODES} from "./Normal.sol";
 import {Portfolio} from "./Portfolio.sol";
 
 /// @title Portfolio margin as a contract: stateless, bound to one oracle.
@@ -28,11 +27,6 @@ contract MarginEngine is IMarginEngine {
         uint256 words;
         (risk, words,, r.status) = oracle.effective(market);
         if (legs.length == 0 || words >> PRICE_SHIFT == 0) return r;
-        bytes memory table = NORMAL_NODES;
-        uint256 nodes;
-        assembly {
-            nodes := add(table, 0x20)
-        }
-        Portfolio.requirementUp(r, risk, words, legs, multiplierBp, nodes);
+        Portfolio.requirementUp(r, risk, words, legs, multiplierBp);
     }
 }

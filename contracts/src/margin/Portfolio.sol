@@ -8,6 +8,7 @@ import {Black76} from "./Black76.sol";
 import {Leg} from "./Leg.sol";
 import {LogExp} from "./LogExp.sol";
 import {MaxLoss} from "./MaxLoss.sol";
+import {Normal} from "./Normal.sol";
 import {Sheet} from "./Sheet.sol";
 import {Surface, SurfaceParams} from "./Surface.sol";
 
@@ -79,22 +80,21 @@ library Portfolio {
     /// @param market Market word as the oracle gives it, with a price.
     /// @param legs At least one; a series twice only with the same sign.
     /// @param multiplierBp The account's own; below 10,000 counts as 10,000.
-    /// @param nodes The table of the normal distribution, in memory.
     function requirementUp(
         IMarginEngine.Requirement memory r,
         uint256 risk,
         uint256 market,
         uint256[] calldata legs,
-        uint256 multiplierBp,
-        uint256 nodes
+        uint256 multiplierBp
     ) internal view {
         unchecked {
-            uint256 sheet = Sheet.blank();
-            Market memory m = _unpack(sheet, risk, market);
-            Sums memory sums = _sum(m, sheet, legs, nodes);
-            int256 today = Sheet.load(sheet + Sheet.HERE + Sheet.UNCHANGED)
+            Sheet.claim();
+            Normal.load();
+            Market memory m = _unpack(risk, market);
+            Sums memory sums = _sum(m, legs);
+            int256 today = Sheet.load(Sheet.HERE + Sheet.UNCHANGED)
                 + ((sums.putStrikes << FORWARD_BITS) - sums.putForwards) * Black76.ONE;
-            (r.worstLoss, r.worstScenario) = _worst(sheet, sums, today);
+            (r.worstLoss, r.worstScenario) = _worst(sums, today);
             r.value = _dollarsDown(today);
             uint256 maintenance = _maintenanceUp(risk, m.surface.spot, sums, r.worstLoss);
             uint256 paidFor = uint256(_dollarsDown(sums.longValue));
@@ -106,24 +106,28 @@ library Portfolio {
         }
     }
 
-    function _unpack(uint256 sheet, uint256 risk, uint256 market) private pure returns (Market memory) {
+    function _unpack(uint256 risk, uint256 market) private pure returns (Market memory) {
         unchecked {
             int256 stretch = 3 * PAR - int256(Math.min(market >> CONFIDENCE_SHIFT & LANE_MAX, PAR_BP));
             int256 contagion = _lane(risk, CONTAGION_SHIFT);
             int256 fall = (_lane(risk, DOWN_ES99_SHIFT) + contagion) * stretch * ONE;
             int256 rise = (_lane(risk, UP_ES99_SHIFT) + contagion) * stretch * ONE;
-            _move(sheet, -fall / STRETCHED);
-            _move(sheet + Sheet.ROW, -fall * 2 / (3 * STRETCHED));
-            _move(sheet + 2 * Sheet.ROW, -fall / (3 * STRETCHED));
-            Sheet.store(sheet + Sheet.HERE + Sheet.FACTOR, ONE);
-            _move(sheet + 4 * Sheet.ROW, rise / (3 * STRETCHED));
-            _move(sheet + 5 * Sheet.ROW, rise * 2 / (3 * STRETCHED));
-            _move(sheet + 6 * Sheet.ROW, rise / STRETCHED);
+            _move(Sheet.START, -fall / STRETCHED);
+            _move(Sheet.START + Sheet.ROW, -fall * 2 / (3 * STRETCHED));
+            _move(Sheet.START + 2 * Sheet.ROW, -fall / (3 * STRETCHED));
+            Sheet.store(Sheet.HERE + Sheet.FACTOR, ONE);
+            _move(Sheet.START + 4 * Sheet.ROW, rise / (3 * STRETCHED));
+            _move(Sheet.START + 5 * Sheet.ROW, rise * 2 / (3 * STRETCHED));
+            _move(Sheet.START + 6 * Sheet.ROW, rise / STRETCHED);
             int256 cascade = _lane(risk, CASCADE_PROBABILITY_SHIFT) * _lane(risk, CASCADE_SIZE_SHIFT);
             fall = ((_lane(risk, DOWN_ES999_SHIFT) + contagion) * PAR + cascade) * stretch * ONE;
             rise = ((_lane(risk, UP_ES999_SHIFT) + contagion) * PAR + cascade) * stretch * ONE;
-            _move(sheet + Sheet.EXTREMES, -fall / (STRETCHED * PAR));
-            _move(sheet + Sheet.EXTREMES + Sheet.ROW, rise / (STRETCHED * PAR));
+            _move(Sheet.EXTREMES, -fall / (STRETCHED * PAR));
+            _move(Sheet.EXTREMES + Sheet.ROW, rise / (STRETCHED * PAR));
+            Sheet.store(Sheet.LOWEST, Math.min(Sheet.load(Sheet.START), Sheet.load(Sheet.EXTREMES)));
+            Sheet.store(
+                Sheet.HIGHEST, Math.max(Sheet.load(Sheet.EXTREMES - Sheet.ROW), Sheet.load(Sheet.EXTREMES + Sheet.ROW))
+            );
             return Market({
                 surface: Surface.unpack(market),
                 volUp: _lane(risk, VOL_UP_SHIFT) * stretch * ONE / STRETCHED,
@@ -140,30 +144,26 @@ library Portfolio {
         }
     }
 
-    function _sum(Market memory m, uint256 sheet, uint256[] calldata legs, uint256 nodes)
-        private
-        view
-        returns (Sums memory sums)
-    {
+    function _sum(Market memory m, uint256[] calldata legs) private view returns (Sums memory sums) {
         unchecked {
-            Expiry memory e = _expiry(m, sheet, legs[0].expiry());
+            Expiry memory e = _expiry(m, legs[0].expiry());
             uint256 gap = Math.dist(e.forward, m.surface.spot << FORWARD_BITS);
             for (uint256 i = 0; i < legs.length; ++i) {
                 uint256 leg = legs[i];
                 if (e.expiry != leg.expiry()) {
-                    e = _expiry(m, sheet, leg.expiry());
+                    e = _expiry(m, leg.expiry());
                     gap = Math.dist(e.forward, m.surface.spot << FORWARD_BITS);
                 }
-                _addLeg(sums, e.forward, gap, leg, _addCalls(sheet, e, leg, nodes));
+                _addLeg(sums, e.forward, gap, leg, _addCalls(e, leg));
             }
         }
     }
 
-    function _expiry(Market memory m, uint256 sheet, uint256 expiry) private view returns (Expiry memory) {
+    function _expiry(Market memory m, uint256 expiry) private view returns (Expiry memory) {
         unchecked {
             int256 t = expiry > block.timestamp ? int256(expiry - block.timestamp) : int256(0);
             uint256 forward = Surface.forwardAt(m.surface, t);
-            for (uint256 row = sheet; row < sheet + Sheet.ROWS_END; row += Sheet.ROW) {
+            for (uint256 row = Sheet.START; row < Sheet.ROWS_END; row += Sheet.ROW) {
                 Sheet.store(row + Sheet.FORWARD, int256(forward) * Sheet.load(row + Sheet.FACTOR) >> 40);
             }
             int256 theta = Surface.thetaAt(m.surface, t);
@@ -183,19 +183,19 @@ library Portfolio {
     }
 
     /// @return added What today's sum has grown by.
-    function _addCalls(uint256 sheet, Expiry memory e, uint256 leg, uint256 nodes) private pure returns (int256 added) {
+    function _addCalls(Expiry memory e, uint256 leg) private pure returns (int256 added) {
         unchecked {
             int256 moneyness = e.logForward - leg.logStrike();
             int256 vol = 0;
             if (e.theta != 0) {
                 vol = int256(Math.min(Surface.totalVol(e.theta, e.phi, e.rho, -moneyness), Black76.MOST_VOL));
             }
-            Sheet.store(sheet + Sheet.VOLS, int256(Math.min(uint256(vol * e.raised >> 40), Black76.MOST_VOL)));
-            Sheet.store(sheet + Sheet.VOLS + 0x20, vol);
-            Sheet.store(sheet + Sheet.VOLS + 0x40, vol * e.lowered >> 40);
-            added = -Sheet.load(sheet + Sheet.HERE + Sheet.UNCHANGED);
-            Black76.addCalls(sheet, nodes, moneyness, uint256(leg.strike()) << FORWARD_BITS, leg.quantity());
-            added += Sheet.load(sheet + Sheet.HERE + Sheet.UNCHANGED);
+            Sheet.store(Sheet.VOLS, int256(Math.min(uint256(vol * e.raised >> 40), Black76.MOST_VOL)));
+            Sheet.store(Sheet.VOLS + 0x20, vol);
+            Sheet.store(Sheet.VOLS + 0x40, vol * e.lowered >> 40);
+            added = -Sheet.load(Sheet.HERE + Sheet.UNCHANGED);
+            Black76.addCalls(moneyness, uint256(leg.strike()) << FORWARD_BITS, leg.quantity());
+            added += Sheet.load(Sheet.HERE + Sheet.UNCHANGED);
         }
     }
 
@@ -224,13 +224,13 @@ library Portfolio {
 
     /// @return Largest loss, rounded up, and where: the first such scenario, or today when nothing loses. The extremes
     /// count half.
-    function _worst(uint256 sheet, Sums memory sums, int256 today) private pure returns (uint256, uint256) {
+    function _worst(Sums memory sums, int256 today) private pure returns (uint256, uint256) {
         unchecked {
             int256 strikes = sums.putStrikes << FORWARD_BITS;
             int256 forwards = sums.putForwards;
             int256 worst = 0;
             uint256 scenario = TODAY;
-            uint256 row = sheet;
+            uint256 row = Sheet.START;
             for (uint256 j = 0; j < 21; j += 3) {
                 int256 rest = today - (strikes - (forwards * Sheet.load(row + Sheet.FACTOR) >> 40)) * Black76.ONE;
                 int256 loss = rest - Sheet.load(row + Sheet.RAISED);

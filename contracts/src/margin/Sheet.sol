@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-/// @title The scenario grid in memory, and the running sums of a portfolio's calls over it.
+/// @title The engine's working memory: the scenario grid, the running sums of a portfolio's calls over it, the table.
 /// @dev Nine rows of six words: ln of the move, the forward after it, a sum for each volatility (raised, unchanged,
 /// lowered), and the factor of the move. The first seven are the moves, from the deepest fall to the highest rise, then
-/// the extremes down and up, where only the first sum is used. Behind them the volatilities of the leg at hand.
-/// A sheet is a bare pointer and its fields are offsets in bytes: Solidity's arrays check bounds at every reading, which
-/// costs more than the reading, and here are hundreds.
+/// the extremes down and up, where only the first sum is used. Behind them the volatilities of the leg at hand, and the
+/// table of the normal distribution.
+/// All at fixed addresses: Solidity's arrays check bounds at every reading, which costs more than the reading, and here
+/// are hundreds. node/margrave/lab/scenarios.py has the same map.
 library Sheet {
+    uint256 internal constant START = 0x300;
     uint256 internal constant ROW = 0xc0;
     uint256 internal constant LOG = 0x00;
     uint256 internal constant FORWARD = 0x20;
@@ -17,20 +19,25 @@ library Sheet {
     uint256 internal constant FACTOR = 0xa0;
 
     /// @dev The row of no move, the first extreme, the end of the rows, and the three volatilities there.
-    uint256 internal constant HERE = 3 * ROW;
-    uint256 internal constant EXTREMES = 7 * ROW;
-    uint256 internal constant ROWS_END = 9 * ROW;
+    uint256 internal constant HERE = START + 3 * ROW;
+    uint256 internal constant EXTREMES = START + 7 * ROW;
+    uint256 internal constant ROWS_END = START + 9 * ROW;
     uint256 internal constant VOLS = ROWS_END;
+    /// @dev Least and greatest ln of all moves.
+    uint256 internal constant LOWEST = VOLS + 0x60;
+    uint256 internal constant HIGHEST = VOLS + 0x80;
 
-    uint256 private constant SIZE = 0x720;
+    error MemoryTaken(uint256 pointer);
 
-    /// @return sheet All zero.
-    function blank() internal pure returns (uint256 sheet) {
+    /// @notice Takes the working memory from Solidity, which must not have come that far, nor have written there.
+    /// @dev Memory is zero until it is written, so the sums start at zero.
+    function claim() internal pure {
+        uint256 pointer;
         assembly ("memory-safe") {
-            sheet := mload(0x40)
-            mstore(0x40, add(sheet, SIZE))
-            calldatacopy(sheet, calldatasize(), SIZE) // from beyond the end: zeros
+            pointer := mload(0x40)
+            mstore(0x40, 0x1a80)
         }
+        if (pointer > 0x240) revert MemoryTaken(pointer);
     }
 
     function load(uint256 place) internal pure returns (int256 x) {

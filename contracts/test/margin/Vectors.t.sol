@@ -5,7 +5,7 @@ import {FixedPointMathLib as Math} from "solady/utils/FixedPointMathLib.sol";
 import {IMarginEngine} from "../../src/interfaces/IMarginEngine.sol";
 import {Black76} from "../../src/margin/Black76.sol";
 import {LogExp} from "../../src/margin/LogExp.sol";
-import {NORMAL_NODES} from "../../src/margin/Normal.sol";
+import {Normal} from "../../src/margin/Normal.sol";
 import {Sheet} from "../../src/margin/Sheet.sol";
 import {MarginSetup} from "./MarginSetup.sol";
 
@@ -43,7 +43,7 @@ contract MarginVectorsTest is MarginSetup {
         uint256[] memory vol = vm.parseJsonUintArray(json, ".callVol");
         int256[] memory wanted = vm.parseJsonIntArray(json, ".call");
         for (uint256 i = 0; i < wanted.length; ++i) {
-            same(_call(forward[i], strike[i], moneyness[i], vol[i]), wanted[i], "call");
+            same(this.callOnASheet(forward[i], strike[i], moneyness[i], vol[i]), wanted[i], "call");
         }
     }
 
@@ -76,29 +76,40 @@ contract MarginVectorsTest is MarginSetup {
         }
     }
 
-    /// @dev One contract on a sheet whose rows are all today, so that each of its 23 sums is the same price.
-    function _call(uint256 forward, uint256 strike, int256 moneyness, uint256 vol) private pure returns (int256 price) {
-        bytes memory table = NORMAL_NODES;
-        uint256 nodes;
-        assembly ("memory-safe") {
-            nodes := add(table, 0x20)
-        }
-        uint256 sheet = Sheet.blank();
-        for (uint256 row = sheet; row < sheet + Sheet.ROWS_END; row += Sheet.ROW) {
+    /// @dev One contract on a sheet whose rows are all today, so that each of its 23 sums is the same price. External,
+    /// because the sheet wants memory that nobody has written to.
+    function callOnASheet(uint256 forward, uint256 strike, int256 moneyness, uint256 vol)
+        external
+        pure
+        returns (int256 price)
+    {
+        Sheet.claim();
+        Normal.load();
+        for (uint256 row = Sheet.START; row < Sheet.ROWS_END; row += Sheet.ROW) {
             Sheet.store(row + Sheet.FORWARD, int256(forward));
         }
         for (uint256 i = 0; i < 3; ++i) {
-            Sheet.store(sheet + Sheet.VOLS + 32 * i, int256(vol));
+            Sheet.store(Sheet.VOLS + 32 * i, int256(vol));
         }
-        Black76.addCalls(sheet, nodes, moneyness, strike, 1);
-        price = Sheet.load(sheet + Sheet.RAISED);
-        for (uint256 row = sheet; row < sheet + Sheet.EXTREMES; row += Sheet.ROW) {
+        Black76.addCalls(moneyness, strike, 1);
+        price = Sheet.load(Sheet.START + Sheet.RAISED);
+        for (uint256 row = Sheet.START; row < Sheet.EXTREMES; row += Sheet.ROW) {
             same(Sheet.load(row + Sheet.RAISED), price, "raised");
             same(Sheet.load(row + Sheet.UNCHANGED), price, "unchanged");
             same(Sheet.load(row + Sheet.LOWERED), price, "lowered");
         }
-        same(Sheet.load(sheet + Sheet.EXTREMES + Sheet.RAISED), price, "extreme down");
-        same(Sheet.load(sheet + Sheet.EXTREMES + Sheet.ROW + Sheet.RAISED), price, "extreme up");
-        same(Sheet.load(sheet + Sheet.EXTREMES + Sheet.UNCHANGED), 0, "and nothing else");
+        same(Sheet.load(Sheet.EXTREMES + Sheet.RAISED), price, "extreme down");
+        same(Sheet.load(Sheet.EXTREMES + Sheet.ROW + Sheet.RAISED), price, "extreme up");
+        same(Sheet.load(Sheet.EXTREMES + Sheet.UNCHANGED), 0, "and nothing else");
+    }
+
+    function test_working_memory_is_not_taken_twice() external {
+        vm.expectPartialRevert(Sheet.MemoryTaken.selector);
+        this.claimTwice();
+    }
+
+    function claimTwice() external pure {
+        Sheet.claim();
+        Sheet.claim();
     }
 }

@@ -19,7 +19,7 @@ import solcx
 
 from margrave.chain.artifacts import ARTIFACTS_DIR, CONTRACTS_DIR, Artifact
 from margrave.errors import Fatal
-from margrave.lab import networks
+from margrave.lab import networks, scenarios
 from margrave.lanes import (
     ASCENDING,
     BOXES,
@@ -34,12 +34,12 @@ from margrave.lanes import (
     Lane,
     WordName,
 )
-from margrave.mirror import normal
 
 PROJECT: Final = CONTRACTS_DIR.parent
 LANES_FILE: Final = CONTRACTS_DIR / "src" / "oracle" / "Lanes.sol"
 NETWORKS_FILE: Final = CONTRACTS_DIR / "src" / "oracle" / "Networks.sol"
 NORMAL_FILE: Final = CONTRACTS_DIR / "src" / "margin" / "Normal.sol"
+BLACK76_FILE: Final = CONTRACTS_DIR / "src" / "margin" / "Black76.sol"
 DEPLOYED: Final[Mapping[str, str]] = {
     "RiskOracle": "src/oracle/RiskOracle.sol",
     "MarginEngine": "src/margin/MarginEngine.sol",
@@ -88,25 +88,6 @@ def lanes_source() -> str:
     for word in ("risk", "market"):
         lines += ["", *_word_constants(word)]
     return "\n".join(lines) + "\n"
-
-
-def normal_source() -> str:
-    """Normal.sol: the table of margrave.mirror.normal as a constant."""
-    table = normal.packed().hex()
-    rows = [f'    hex"{table[start : start + 108]}"' for start in range(0, len(table), 108)]
-    lines = [
-        "// SPDX-License-Identifier: MIT",
-        "pragma solidity ^0.8.30;",
-        "",
-        "// Generated from node/margrave/mirror/normal.py by scripts/contracts: change it there.",
-        "",
-        "// The normal distribution at (i - 512) / 104 for i = 0 … 1,024, and the last once more: four bytes a node,",
-        "// whose one is 2^32 - 1. Nodes are moved by half a chord's error: a line between two errs by 1.4e-6.",
-        "// forgefmt: disable-next-item",
-        "bytes constant NORMAL_NODES =",
-        *rows,
-    ]
-    return "\n".join(lines) + ";\n"
 
 
 def _word_constants(word: WordName) -> Iterable[str]:
@@ -257,7 +238,7 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--lanes", action="store_true", help="the generated sources only")
     chosen = options.parse_args(arguments)
     wanted = {LANES_FILE: lanes_source().encode(), NETWORKS_FILE: networks.source().encode()}
-    wanted[NORMAL_FILE] = normal_source().encode()
+    wanted |= {NORMAL_FILE: scenarios.normal_source().encode(), BLACK76_FILE: scenarios.black76_source().encode()}
     if not chosen.check:
         _write(wanted)  # the contracts import it
     if not chosen.lanes:
