@@ -82,8 +82,10 @@ def verify_vote(vote: CoSignature, proposal: Proposal, epoch: Epoch, domain: Dom
 
 
 def _insist(member: str, signature: bytes, digest: bytes, epoch: Epoch) -> None:
+    if member not in epoch.members:  # before the recovery, which is what costs
+        raise Rejected(Rejection.WRONG_SIGNER, f"{member} is no member of epoch {epoch.number}")
     signer = recover(signature, digest)
-    if signer != member or signer not in epoch.members:
+    if signer != member:
         raise Rejected(Rejection.WRONG_SIGNER, f"signed by {signer}, claims {member}")
 
 

@@ -14,8 +14,11 @@ from margrave.verdicts import Rejection
 
 MAX_ANSWER_BYTES: Final = 4 << 20
 """An answer of 31 members with 500 markets is about 2.2 MB; a larger one is an attempt to fill our memory."""
-MAX_PROPOSALS: Final = 31
-"""A member co-signs once a round, so that there are no more true ones than members; examining costs time."""
+MAX_MEMBERS: Final = 31
+"""As the contract has it. A member co-signs once a round, so that there are no more proposals either."""
+MAX_ATTESTATIONS: Final = 3 * MAX_MEMBERS
+"""One that counts of each member, and what proves that it signed others. Recovering a signer takes time: a longer answer
+is an attempt to take ours."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,8 +90,11 @@ def decode(body: bytes) -> Answer:
         raise Rejected(Rejection.MALFORMED, f"{len(body)} bytes where {MAX_ANSWER_BYTES} are the most")
     try:
         answer = strict_json.decode(body, _Answer)
-        if len(answer.co_signed) > MAX_PROPOSALS:
-            raise ValueError(f"{len(answer.co_signed)} proposals where {MAX_PROPOSALS} are the most")
+        _at_most(MAX_ATTESTATIONS, answer.attestations, "attestations")
+        _at_most(MAX_MEMBERS, answer.co_signed, "proposals")
+        for each in answer.co_signed:
+            _at_most(MAX_MEMBERS, each.signatures, "co-signatures")
+            _at_most(MAX_MEMBERS, each.stated, "stated own words")
         return Answer(
             attestations=tuple(_attestation(answer.round, row) for row in answer.attestations),
             co_signed=tuple(_co_signed(answer.round, row) for row in answer.co_signed),
@@ -118,6 +124,11 @@ def _co_signed(round_: int, row: _CoSigned) -> CoSigned:
     )
     votes = tuple(CoSignature(member=each.member, signature=_bytes(each.signature)) for each in row.signatures)
     return CoSigned(proposal=proposal, signatures=votes)
+
+
+def _at_most(most: int, told: Sequence[object], what: str) -> None:
+    if len(told) > most:
+        raise ValueError(f"{len(told)} {what} where {most} are the most")
 
 
 def _words(told: Sequence[str]) -> tuple[int, ...]:

@@ -66,11 +66,21 @@ def test_a_market_that_cannot_exist_is_malformed(committee: Committee, market: i
         wire.decode(msgspec.json.encode(body))
 
 
-def test_more_proposals_than_a_round_can_have_are_not_examined(co_signers: Committee) -> None:
+def test_more_than_a_round_can_have_is_not_examined(co_signers: Committee) -> None:
+    own = co_signers.attest(0)
     proposal = co_signers.proposal([co_signers.attest(i) for i in range(3)])
-    told = [CoSigned(proposal=proposal, signatures=())] * (wire.MAX_PROPOSALS + 1)
-    with pytest.raises(Rejected, match="proposals where"):
-        wire.decode(wire.encode(ROUND, (), told))
+    vote = co_signers.vote(0, proposal)
+    many = wire.MAX_MEMBERS + 1
+    stated_often = msgspec.structs.replace(proposal, stated=proposal.stated * 11)
+    answers = {
+        "attestations": wire.encode(ROUND, [own] * (wire.MAX_ATTESTATIONS + 1)),
+        "proposals": wire.encode(ROUND, (), [CoSigned(proposal=proposal, signatures=())] * many),
+        "co-signatures": wire.encode(ROUND, (), [CoSigned(proposal=proposal, signatures=(vote,) * many)]),
+        "stated own words": wire.encode(ROUND, (), [CoSigned(proposal=stated_often, signatures=(vote,))]),
+    }
+    for what, body in answers.items():
+        with pytest.raises(Rejected, match=f"{what} where"):
+            wire.decode(body)
 
 
 def test_an_answer_that_would_fill_the_memory_is_refused_unread() -> None:
