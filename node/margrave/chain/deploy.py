@@ -1,31 +1,32 @@
-"""Puts the contracts on a chain: oracle, settings and first epoch; then the demonstration's market of options.
+"""Puts the contracts on a chain for development: everything stays the deployer's, and the collateral is a mock.
 
+A deployment that is meant to stay is made by scripts/deploy, from the same plan, and handed over.
 Synchronous: it runs once, before any node does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
-from web3 import HTTPProvider, Web3
-from web3.contract import Contract
-from web3.contract.contract import ContractConstructor, ContractFunction
-from web3.exceptions import Web3Exception
-from web3.types import RPCEndpoint, TxReceipt
 
-from margrave.chain import artifacts
+from margrave.chain.deployment.plan import Committee, OptionLimits, Wanted, plan
+from margrave.chain.deployment.record import Record
+from margrave.chain.deployment.run import begin, run
+from margrave.chain.sender import Sender
 from margrave.errors import Fatal
 from margrave.mirror import limits
-from margrave.settings import Policy
+from margrave.mirror.account_risk import Bounds
+from margrave.settings import MarketSettings, Policy
 
-RECEIPT_TIMEOUT_S: Final = 60
-GAS_HEADROOM_PERCENT: Final = 130
-"""An estimate is of another block's time, and what margin costs depends on the time."""
+__all__ = ["ACCOUNT_BOUNDS", "Deployment", "Sender", "deploy", "policy_digest"]
+
+ACCOUNT_BOUNDS: Final = Bounds(max_multiplier_bp=30_000, max_rise_bp=2_500, max_fall_bp=2_500, max_lifetime_s=86_400)
+"""A development deployment's; one that stays has its own in its network file."""
+NO_CARD: Final = "development: no card"
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,9 +34,26 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     chain_id: int
     block: int
+    authority: str
+    registry: str
     oracle: str
+    engine: str
+    account_risk: str
+    prices: str
     collateral: str
     clearinghouse: str
+    desk: str
+    auctions: str
+    insurance: str
+
+    @classmethod
+    def of(cls, record: Record) -> Deployment:
+        """Raises: Fatal: the deployment is not complete."""
+        if not record.complete or record.block is None:
+            raise Fatal(f"deployment {record.name} is not complete", advice="finish it with scripts/deploy run")
+        places = {key: made.address for key, made in record.contracts.items()}
+        wanted = {name: places[name] for name in cls.__struct_fields__ if name in places}
+        return cls(chain_id=record.chain_id, block=record.block, **wanted)
 
     def write(self, path: Path) -> None:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
@@ -56,18 +74,18 @@ def deploy(
     deployer_private_key: str,
     policy: Policy,
     *,
-    markets: int,
+    markets: int | Mapping[str, MarketSettings],
     members: Sequence[str],
     quorum: int,
     model_set: bytes,
 ) -> Deployment:
-    """Deploy oracle, mock collateral and clearinghouse and configure them; the deployer becomes governance.
+    """Deploy and configure everything, with a mock as collateral; the deployer stays governance and guardian.
 
     Args:
         rpc_url: HTTP endpoint.
-        deployer_private_key: pays, and owns the oracle.
+        deployer_private_key: pays, and keeps every role.
         policy: timing and limits; one class for all markets.
-        markets: how many, with ids 0, 1, 2, …
+        markets: their settings, or how many plain ones, with ids 0, 1, 2, …
         members: addresses of the first epoch.
         quorum: how many of them must sign; more than two thirds.
         model_set: 32 bytes, the approved set.
@@ -76,92 +94,34 @@ def deploy(
         Fatal: the endpoint does not answer, or the chain refuses a transaction.
     """
     sender = Sender(rpc_url, deployer_private_key)
-    when = limits.timing(policy.round)
-    words = limits.policy_words(policy.limits.lanes, policy.limits.max_price_move)
-    oracle, block = sender.create("RiskOracle", sender.address, _tuple(when))
-    sender.send(oracle.functions.setClass(0, _tuple(words)))
-    sender.send(oracle.functions.setMarkets(0, [0] * markets))
-    sender.send(oracle.functions.setEpoch(list(members), quorum, model_set))
-    collateral, _ = sender.create("MockUSD")
-    clearinghouse, _ = sender.create("OptionsClearinghouse", oracle.address, collateral.address)
-    return Deployment(
-        chain_id=sender.chain_id,
-        block=block,
-        oracle=oracle.address,
-        collateral=collateral.address,
-        clearinghouse=clearinghouse.address,
+    groups, rings = _shape(markets)
+    wanted = Wanted(
+        deployer=sender.address,
+        policy=policy,
+        groups=groups,
+        rings=rings,
+        committee=Committee(tuple(members), quorum, model_set, NO_CARD),
+        account_bounds=ACCOUNT_BOUNDS,
+        option_limits=OptionLimits(),
+        dollar=None,
+        governance=None,
     )
+    blueprint = plan(wanted, secrets.token_bytes(32))
+    record = begin("development", sender, blueprint, None)
+    return Deployment.of(run(sender, blueprint, record, keep=lambda _: None, say=lambda _: None))
 
 
-def policy_digest(policy: Policy, markets: int) -> bytes:
+def policy_digest(policy: Policy, markets: int | Mapping[str, MarketSettings]) -> bytes:
     """The digest of what `deploy` sets, from the same settings."""
+    groups, rings = _shape(markets)
     words = limits.policy_words(policy.limits.lanes, policy.limits.max_price_move)
-    return limits.policy_digest(limits.timing(policy.round), [words], [0] * markets)
+    when = limits.timing(policy.round)
+    return limits.policy_digest(policy.round.report, when, [words], bytes(len(groups)), bytes(groups), bytes(rings))
 
 
-class Sender:
-    """One key on one endpoint: creates contracts and sends calls, each waited for. Every failure is `Fatal`."""
-
-    def __init__(self, rpc_url: str, private_key: str) -> None:
-        self._web3 = Web3(HTTPProvider(rpc_url))
-        self._account: LocalAccount = Account.from_key(private_key)
-        self._url = rpc_url
-        try:
-            self.chain_id = self._web3.eth.chain_id
-        except (Web3Exception, OSError) as error:
-            raise Fatal(f"{rpc_url} does not answer: {error}", advice="start the chain or correct the URL") from error
-
-    @property
-    def address(self) -> str:
-        return self._account.address
-
-    def create(self, name: str, *arguments: Any) -> tuple[Contract, int]:
-        """Deploy one contract from its committed artifact; gives it and the block it is in."""
-        artifact = artifacts.load(name)
-        factory = self._web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
-        receipt = self.send(factory.constructor(*arguments))
-        return self.at(name, str(receipt["contractAddress"])), receipt["blockNumber"]
-
-    def at(self, name: str, address: str) -> Contract:
-        return self._web3.eth.contract(address=Web3.to_checksum_address(address), abi=artifacts.load(name).abi)
-
-    def now_s(self) -> int:
-        """The chain's clock: the newest block's time."""
-        return self._web3.eth.get_block("latest")["timestamp"]
-
-    def mine_at(self, time_s: int) -> None:
-        """Mine an empty block at a time of one's choice; development chains only."""
-        try:
-            self._web3.provider.make_request(RPCEndpoint("evm_setNextBlockTimestamp"), [time_s])
-            self._web3.provider.make_request(RPCEndpoint("evm_mine"), [])
-        except (Web3Exception, OSError) as error:
-            raise Fatal(f"{self._url} cannot be moved to {time_s}: {error}", advice="use anvil") from error
-
-    def send(self, call: ContractFunction | ContractConstructor) -> TxReceipt:
-        """Raises: Fatal: the call reverts, or is not mined in time."""
-        try:
-            transaction: Any = call.build_transaction(
-                {
-                    "from": self._account.address,
-                    "nonce": self._web3.eth.get_transaction_count(self._account.address, "pending"),
-                }
-            )
-            transaction["gas"] = transaction["gas"] * GAS_HEADROOM_PERCENT // 100
-            signed = self._account.sign_transaction(transaction)
-            sent = self._web3.eth.send_raw_transaction(signed.raw_transaction)
-            receipt = self._web3.eth.wait_for_transaction_receipt(sent, timeout=RECEIPT_TIMEOUT_S, poll_latency=0.02)
-        except (Web3Exception, OSError) as error:
-            raise Fatal(
-                f"{self._url} refused {_name(call)}: {error}", advice="check key, balance and inputs"
-            ) from error
-        if receipt["status"] != 1:
-            raise Fatal(f"{_name(call)} reverted on {self._url}", advice="check key, balance and inputs")
-        return receipt
-
-
-def _tuple(row: limits.Timing | limits.PolicyWords) -> tuple[int, ...]:
-    return tuple(getattr(row, name) for name in row.__slots__)
-
-
-def _name(call: ContractFunction | ContractConstructor) -> str:
-    return call.fn_name if isinstance(call, ContractFunction) else "the deployment"
+def _shape(markets: int | Mapping[str, MarketSettings]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Group and history ring of each market, by id."""
+    if isinstance(markets, int):
+        return (0,) * markets, (0,) * markets
+    by_id = sorted(markets.values(), key=lambda market: market.id)
+    return tuple(market.group for market in by_id), tuple(market.history for market in by_id)

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from eth_account import Account
-from eth_account.signers.local import LocalAccount
 from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractConstructor, ContractFunction
 from web3.exceptions import TransactionNotFound, Web3Exception
-from web3.types import RPCEndpoint, TxParams, TxReceipt
+from web3.types import RPCEndpoint, TxParams, TxReceipt, Wei
 
 from margrave.chain import artifacts
+from margrave.chain.signer import KeystoreSigner, Signer
 from margrave.errors import Fatal
 
 RECEIPT_TIMEOUT_S: Final = 60
@@ -25,10 +25,15 @@ GAS_HEADROOM_PERCENT: Final = 130
 class Sender:
     """Each transaction is waited for, and every failure is `Fatal`."""
 
-    def __init__(self, rpc_url: str, private_key: str) -> None:
+    def __init__(self, rpc_url: str, key: str | Signer | None) -> None:
+        """
+        Args:
+            rpc_url: HTTP endpoint.
+            key: private key or whoever keeps it; without one it only asks.
+        """
         self._web3 = Web3(HTTPProvider(rpc_url))
-        self._account: LocalAccount = Account.from_key(private_key)
-        self._url = rpc_url
+        self._signer = KeystoreSigner(Account.from_key(key)) if isinstance(key, str) else key
+        self.url = rpc_url
         try:
             self.chain_id = self._web3.eth.chain_id
         except (Web3Exception, OSError) as error:
@@ -36,15 +41,25 @@ class Sender:
 
     @property
     def address(self) -> str:
-        return self._account.address
+        """Raises: Fatal: it has no key."""
+        return self._signing().address
+
+    def _signing(self) -> Signer:
+        if self._signer is None:
+            raise Fatal("there is no key to send with", advice="name a keystore")
+        return self._signer
 
     # --- asking -----------------------------------------------------------------------------------------------------
 
     def at(self, name: str, address: str) -> Contract:
         return self._web3.eth.contract(address=Web3.to_checksum_address(address), abi=artifacts.load(name).abi)
 
+    def code(self, address: str) -> bytes:
+        """What runs at an address; empty when nothing does."""
+        return bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
+
     def has_code(self, address: str) -> bool:
-        return len(self._web3.eth.get_code(Web3.to_checksum_address(address))) > 0
+        return bool(self.code(address))
 
     def now_s(self) -> int:
         """The chain's clock: the newest block's time."""
@@ -90,14 +105,14 @@ class Sender:
         """
 
         def build(given: TxParams) -> TxParams:
-            wanted: TxParams = {**given, "to": Web3.to_checksum_address(to), "data": HexBytes(data), "value": 0}
+            wanted: TxParams = {**given, "to": Web3.to_checksum_address(to), "data": HexBytes(data), "value": Wei(0)}
             fee = self._web3.eth.max_priority_fee
             base = self._web3.eth.get_block("latest")["baseFeePerGas"]
             return {
                 **wanted,
                 "chainId": self.chain_id,
                 "maxPriorityFeePerGas": fee,
-                "maxFeePerGas": fee + 2 * base,
+                "maxFeePerGas": Wei(fee + 2 * base),
                 "gas": self._web3.eth.estimate_gas(wanted),
             }
 
@@ -105,29 +120,41 @@ class Sender:
 
     def mine_at(self, time_s: int) -> None:
         """Mine an empty block at a time of one's choice; development chains only."""
+        self.request("evm_setNextBlockTimestamp", [time_s])
+        self.request("evm_mine", [])
+
+    def request(self, method: str, parameters: list[Any]) -> Any:
+        """One of a development chain's own methods; gives its result.
+
+        Raises:
+            Fatal: the endpoint does not know it, or refuses.
+        """
         try:
-            self._web3.provider.make_request(RPCEndpoint("evm_setNextBlockTimestamp"), [time_s])
-            self._web3.provider.make_request(RPCEndpoint("evm_mine"), [])
+            answer = self._web3.provider.make_request(RPCEndpoint(method), parameters)
         except (Web3Exception, OSError) as error:
-            raise Fatal(f"{self._url} cannot be moved to {time_s}: {error}", advice="use anvil") from error
+            raise Fatal(f"{self.url} refused {method}: {error}", advice="use anvil") from error
+        if "error" in answer:
+            raise Fatal(f"{self.url} refused {method}: {answer['error']}", advice="use anvil")
+        return answer["result"]
 
     def _send(
         self, name: str, build: Callable[[TxParams], TxParams], before: Callable[[str], None] | None = None
     ) -> TxReceipt:
-        address = self._account.address
+        signer = self._signing()
+        address = Web3.to_checksum_address(signer.address)
         try:
             nonce = self._web3.eth.get_transaction_count(address, "pending")
             transaction: Any = build({"from": address, "nonce": nonce})
             transaction["gas"] = transaction["gas"] * GAS_HEADROOM_PERCENT // 100
-            signed = self._account.sign_transaction(transaction)
+            raw, transaction_hash = signer.sign_transaction(transaction)
             if before is not None:
-                before("0x" + bytes(signed.hash).hex())
-            sent = self._web3.eth.send_raw_transaction(signed.raw_transaction)
+                before(transaction_hash)
+            sent = self._web3.eth.send_raw_transaction(raw)
         except (Web3Exception, OSError) as error:
-            raise Fatal(f"{self._url} refused {name}: {error}", advice="check key, balance and inputs") from error
+            raise Fatal(f"{self.url} refused {name}: {error}", advice="check key, balance and inputs") from error
         receipt = self._mined(sent, name)
         if receipt["status"] != 1:
-            raise Fatal(f"{name} reverted on {self._url}", advice="check key, balance and inputs")
+            raise Fatal(f"{name} reverted on {self.url}", advice="check key, balance and inputs")
         return receipt
 
     def _mined(self, transaction_hash: HexBytes, name: str) -> TxReceipt:
@@ -136,4 +163,4 @@ class Sender:
                 transaction_hash, timeout=RECEIPT_TIMEOUT_S, poll_latency=0.02
             )
         except (Web3Exception, OSError) as error:
-            raise Fatal(f"{name} is not mined on {self._url}: {error}", advice="wait, then run again") from error
+            raise Fatal(f"{name} is not mined on {self.url}: {error}", advice="wait, then run again") from error

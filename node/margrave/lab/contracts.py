@@ -41,9 +41,19 @@ NETWORKS_FILE: Final = CONTRACTS_DIR / "src" / "oracle" / "Networks.sol"
 NORMAL_FILE: Final = CONTRACTS_DIR / "src" / "margin" / "Normal.sol"
 BLACK76_FILE: Final = CONTRACTS_DIR / "src" / "margin" / "Black76.sol"
 DEPLOYED: Final[Mapping[str, str]] = {
+    "AccessManager": "@openzeppelin/contracts/access/manager/AccessManager.sol",
+    "TimelockController": "@openzeppelin/contracts/governance/TimelockController.sol",
+    "MargraveToken": "src/governance/MargraveToken.sol",
+    "MargraveGovernor": "src/governance/MargraveGovernor.sol",
+    "Registry": "src/oracle/Registry.sol",
     "RiskOracle": "src/oracle/RiskOracle.sol",
+    "AccountRisk": "src/oracle/AccountRisk.sol",
     "MarginEngine": "src/margin/MarginEngine.sol",
+    "SettlementPrices": "src/protocol/SettlementPrices.sol",
     "OptionsClearinghouse": "src/protocol/OptionsClearinghouse.sol",
+    "OrderDesk": "src/protocol/OrderDesk.sol",
+    "LiquidationAuctions": "src/protocol/LiquidationAuctions.sol",
+    "InsuranceFund": "src/protocol/InsuranceFund.sol",
     "MockUSD": "src/mock/MockUSD.sol",
 }
 """What is ever deployed, and the file it is in; only these have artifacts."""

@@ -1,4 +1,4 @@
-"""What a plan is made of: contracts whose addresses are known before they exist, and calls that know when they are done.
+"""What a plan is made of: contracts at addresses known before they exist, and calls that know when they are done.
 
 Contracts are created through the deterministic deployment proxy, by CREATE2. An address is therefore a function of the
 salt, the committed bytecode and the constructor's arguments: a step that was taken is recognised on chain whoever took
@@ -11,13 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from eth_typing import HexAddress, HexStr
+from eth_utils.abi import function_abi_to_4byte_selector
 from eth_utils.crypto import keccak
 from web3 import Web3
+from web3.types import Nonce
+from web3.utils.address import get_create_address
 
 from margrave.chain import artifacts
 
 FACTORY: Final = "0x4e59b44847b379578588920cA78FbF26c0B4956C"
 """The deterministic deployment proxy: the same contract at the same address on every chain that has it (anvil has)."""
+FACTORY_CODE: Final = bytes.fromhex(
+    "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe036016000816020823780358282"
+    "34f58015156039578182fd5b8082525050506014600cf3"
+)
+"""All that it can do: create what it is sent, by CREATE2 with the first 32 bytes as salt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,8 @@ class Planned:
     address: str
     arguments: bytes
     """ABI-encoded arguments of the constructor."""
+    parent: str | None = None
+    """The contract that creates it, if not the plan itself does."""
 
 
 class Reader(Protocol):
@@ -72,6 +83,13 @@ class Blueprint:
         self.steps.append(Step(f"create {key} ({artifact})", FACTORY, data, lambda chain: chain.has_code(address)))
         return planned
 
+    def born(self, key: str, artifact: str, parent: Planned, nonce: int) -> Planned:
+        """A contract that another one creates in its constructor, its `nonce`-th; no step of its own."""
+        address = get_create_address(HexAddress(HexStr(parent.address)), Nonce(nonce))
+        planned = Planned(key, artifact, address, b"", parent.key)
+        self.contracts[key] = planned
+        return planned
+
     def call(self, title: str, contract: Planned, function: str, *arguments: Any, done: Done) -> None:
         """Plan a call; while its contract does not exist it is not done, whatever `done` would ask."""
         data = calldata(contract.artifact, function, arguments)
@@ -108,5 +126,5 @@ def calldata(artifact: str, function: str, arguments: tuple[Any, ...]) -> bytes:
 
 def selector(artifact: str, function: str) -> bytes:
     """The four bytes that name a function of an artifact."""
-    found = Web3().eth.contract(abi=artifacts.load(artifact).abi).get_function_by_name(function)
-    return bytes.fromhex(found.selector.removeprefix("0x"))
+    (named,) = [x for x in artifacts.load(artifact).abi if x["type"] == "function" and x["name"] == function]
+    return bytes(function_abi_to_4byte_selector(named))  # type: ignore[arg-type]

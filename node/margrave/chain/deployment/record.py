@@ -18,11 +18,13 @@ RECORD_VERSION: Final = 1
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One contract: with `salt` and the committed creation code, `arguments` (hex) prove the address."""
+    """One contract: with `salt` and the committed creation code, `arguments` (hex) prove the address. What another
+    contract created in its constructor has a `parent` and no arguments."""
 
     artifact: str
     address: str
     arguments: str
+    parent: str | None = None
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from margrave.chain.deployment.blueprint import FACTORY, Blueprint, Planned, Step
+from margrave.chain.deployment.blueprint import FACTORY, FACTORY_CODE, Blueprint, Planned, Step
 from margrave.chain.deployment.record import Made, Powers, Record, Sent
 from margrave.chain.sender import Sender
 from margrave.errors import Fatal
@@ -43,7 +43,7 @@ def begin(name: str, sender: Sender, blueprint: Blueprint, powers: Powers | None
         salt="0x" + blueprint.salt.hex(),
         plan="0x" + blueprint.digest().hex(),
         contracts={
-            key: Made(artifact=x.artifact, address=x.address, arguments="0x" + x.arguments.hex())
+            key: Made(artifact=x.artifact, address=x.address, arguments="0x" + x.arguments.hex(), parent=x.parent)
             for key, x in blueprint.contracts.items()
         },
         powers=powers,
@@ -79,7 +79,7 @@ def run(sender: Sender, blueprint: Blueprint, record: Record, keep: Callable[[Re
         Fatal: another chain, deployer or plan than the record's; the chain refuses a step, or shows it undone after it.
     """
     _require_same(sender, blueprint, record)
-    if not sender.has_code(FACTORY):
+    if sender.code(FACTORY) != FACTORY_CODE:
         raise Fatal(
             f"chain {sender.chain_id} has no deterministic deployment proxy at {FACTORY}",
             advice="put it there first: one transaction, the same on every chain, described in docs/govern.md",

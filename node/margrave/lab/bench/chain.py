@@ -77,8 +77,8 @@ CALM: Final[Mapping[str, float]] = {
 
 
 @contextmanager
-def local_chain(*, starts_at_s: int | None = None) -> Iterator[str]:
-    """Start anvil on a free port, now or at a Unix time of its own; gives its URL and ends it.
+def local_chain(*, starts_at_s: int | None = None, chain_id: int | None = None) -> Iterator[str]:
+    """Start anvil on a free port, now or at a Unix time of its own, perhaps under another id; gives its URL and ends it.
 
     Raises:
         Fatal: it does not start.
@@ -86,6 +86,8 @@ def local_chain(*, starts_at_s: int | None = None) -> Iterator[str]:
     options = ["--port", "0", "--hardfork", "prague", "--gas-limit", str(BLOCK_GAS)]
     if starts_at_s is not None:
         options += ["--timestamp", str(starts_at_s)]
+    if chain_id is not None:
+        options += ["--chain-id", str(chain_id)]
     # A file, not a pipe: anvil logs every call, and stops when nobody empties the pipe.
     with tempfile.TemporaryFile("w+") as log, subprocess.Popen([ANVIL, *options], stdout=log) as process:  # noqa: S603
         try:

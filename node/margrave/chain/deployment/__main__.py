@@ -1,0 +1,112 @@
+"""`scripts/deploy plan|run|check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from eth_utils.address import is_address, to_checksum_address
+from web3.exceptions import Web3Exception
+
+from margrave.chain.deployment.check import Verdict, check, line
+from margrave.chain.deployment.network import Network, load_network
+from margrave.chain.deployment.plan import Wanted, plan
+from margrave.chain.deployment.record import Record
+from margrave.chain.deployment.run import dry_run, read_or_begin
+from margrave.chain.deployment.run import run as take
+from margrave.chain.sender import Sender
+from margrave.chain.signer import KeystoreSigner
+from margrave.errors import Fatal, MargraveError
+from margrave.settings import KeySettings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+NetworkFile = Annotated[Path, typer.Argument(help="What is wanted: config/networks/NAME.toml.")]
+RpcUrl = Annotated[str, typer.Option(help="HTTP endpoint of the chain.")]
+Journal = Annotated[
+    Path | None, typer.Option("--file", help="The deployment file; NAME.json beside the network file if not given.")
+]
+
+
+@app.command("plan")
+def plan_only(
+    network_file: NetworkFile,
+    rpc: RpcUrl,
+    deployer: Annotated[str, typer.Option(help="Address that would send the transactions.")],
+) -> None:
+    """Print every transaction that `run` would send now, whole; send nothing and write nothing."""
+    if not is_address(deployer):
+        raise typer.BadParameter(f"{deployer!r} is not an address", param_hint="--deployer")
+    sender = Sender(rpc, None)
+    network, wanted = _read(network_file, sender, to_checksum_address(deployer))
+    blueprint = plan(wanted, network.salt_for(wanted.deployer))
+    count = dry_run(sender, blueprint, typer.echo)
+    for key, made in blueprint.contracts.items():
+        typer.echo(f"{key:<14} {made.address}  {made.artifact}")
+    typer.echo(f"{count} of {len(blueprint.steps)} transactions to send; nothing was sent")
+
+
+@app.command()
+def run(
+    network_file: NetworkFile,
+    rpc: RpcUrl,
+    keystore: Annotated[Path, typer.Option(help="Encrypted key of the deployer, who keeps no power.")],
+    passphrase_file: Annotated[Path, typer.Option(help="File with its passphrase, readable by you only.")],
+    file: Journal = None,
+) -> None:
+    """Deploy, configure and hand over; started again after whatever stopped it, it goes on where it was."""
+    signer = KeystoreSigner.unlock(KeySettings(keystore=keystore, passphrase_file=passphrase_file))
+    sender = Sender(rpc, signer)
+    network, wanted = _read(network_file, sender, signer.address)
+    blueprint = plan(wanted, network.salt_for(signer.address))
+    path = file or network_file.with_suffix(".json")
+    powers = None if wanted.governance is None else wanted.governance.powers()
+    record = read_or_begin(path, network.name, sender, blueprint, powers)
+    if record.complete:
+        typer.echo(f"{path}: {record.name} is complete already")
+    else:
+        take(sender, blueprint, record, keep=lambda now: now.write(path), say=typer.echo)
+        typer.echo(f"wrote {path}")
+    _report(Record.read(path), sender)
+
+
+@app.command("check")
+def check_only(
+    file: Annotated[Path, typer.Argument(help="The deployment file.")],
+    rpc: RpcUrl,
+) -> None:
+    """Prove that the committed code is where the file says, wired as planned, and nobody's but governance's."""
+    _report(Record.read(file), Sender(rpc, None))
+
+
+def _read(network_file: Path, sender: Sender, deployer: str) -> tuple[Network, Wanted]:
+    network, wanted = load_network(network_file, deployer)
+    if sender.chain_id != network.chain_id:
+        raise Fatal(
+            f"{network_file} is for chain {network.chain_id}, this is {sender.chain_id}", advice="correct --rpc"
+        )
+    return network, wanted
+
+
+def _report(record: Record, sender: Sender) -> None:
+    try:
+        findings = check(record, sender)
+    except (Web3Exception, OSError) as error:
+        raise Fatal(
+            f"the chain cannot be asked: {error}", advice="use an endpoint that serves logs of all blocks"
+        ) from error
+    for finding in findings:
+        typer.echo(line(finding))
+    failed = sum(finding.verdict is Verdict.FAIL for finding in findings)
+    typer.echo(f"{failed} of {len(findings)} findings are bad" if failed else f"all {len(findings)} findings are good")
+    if failed:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except MargraveError as stop:
+        typer.echo(f"margrave: {stop}", err=True)
+        raise SystemExit(2) from stop
