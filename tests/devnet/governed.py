@@ -153,7 +153,7 @@ class Chain:
 
 
 def _pair(market: int, member: int, round_: int) -> tuple[int, int]:
-    words = ordinary(market, member, round_)
+    words = ordinary(market, member, round_ % 16)
     return words.risk, words.market
 
 

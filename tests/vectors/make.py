@@ -24,6 +24,7 @@ from margrave.mirror import black76, limits, medians, portfolio, typed_data
 from margrave.mirror.fixed_point import ONE, WAD, exp, ln, ln_wad, sqrt
 from margrave.mirror.words import FIELDS, stamped, unstamped
 from margrave.verdicts import HaltReason
+from tests.vectors.account_risk import account_risk_vectors
 from tests.vectors.clearinghouse import clearinghouse_vectors
 
 FOLDER: Final = Path(__file__).parent
@@ -47,6 +48,7 @@ def make() -> dict[str, Vectors]:
         "numbers": numbers_vectors(rng),
         "margin": margin_vectors(rng),
         "clearinghouse": clearinghouse_vectors(),
+        "account_risk": account_risk_vectors(),
     }
 
 

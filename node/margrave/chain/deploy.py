@@ -116,7 +116,7 @@ def policy_digest(policy: Policy, markets: int | Mapping[str, MarketSettings]) -
     groups, rings = _shape(markets)
     words = limits.policy_words(policy.limits.lanes, policy.limits.max_price_move)
     when = limits.timing(policy.round)
-    return limits.policy_digest(policy.round.report, when, [words], bytes(len(groups)), bytes(groups), bytes(rings))
+    return limits.policy_digest(policy.round.report, False, when, [words], bytes(len(groups)), groups, rings)
 
 
 def _shape(markets: int | Mapping[str, MarketSettings]) -> tuple[tuple[int, ...], tuple[int, ...]]:
