@@ -89,8 +89,8 @@ library Black76 {
     function addCalls(int256 moneyness, uint256 strike, int256 quantity) internal pure {
         if (uint256(Sheet.load(Sheet.VOLS + 0x40)) < LEAST_VOL) return _addIntrinsic(strike, quantity);
         if (_leavesTable(moneyness)) return _addFarCalls(moneyness, strike, quantity);
-        // The engine's cost is here: 46 readings of the table a leg. Written out it is a quarter cheaper than a loop. No
-        // overflow: forwards are below 2^96, nodes below 2^84, quantity below 2^63, and the engine takes at most 256
+        // The engine's cost is here: 46 readings of the table a leg. Written out it is a quarter cheaper than a loop.
+        // No overflow: forwards are below 2^96, nodes below 2^84, quantity below 2^63, and the engine takes at most 256
         // legs, so that a sum stays below 2^252.
         assembly ("memory-safe") {
             for { let column := 0x00 } lt(column, 0x60) { column := add(column, 0x20) } {

@@ -88,11 +88,15 @@ def test_a_call_is_within_five_millionths_of_the_forward_of_the_exact_price() ->
     assert worst < 5e-6
 
 
-@given(st.floats(0.2, 4), st.floats(1e-9, 9.8))
-def test_a_call_lies_between_its_intrinsic_value_and_the_forward(moneyness: float, total_vol: float) -> None:
-    strike = round(PRICE * moneyness)
-    grain = 2e-9 * (1 + moneyness)  # a node has 32 bits
-    assert max(1 - strike / PRICE, 0) - grain <= call(PRICE, strike, total_vol) <= 1 + grain
+@given(st.integers(1 << 20, 1 << 90), st.floats(-3.5, 3.5), st.floats(0.3, 5.3), st.floats(-8, 0.98), st.booleans())
+def test_a_call_lies_between_its_intrinsic_value_and_the_forward_to_the_last_unit(
+    forward: int, log_strike: float, d: float, log_vol: float, at_the_table_s_edge: bool
+) -> None:
+    strike = max(round(forward * math.exp(log_strike)), 1)
+    total_vol = abs(log_strike) / d if at_the_table_s_edge else 10**log_vol
+    vol = min(max(round(total_vol * ONE), black76.LEAST_VOL), black76.MOST_VOL)
+    price = black76.call(forward, strike, ln(forward) - ln(strike), vol)
+    assert black76.intrinsic(forward, strike) <= price <= forward * black76.ONE
 
 
 def test_far_from_the_money_a_call_is_its_intrinsic_value_exactly() -> None:

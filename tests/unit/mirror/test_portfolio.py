@@ -67,7 +67,7 @@ def test_adding_a_long_option_never_raises_maintenance_beyond_its_premium(seed: 
     last = legs[-1]
     longer = [*legs[:-1], Leg(last.expiry_s, last.strike, last.is_call, abs(last.quantity))]
     before, then = of(words, legs[:-1]), of(words, longer)
-    assert then.maintenance <= before.maintenance + then.value - before.value + grain(words, last)
+    assert then.maintenance <= before.maintenance + then.value - before.value + grain(last)
 
 
 @given(SEEDS, st.integers(1, 6))
@@ -101,7 +101,7 @@ def test_a_portfolio_needs_no_more_than_its_legs(seed: int, count: int) -> None:
     # The cap at what can be lost is the one term that is no maximum of sums: see contracts/invariants.md.
     assume(not any(capped(each, leg) for each, leg in zip(alone, legs, strict=True)))
     whole = of(words, legs)
-    slack = sum(grain(words, leg) for leg in legs)
+    slack = sum(grain(leg) for leg in legs)
     assert whole.maintenance <= sum(each.maintenance for each in alone) + slack
     assert whole.initial <= sum(each.initial for each in alone) + slack
 
@@ -134,9 +134,9 @@ def test_the_engine_agrees_with_floating_point(seed: int, count: int) -> None:
         assert getattr(got, name) / 1e18 == pytest.approx(value, abs=3e-6 * scale), name
 
 
-def grain(words: Words, leg: Leg) -> int:
-    """A price far from the money may be this much below nothing, a billionth of it: the table's nodes have 32 bits."""
-    return abs(leg.quantity) * (leg.strike + 4 * (words.market >> lanes.PRICE_SHIFT)) * PAR // 10**9 + 2
+def grain(leg: Leg) -> int:
+    """A put's parity is taken with the moved forward, a call's price with that rounded down: by 2^-24 of 1e-8."""
+    return abs(leg.quantity) // 1000 + 2
 
 
 def size(leg: Leg) -> float:
