@@ -32,6 +32,33 @@ contract SymbolicPolicy is Lanewise {
         _held(old, word, s.marketRise, s.marketFall, held, MARKET_GUARDS);
     }
 
+    /// @dev `passes` is the branch that ordinary figures take, `judge` the rule; one price move as a product of two
+    /// unknowns is out of a solver's reach.
+    function check_the_quick_rule_says_what_the_whole_rule_says(
+        uint256 oldRisk,
+        uint256 oldMarket,
+        uint256 risk,
+        uint256 market,
+        Limits memory x,
+        Steps memory s
+    ) external pure {
+        _clean(x);
+        x.maxPriceMoveBp = 5000;
+        s.riskRise &= ~RISK_FORBIDDEN;
+        s.riskFall &= ~RISK_FORBIDDEN;
+        s.marketRise &= ~MARKET_FORBIDDEN;
+        s.marketFall &= ~MARKET_FORBIDDEN;
+        (oldRisk, risk) = (oldRisk & ~RISK_FORBIDDEN, risk & ~RISK_FORBIDDEN);
+        (oldMarket, market) = (oldMarket & ~MARKET_FORBIDDEN, market & ~MARKET_FORBIDDEN);
+        if (!Policy.passes(x, s, oldRisk, oldMarket, risk, market)) return;
+        assert(risk != 0 && market != 0);
+        (bool refused,) = Policy.check(x, risk, market, oldMarket >> PRICE_SHIFT);
+        assert(!refused);
+        (uint256 heldRisk, uint256 heldMarket) = Policy.limit(s, oldRisk, oldMarket, risk, market);
+        assert(heldRisk == risk);
+        assert(heldMarket == market);
+    }
+
     function check_while_paused_no_lane_loosens(
         uint256 oldRisk,
         uint256 oldMarket,
@@ -156,6 +183,8 @@ contract SymbolicPolicy is Lanewise {
     }
 
     function _clean(Limits memory x) private pure {
+        (x.riskLow, x.riskHigh) = (x.riskLow & ~RISK_FORBIDDEN, x.riskHigh & ~RISK_FORBIDDEN);
+        (x.marketLow, x.marketHigh) = (x.marketLow & ~MARKET_FORBIDDEN, x.marketHigh & ~MARKET_FORBIDDEN);
         (x.riskMaxRise, x.riskMaxFall) = (x.riskMaxRise & ~RISK_FORBIDDEN, x.riskMaxFall & ~RISK_FORBIDDEN);
         (x.marketMaxRise, x.marketMaxFall) = (x.marketMaxRise & ~MARKET_FORBIDDEN, x.marketMaxFall & ~MARKET_FORBIDDEN);
         x.riskDaily &= ~RISK_FORBIDDEN;

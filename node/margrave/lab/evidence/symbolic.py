@@ -14,7 +14,7 @@ from margrave.errors import Fatal
 from margrave.lab.evidence.workshop import PROJECT, analyser
 
 FOLDER: Final = PROJECT / "contracts" / "test" / "symbolic"
-LOOPS: Final = 40
+LOOPS: Final = 400
 """Loops are unrolled this often; halmos says so when it was not enough, and that counts as not proven."""
 OUTCOMES: Final = {0: "proven", 1: "counterexample", 2: "timeout", 3: "stuck", 4: "all paths revert", 5: "exception"}
 
