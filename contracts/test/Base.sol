@@ -16,6 +16,9 @@ interface Vm {
     function expectRevert() external;
     function expectPartialRevert(bytes4 selector) external;
     function expectEmit(address emitter) external;
+    function snapshotState() external returns (uint256 id);
+    function revertToState(uint256 id) external returns (bool done);
+    function roll(uint256 blockNumber) external;
     /// @dev Gas of the last call, into foundry.toml's `snapshots` folder: file `group`, entry `name`.
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256 gas);
     function readFile(string calldata path) external view returns (string memory);
