@@ -16,6 +16,10 @@ interface Vm {
     function expectRevert() external;
     function expectPartialRevert(bytes4 selector) external;
     function expectEmit(address emitter) external;
+    function record() external;
+    /// @dev Slots that `target` read and wrote since `record`.
+    function accesses(address target) external returns (bytes32[] memory reads, bytes32[] memory writes);
+    function load(address target, bytes32 slot) external view returns (bytes32);
     function snapshotState() external returns (uint256 id);
     function revertToState(uint256 id) external returns (bool done);
     function roll(uint256 blockNumber) external;
