@@ -14,6 +14,7 @@ from eth_account import Account
 from margrave.attest import quorum
 from margrave.attest.quorum import Domain
 from margrave.chain.deploy import Deployment, deploy
+from margrave.chain.deploy import Sender as Deployer
 from margrave.chain.history import History, Refolded
 from margrave.chain.oracle import Oracle
 from margrave.chain.rpc import Rpc
@@ -44,6 +45,7 @@ SIGNERS = [KeystoreSigner(Account.from_key(key)) for key in (*FUNDED_KEYS, b"\x0
 
 @dataclass
 class Devnet:
+    url: str
     deployment: Deployment
     rpc: Rpc
     oracle: Oracle
@@ -117,7 +119,7 @@ async def devnet(url: str, tmp_path: Path) -> AsyncIterator[Devnet]:
     async with AsyncExitStack() as stack:
         rpc = await stack.enter_async_context(aclosing(Rpc(settings)))
         await rpc.verify_chain()
-        yield Devnet(deployment, rpc, Oracle(rpc, deployment.oracle), tmp_path, Clock())
+        yield Devnet(url, deployment, rpc, Oracle(rpc, deployment.oracle), tmp_path, Clock())
 
 
 async def calldata(devnet: Devnet, bundle: Bundle) -> bytes:
@@ -158,6 +160,18 @@ async def test_a_second_publisher_drops_out_without_sending(devnet: Devnet) -> N
     before = await devnet.rpc.use(lambda w: w.eth.get_transaction_count(address))  # type: ignore[arg-type]
     assert await devnet.publish(1, bundle) is Outcome.PUBLISHED_BY_PEER
     assert await devnet.rpc.use(lambda w: w.eth.get_transaction_count(address)) == before  # type: ignore[arg-type]
+
+
+async def test_a_market_that_governance_resumes_inside_a_round_is_not_taken_for_a_publication(devnet: Devnet) -> None:
+    assert await devnet.publish(0, await devnet.bundle(await devnet.round() - 1)) is Outcome.PUBLISHED
+    governance = Deployer(devnet.url, FUNDED_KEYS[0])
+    oracle = governance.at("RiskOracle", devnet.oracle.address)
+    governance.send(oracle.functions.halt(0))
+    governance.send(oracle.functions.resume(0))
+    state = await devnet.oracle.state()
+    assert state.markets[0].status is MarketStatus.STALE
+    assert state.markets[0].observed_at_s >= await devnet.round() * state.period_s
+    assert await devnet.publish(1, await devnet.bundle()) is Outcome.PUBLISHED
 
 
 async def test_a_published_round_replayed_is_refused_by_name(devnet: Devnet) -> None:

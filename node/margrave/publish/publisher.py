@@ -10,6 +10,7 @@ from margrave.chain import turns
 from margrave.chain.oracle import Oracle
 from margrave.errors import Rejected
 from margrave.messages import AnyBundle, Bundle, ChainState, Epoch, Receipt
+from margrave.mirror.words import RESUMED, flags
 from margrave.ops import log
 from margrave.ops.clock import Clock
 from margrave.publish.sender import Sender
@@ -99,7 +100,10 @@ class Publisher:
 
 
 def _carries(state: ChainState, bundle: AnyBundle) -> bool:
-    """Whether any market of the bundle already has this round's observation, or a later one."""
+    """Whether any market of the bundle already has this round's observation, or a later one.
+
+    A market that governance resumed meanwhile is stamped with that moment, and nobody has published it.
+    """
     observed_s = bundle.round * state.period_s
     of_bundle = state.markets[bundle.first_market : bundle.first_market + bundle.markets]
-    return any(m.observed_at_s >= observed_s for m in of_bundle)
+    return any(m.observed_at_s >= observed_s and not flags(m.words) & RESUMED for m in of_bundle)
