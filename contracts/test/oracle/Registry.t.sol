@@ -5,8 +5,9 @@ import {Config, ReportKind, Settings} from "../../src/oracle/Config.sol";
 import "../../src/oracle/Lanes.sol";
 import {Fate, Limits, Policy, SkipReason, Timing, Verdict} from "../../src/oracle/Policy.sol";
 import {Registry} from "../../src/oracle/Registry.sol";
+import {RiskOracle} from "../../src/oracle/RiskOracle.sol";
 import {Tightening} from "../../src/oracle/Tightening.sol";
-import {Header, RegistrySetup} from "./RegistrySetup.sol";
+import {RegistrySetup} from "./RegistrySetup.sol";
 
 contract RegistryTest is RegistrySetup {
     uint32 private constant LATER = NOW + 10;
@@ -157,7 +158,7 @@ contract RegistryTest is RegistrySetup {
 
     function test_a_change_with_a_round_waits_for_it() external {
         registry.setEpoch(members(7), 5, MODELS, LATER);
-        (, uint32 epoch, uint32 next, uint32 from) = header.head();
+        (, uint32 epoch, uint32 next, uint32 from) = oracle.head();
         same(next, registry.newestEpoch(), "pending");
         same(from, LATER, "round");
         same(registry.settings(epoch).members.length, 4, "still the old ones");
@@ -172,7 +173,7 @@ contract RegistryTest is RegistrySetup {
     function test_a_later_change_is_built_on_the_pending_one_and_replaces_it() external {
         registry.setEpoch(members(7), 5, MODELS, LATER);
         registry.setKind(ReportKind.CO_SIGNED, LATER + 5);
-        (, uint32 epoch, uint32 next, uint32 from) = header.head();
+        (, uint32 epoch, uint32 next, uint32 from) = oracle.head();
         same(from, LATER + 5, "round");
         same(registry.settings(next).members.length, 7, "both changes");
         same(uint256(registry.settings(next).kind), uint256(ReportKind.CO_SIGNED), "both changes");
@@ -182,7 +183,7 @@ contract RegistryTest is RegistrySetup {
     function test_a_change_at_once_does_not_bring_a_pending_one_forward() external {
         registry.setEpoch(members(7), 5, MODELS, LATER);
         registry.setKind(ReportKind.CO_SIGNED, 0);
-        (, uint32 epoch, uint32 next, uint32 from) = header.head();
+        (, uint32 epoch, uint32 next, uint32 from) = oracle.head();
         same(registry.settings(epoch).members.length, 4, "the committee has not changed");
         same(uint256(registry.settings(epoch).kind), uint256(ReportKind.CO_SIGNED), "the kind has");
         same(from, LATER, "round");
@@ -194,7 +195,7 @@ contract RegistryTest is RegistrySetup {
         registry.setEpoch(members(7), 5, MODELS, LATER);
         vm.warp(LATER * PERIOD);
         registry.setKind(ReportKind.CO_SIGNED, LATER + 3);
-        (, uint32 epoch, uint32 next,) = header.head();
+        (, uint32 epoch, uint32 next,) = oracle.head();
         same(registry.settings(epoch).members.length, 7, "live");
         same(registry.settings(next).members.length, 7, "pending");
         registry.setKind(ReportKind.OWN_WORDS, 0);
@@ -204,14 +205,14 @@ contract RegistryTest is RegistrySetup {
     // --- connecting -------------------------------------------------------------------------------------------------
 
     function test_an_oracle_is_connected_once_and_must_name_its_registry() external {
-        vm.expectRevert(abi.encodeWithSelector(Registry.AlreadyConnected.selector, address(header)));
-        registry.connect(address(header));
+        vm.expectRevert(abi.encodeWithSelector(Registry.AlreadyConnected.selector, address(oracle)));
+        registry.connect(address(oracle));
         Registry fresh = new Registry(address(manager));
         vm.expectRevert(abi.encodeWithSelector(Registry.ForeignOracle.selector, address(registry), address(fresh)));
-        fresh.connect(address(header));
+        fresh.connect(address(oracle));
         vm.expectRevert(Registry.NotConnected.selector);
         fresh.setKind(ReportKind.CO_SIGNED, 0);
-        Header its = new Header(address(fresh), PERIOD);
+        RiskOracle its = oracleOf(fresh);
         vm.expectEmit(address(fresh));
         emit Registry.Connected(address(its));
         fresh.connect(address(its));
@@ -271,17 +272,17 @@ contract RegistryTest is RegistrySetup {
         same(live().members.length, 3, "live");
         same(uint160(live().members[1]), uint160(vm.addr(3)), "order stays");
         same(live().quorum, 3, "quorum stays");
-        (,,, uint32 from) = header.head();
+        (,,, uint32 from) = oracle.head();
         same(from, LATER, "still pending");
         same(current().members.length, 6, "pending");
     }
 
     function test_a_member_who_is_only_to_come_can_be_removed() external {
         registry.setEpoch(members(7), 5, MODELS, LATER);
-        (, uint32 before,,) = header.head();
+        (, uint32 before,,) = oracle.head();
         vm.prank(GUARDIAN);
         registry.removeMember(vm.addr(7));
-        (, uint32 epoch,,) = header.head();
+        (, uint32 epoch,,) = oracle.head();
         same(epoch, before, "what binds now is untouched");
         same(current().members.length, 6, "pending");
     }
@@ -293,13 +294,13 @@ contract RegistryTest is RegistrySetup {
         emit Registry.PendingDropped(pending);
         vm.prank(GUARDIAN);
         registry.removeMember(vm.addr(5));
-        (,, uint32 next,) = header.head();
+        (,, uint32 next,) = oracle.head();
         same(next, 0, "nothing is pending");
         same(live().members.length, 4, "live");
         registry.setEpoch(members(5), 5, MODELS, LATER);
         vm.prank(GUARDIAN);
         registry.removeMember(vm.addr(4));
-        (,, next,) = header.head();
+        (,, next,) = oracle.head();
         same(next, 0, "nothing is pending");
         same(live().members.length, 3, "live");
     }

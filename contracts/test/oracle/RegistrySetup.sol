@@ -3,41 +3,12 @@ pragma solidity ^0.8.30;
 
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
-import {IScheduled} from "../../src/interfaces/IRegistry.sol";
-import {Config, ReportKind, Settings} from "../../src/oracle/Config.sol";
+import {Settings} from "../../src/oracle/Config.sol";
 import "../../src/oracle/Lanes.sol";
 import {Limits, Timing} from "../../src/oracle/Policy.sol";
 import {Registry} from "../../src/oracle/Registry.sol";
+import {RiskOracle} from "../../src/oracle/RiskOracle.sol";
 import {Base} from "../Base.sol";
-
-/// @dev The oracle's header and nothing else: what a registry tells it, and what it tells a registry.
-contract Header is IScheduled {
-    address public immutable registry;
-    uint256 public immutable period;
-    uint32 private _epoch;
-    uint32 private _next;
-    uint32 private _nextFrom;
-
-    constructor(address registry_, uint256 period_) {
-        (registry, period) = (registry_, period_);
-    }
-
-    function schedule(uint32 epoch, uint32 fromRound) external {
-        require(msg.sender == registry);
-        if (_next != 0 && _nextFrom <= block.timestamp / period) (_epoch, _next, _nextFrom) = (_next, 0, 0);
-        if (fromRound == 0) (_epoch, _next, _nextFrom) = (epoch, 0, 0);
-        else (_next, _nextFrom) = (epoch, fromRound);
-    }
-
-    function head() external view returns (bytes20, uint32, uint32, uint32) {
-        return (bytes20(0), _epoch, _next, _nextFrom);
-    }
-
-    function configOf(uint32 round) external view returns (uint32 epoch, address config) {
-        epoch = _next != 0 && round >= _nextFrom ? _next : _epoch;
-        config = Config.addressOf(registry, epoch);
-    }
-}
 
 /// @dev A registry of four members with a quorum of three, one class and two markets, whose governor is this contract.
 abstract contract RegistrySetup is Base {
@@ -51,14 +22,14 @@ abstract contract RegistrySetup is Base {
 
     AccessManager internal manager;
     Registry internal registry;
-    Header internal header;
+    RiskOracle internal oracle;
 
     function setUp() public virtual {
         vm.warp(START);
         manager = new AccessManager(address(this));
         registry = new Registry(address(manager));
-        header = new Header(address(registry), PERIOD);
-        registry.connect(address(header));
+        oracle = oracleOf(registry);
+        registry.connect(address(oracle));
         registry.setTiming(Timing(30, 900, 60), 0);
         registry.setClass(0, limits(40), 0);
         registry.setMarkets(0, new uint8[](2), 0);
@@ -69,6 +40,10 @@ abstract contract RegistrySetup is Base {
         (Registry.pause.selector, Registry.removeMember.selector, Registry.tightenClass.selector);
         manager.setTargetFunctionRole(address(registry), safe, GUARDIAN_ROLE);
         manager.grantRole(GUARDIAN_ROLE, GUARDIAN, 0);
+    }
+
+    function oracleOf(Registry of_) internal returns (RiskOracle) {
+        return new RiskOracle(address(manager), address(of_), uint32(PERIOD), 5_400, 14_400);
     }
 
     function members(uint256 n) internal pure returns (address[] memory all) {
@@ -102,7 +77,7 @@ abstract contract RegistrySetup is Base {
     }
 
     function live() internal view returns (Settings memory) {
-        (, uint32 epoch,,) = header.head();
+        (, uint32 epoch,,) = oracle.head();
         return registry.settings(epoch);
     }
 
