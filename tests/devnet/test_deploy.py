@@ -17,10 +17,10 @@ from eth_account import Account
 
 from margrave.chain import sender as sender_module
 from margrave.chain.deploy import Deployment
-from margrave.chain.deployment.blueprint import FACTORY, Blueprint, Step
+from margrave.chain.deployment.blueprint import FACTORY, Blueprint, Step, calldata
 from margrave.chain.deployment.check import Finding, Verdict, check
-from margrave.chain.deployment.plan import TIMELOCK_ADMIN, plan
-from margrave.chain.deployment.record import Record
+from margrave.chain.deployment.plan import PROPOSER, TIMELOCK_ADMIN, plan
+from margrave.chain.deployment.record import Record, Sent
 from margrave.chain.deployment.roles import Role
 from margrave.chain.deployment.run import begin, dry_run, run
 from margrave.chain.sender import Sender
@@ -251,13 +251,22 @@ def test_a_power_that_somebody_was_given_besides_is_found(url: str) -> None:
     sender.send(manager.functions.setTargetFunctionRole(record.address("engine"), [b"\x01\x02\x03\x04"], 77))
     sender.send(waits.functions.grantRole(b"\x07" * 32, DEPLOYER))
     sender.send(manager.functions.setTargetClosed(record.address("oracle"), True))
-    sender.send(manager.functions.renounceRole(0, DEPLOYER))
+    # Two that show only later: an operation left in the queue, and a shorter delay that comes into force by itself.
+    sender.send(waits.functions.grantRole(PROPOSER, DEPLOYER))
+    grant = calldata("TimelockController", "grantRole", (PROPOSER, DEPLOYER))
+    sender.send(waits.functions.schedule(timelock.address, 0, grant, bytes(32), bytes(32), 2 * 86_400))
+    sender.send(waits.functions.revokeRole(PROPOSER, DEPLOYER))
+    sender.send(manager.functions.grantRole(Role.GOVERNOR_SLOW.value, timelock.address, 0))
+    last = sender.send(manager.functions.renounceRole(0, DEPLOYER))
+    record.transactions.append(Sent(step="x", hash="0x", block=last["blockNumber"]))
     sender.send(waits.functions.renounceRole(TIMELOCK_ADMIN, DEPLOYER))
     assert bad(check(record, sender)) == {
         "role GOVERNOR",
         "other roles",
         "other functions",
         "other roles of the timelock",
+        "left in the timelock's queue",
+        "role GOVERNOR_SLOW",
         "oracle is open",
     }
 

@@ -68,6 +68,7 @@ def check(record: Record, sender: Sender) -> list[Finding]:
     if any(finding.verdict is Verdict.FAIL for finding in findings):
         return findings  # nothing behind an address that is not ours is worth asking
     findings += _wiring(record, sender)
+    findings += _committee(record, sender)
     if record.powers is None:
         return [*findings, _said(False, "governance", f"everything is the deployer's, {record.deployer}")]
     findings += _roles(record, record.powers, sender)
@@ -141,7 +142,10 @@ def _roles(record: Record, powers: Powers, sender: Sender) -> Iterator[Finding]:
     }
     for role, (holder, delay_s) in wanted.items():
         has, delay = manager.functions.hasRole(role.value, holder).call()
+        # A lower delay may have been set to come into force later, unseen by what holds today.
+        _, _, later, effect = manager.functions.getAccess(role.value, holder).call()
         holds = holders.pop(role.value, set()) == {holder} and has and delay == delay_s
+        holds = holds and (effect == 0 or later == delay_s)
         yield _said(holds, f"role {role.name}", f"{holder} alone, after {delay} s" if holds else "is held otherwise")
         admin = manager.functions.getRoleAdmin(role.value).call()
         warden = manager.functions.getRoleGuardian(role.value).call()
@@ -189,8 +193,29 @@ def _timelock(record: Record, powers: Powers, sender: Sender) -> Iterator[Findin
         yield _said(got == who, f"timelock {TIMELOCK_ROLES[role]}", ", ".join(sorted(got)) or "nobody")
     strange = {role.hex(): who for role, who in holders.items() if who}
     yield _said(not strange, "other roles of the timelock", str(strange) if strange else "none")
+    waiting = _left_waiting(record, timelock)
+    yield _said(not waiting, "left in the timelock's queue", ", ".join(waiting) or "nothing")
     delay = timelock.functions.getMinDelay().call()
     yield _said(delay >= powers.timelock_delay_s, "timelock delay", f"{delay} s")
+
+
+def _left_waiting(record: Record, timelock: Contract) -> list[str]:
+    """Operations from before the hand-over was done that somebody may still execute: a proposer for a moment is one."""
+    last = max(sent.block or 0 for sent in record.transactions)
+    events = timelock.events.CallScheduled.get_logs(from_block=_first_block(record), to_block=last)
+    names = {bytes(event["args"]["id"]) for event in events}
+    return sorted("0x" + name.hex() for name in names if timelock.functions.isOperationPending(name).call())
+
+
+def _committee(record: Record, sender: Sender) -> Iterator[Finding]:
+    """Who signs now and who will: settings, for people to compare with what they agreed on."""
+    _, live, following, from_round = _at(record, sender, "oracle").functions.head().call()
+    registry = _at(record, sender, "registry")
+    for what, epoch in (("committee", live), (f"committee from round {from_round}", following)):
+        if epoch:
+            _, _, quorum, _, model_set, _, members, *_ = registry.functions.settings(epoch).call()
+            found = f"epoch {epoch}: {quorum} of {', '.join(members)}; models 0x{bytes(model_set).hex()}"
+            yield _said(bool(members), what, found)
 
 
 def _votes(record: Record, powers: Powers, sender: Sender) -> Iterator[Finding]:
