@@ -21,7 +21,7 @@ interface IMarginEngine {
     /// @notice What an account must hold for its positions in one market, on the oracle's effective words.
     /// @param market The oracle's market.
     /// @param legs Packed as `Leg` packs them, in any order; a series twice only with the same sign.
-    /// @param multiplierBp The account's own multiplier in basis points; below 10,000 counts as 10,000.
+    /// @param multiplierBp The account's own multiplier in basis points, held between 10,000 and 2^32 - 1.
     function requirement(uint16 market, uint256[] calldata legs, uint256 multiplierBp)
         external
         view

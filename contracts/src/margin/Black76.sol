@@ -20,7 +20,7 @@ library Black76 {
     uint256 private constant TOP = 1024 << 52;
     uint256 private constant CELL = 1 << 52;
     uint256 private constant FRACTION = (1 << 52) - 1;
-    uint256 private constant NODES = 0xa60;
+    uint256 private constant NODES = 0xaa0;
 
     /// @notice Adds quantity·price of a call to each of the sheet's 23 sums, at the sheet's volatilities.
     /// @param moneyness ln(forward / strike) before the moves, 40 fractional bits.

@@ -44,13 +44,6 @@ library Portfolio {
     uint256 private constant PAR_BP = 10_000;
     int256 private constant STRETCHED = 2 * PAR * PAR;
 
-    /// @dev What the market's words say, unpacked.
-    struct Market {
-        SurfaceParams surface;
-        int256 volUp;
-        int256 volDown;
-    }
-
     /// @dev Kept while consecutive legs share the expiry.
     struct Expiry {
         uint256 expiry;
@@ -79,7 +72,7 @@ library Portfolio {
     /// @param risk Risk word as the oracle gives it.
     /// @param market Market word as the oracle gives it, with a price.
     /// @param legs At least one; a series twice only with the same sign.
-    /// @param multiplierBp The account's own; below 10,000 counts as 10,000.
+    /// @param multiplierBp The account's own, held between 10,000 and what 32 bits hold.
     function requirementUp(
         IMarginEngine.Requirement memory r,
         uint256 risk,
@@ -90,23 +83,25 @@ library Portfolio {
         unchecked {
             Sheet.claim();
             Normal.load();
-            Market memory m = _unpack(risk, market);
-            Sums memory sums = _sum(m, legs);
+            _writeGrid(risk, market);
+            SurfaceParams memory surface = Surface.unpack(market);
+            Sums memory sums = _sum(surface, legs);
             int256 today = Sheet.load(Sheet.HERE + Sheet.UNCHANGED)
                 + ((sums.putStrikes << FORWARD_BITS) - sums.putForwards) * Black76.ONE;
             (r.worstLoss, r.worstScenario) = _worst(sums, today);
             r.value = _dollarsDown(today);
-            uint256 maintenance = _maintenanceUp(risk, m.surface.spot, sums, r.worstLoss);
+            uint256 maintenance = _maintenanceUp(risk, surface.spot, sums, r.worstLoss);
             uint256 paidFor = uint256(_dollarsDown(sums.longValue));
             uint256 initial = maintenance + (Math.zeroFloorSub(maintenance, paidFor) + 3) / 4;
-            multiplierBp = Math.max(multiplierBp, PAR_BP);
+            multiplierBp = Math.clamp(multiplierBp, PAR_BP, type(uint32).max);
             r.maintenance = (maintenance * multiplierBp + PAR_BP - 1) / PAR_BP;
             r.initial = (initial * multiplierBp + PAR_BP - 1) / PAR_BP;
             _capByMaxLoss(r, sums, legs);
         }
     }
 
-    function _unpack(uint256 risk, uint256 market) private pure returns (Market memory) {
+    /// @dev The moves and the shocks, onto the sheet.
+    function _writeGrid(uint256 risk, uint256 market) private pure {
         unchecked {
             int256 stretch = 3 * PAR - int256(Math.min(market >> CONFIDENCE_SHIFT & LANE_MAX, PAR_BP));
             int256 contagion = _lane(risk, CONTAGION_SHIFT);
@@ -128,11 +123,8 @@ library Portfolio {
             Sheet.store(
                 Sheet.HIGHEST, Math.max(Sheet.load(Sheet.EXTREMES - Sheet.ROW), Sheet.load(Sheet.EXTREMES + Sheet.ROW))
             );
-            return Market({
-                surface: Surface.unpack(market),
-                volUp: _lane(risk, VOL_UP_SHIFT) * stretch * ONE / STRETCHED,
-                volDown: _lane(risk, VOL_DOWN_SHIFT) * stretch * ONE / STRETCHED
-            });
+            Sheet.store(Sheet.VOL_UP, _lane(risk, VOL_UP_SHIFT) * stretch * ONE / STRETCHED);
+            Sheet.store(Sheet.VOL_DOWN, _lane(risk, VOL_DOWN_SHIFT) * stretch * ONE / STRETCHED);
         }
     }
 
@@ -144,41 +136,39 @@ library Portfolio {
         }
     }
 
-    function _sum(Market memory m, uint256[] calldata legs) private view returns (Sums memory sums) {
+    function _sum(SurfaceParams memory surface, uint256[] calldata legs) private view returns (Sums memory sums) {
         unchecked {
-            Expiry memory e = _expiry(m, legs[0].expiry());
-            uint256 gap = Math.dist(e.forward, m.surface.spot << FORWARD_BITS);
+            Expiry memory e = _expiry(surface, legs[0].expiry());
+            uint256 gap = Math.dist(e.forward, surface.spot << FORWARD_BITS);
             for (uint256 i = 0; i < legs.length; ++i) {
                 uint256 leg = legs[i];
                 if (e.expiry != leg.expiry()) {
-                    e = _expiry(m, leg.expiry());
-                    gap = Math.dist(e.forward, m.surface.spot << FORWARD_BITS);
+                    e = _expiry(surface, leg.expiry());
+                    gap = Math.dist(e.forward, surface.spot << FORWARD_BITS);
                 }
                 _addLeg(sums, e.forward, gap, leg, _addCalls(e, leg));
             }
         }
     }
 
-    function _expiry(Market memory m, uint256 expiry) private view returns (Expiry memory) {
+    function _expiry(SurfaceParams memory surface, uint256 expiry) private view returns (Expiry memory e) {
         unchecked {
             int256 t = expiry > block.timestamp ? int256(expiry - block.timestamp) : int256(0);
-            uint256 forward = Surface.forwardAt(m.surface, t);
+            uint256 forward = Surface.forwardAt(surface, t);
             for (uint256 row = Sheet.START; row < Sheet.ROWS_END; row += Sheet.ROW) {
                 Sheet.store(row + Sheet.FORWARD, int256(forward) * Sheet.load(row + Sheet.FACTOR) >> 40);
             }
-            int256 theta = Surface.thetaAt(m.surface, t);
+            int256 theta = Surface.thetaAt(surface, t);
             int256 months = 30 days * ONE / (t < 1 days ? int256(1 days) : t);
             int256 scale = int256(LogExp.exp(LogExp.ln(uint256(months)) * 3 / 10));
-            return Expiry({
-                expiry: expiry,
-                forward: forward,
-                logForward: Surface.logOf(forward),
-                theta: theta,
-                phi: theta == 0 ? int256(0) : Surface.phiOf(m.surface, theta),
-                rho: m.surface.rho,
-                raised: ONE + (m.volUp * scale >> 40),
-                lowered: Math.max(ONE - (m.volDown * scale >> 40), LEAST_VOL)
-            });
+            e.expiry = expiry;
+            e.forward = forward;
+            e.logForward = Surface.logOf(forward);
+            e.theta = theta;
+            if (theta != 0) e.phi = Surface.phiOf(surface, theta);
+            e.rho = surface.rho;
+            e.raised = ONE + (Sheet.load(Sheet.VOL_UP) * scale >> 40);
+            e.lowered = Math.max(ONE - (Sheet.load(Sheet.VOL_DOWN) * scale >> 40), LEAST_VOL);
         }
     }
 

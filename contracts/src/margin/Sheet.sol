@@ -26,6 +26,9 @@ library Sheet {
     /// @dev Least and greatest ln of all moves.
     uint256 internal constant LOWEST = VOLS + 0x60;
     uint256 internal constant HIGHEST = VOLS + 0x80;
+    /// @dev Shocks of the 30-day volatility, doubt included.
+    uint256 internal constant VOL_UP = VOLS + 0xa0;
+    uint256 internal constant VOL_DOWN = VOLS + 0xc0;
 
     error MemoryTaken(uint256 pointer);
 
@@ -35,7 +38,7 @@ library Sheet {
         uint256 pointer;
         assembly ("memory-safe") {
             pointer := mload(0x40)
-            mstore(0x40, 0x1a80)
+            mstore(0x40, 0x1ac0)
         }
         if (pointer > 0x240) revert MemoryTaken(pointer);
     }

@@ -36,19 +36,17 @@ library Surface {
     /// @dev ln(2^40), from 80 fractional bits to 40.
     int256 private constant LOG_OF_40_BITS = 30484935391432;
 
-    function unpack(uint256 market) internal pure returns (SurfaceParams memory) {
+    function unpack(uint256 market) internal pure returns (SurfaceParams memory x) {
         unchecked {
             int256 rho = Math.clamp(_signed(market, SSVI_RHO_SHIFT), -10_000, 10_000);
-            return SurfaceParams({
-                spot: market >> PRICE_SHIFT & PRICE_MAX,
-                basis: _signed(market, BASIS_SHIFT),
-                theta7d: _variance(market, TOTAL_VOL_7D_SHIFT),
-                theta30d: _variance(market, TOTAL_VOL_30D_SHIFT),
-                theta90d: _variance(market, TOTAL_VOL_90D_SHIFT),
-                rho: rho * ONE / 10_000,
-                eta: Math.rawSDiv(_lane(market, SSVI_WING_SHIFT) * ONE, 10_000 + (rho < 0 ? -rho : rho)),
-                gamma: _lane(market, SSVI_DECAY_SHIFT) * ONE / 10_000
-            });
+            x.spot = market >> PRICE_SHIFT & PRICE_MAX;
+            x.basis = _signed(market, BASIS_SHIFT);
+            x.theta7d = _variance(market, TOTAL_VOL_7D_SHIFT);
+            x.theta30d = _variance(market, TOTAL_VOL_30D_SHIFT);
+            x.theta90d = _variance(market, TOTAL_VOL_90D_SHIFT);
+            x.rho = rho * ONE / 10_000;
+            x.eta = Math.rawSDiv(_lane(market, SSVI_WING_SHIFT) * ONE, 10_000 + (rho < 0 ? -rho : rho));
+            x.gamma = _lane(market, SSVI_DECAY_SHIFT) * ONE / 10_000;
         }
     }
 

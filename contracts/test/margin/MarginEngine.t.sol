@@ -144,6 +144,13 @@ contract MarginEngineTest is MarginSetup {
         check(r.initial >= r.maintenance && r.initial >= alone.initial, "initial");
     }
 
+    function test_no_multiplier_wraps_around() external view {
+        uint256[] memory legs = only(option(14 days, 64_000e8, true, -ONE));
+        uint256 most = engine.requirement(0, legs, type(uint32).max).maintenance;
+        same(engine.requirement(0, legs, type(uint256).max).maintenance, most, "held at 32 bits");
+        same(most, (ask(legs).maintenance * type(uint32).max + 9999) / 10_000, "which multiply");
+    }
+
     function test_more_stress_and_less_confidence_never_need_less() external {
         uint256[] memory legs = both(option(14 days, 64_000e8, true, -ONE), option(14 days, 56_000e8, false, -ONE));
         uint256 last = 0;

@@ -17,7 +17,7 @@ ROW: Final = 0xC0
 MOVES: Final = 7
 ROWS: Final = 9
 VOLS: Final = SHEET + ROWS * ROW
-NODES: Final = VOLS + 0xA0
+NODES: Final = VOLS + 0xE0
 END: Final = (NODES + 4 * (normal.CELLS + 2) + 31) // 32 * 32
 ADDRESS_MASK: Final = 0x1FFC
 """Offsets in the table, in steps of a node."""

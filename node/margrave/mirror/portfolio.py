@@ -19,6 +19,7 @@ from margrave.mirror.surface import DAY_S, FORWARD_BITS, PAR, Slice, Surface
 LARGEST_FALL: Final = ONE * 99 // 100
 LEAST_VOL: Final = ONE // 10
 NAKED_FLOOR_BP: Final = 40
+MOST_MULTIPLIER: Final = (1 << 32) - 1
 TODAY: Final = 10
 MOVES: Final = 7
 SCENARIOS: Final = 3 * MOVES + 2
@@ -86,7 +87,7 @@ def requirement(words: Words, legs: Sequence[Leg], now_s: int, multiplier_bp: in
         words: the market as the oracle's `effective` gives it.
         legs: positions; a series twice only with the same sign.
         now_s: Unix seconds, the block's; a leg that has expired counts at its intrinsic value.
-        multiplier_bp: the account's own, in basis points; below 10,000 counts as 10,000.
+        multiplier_bp: the account's own, in basis points, held between 10,000 and 2^32 - 1.
     """
     market = surface.unpack(words)
     if not legs or market.spot == 0:
@@ -112,7 +113,7 @@ def requirement(words: Words, legs: Sequence[Leg], now_s: int, multiplier_bp: in
         )
     )
     initial = maintenance + ceiling_quotient(max(maintenance - paid_for, 0), 4)
-    multiplier = max(multiplier_bp, PAR)
+    multiplier = min(max(multiplier_bp, PAR), MOST_MULTIPLIER)
     maintenance, initial = (ceiling_quotient(each * multiplier, PAR) for each in (maintenance, initial))
     value = _dollars_down(today)
     most = most_that_can_be_lost(legs)
