@@ -32,7 +32,7 @@ from margrave.chain.rpc import Rpc
 from margrave.chain.signer import KeystoreSigner
 from margrave.collect.chains.protocol import ProtocolWatcher
 from margrave.collect.collector import Collector
-from margrave.errors import Fatal, Transient
+from margrave.errors import Fatal, Rejected, Transient
 from margrave.messages import Receipt
 from margrave.ops import log
 from margrave.ops.clock import Clock
@@ -154,8 +154,9 @@ class Node:
         try:
             async with asyncio.timeout(self.pipeline.clock.wall_s(settings.policy.round.period_s)):
                 receipt = await self.pipeline.run(round_)
-        except (Transient, TimeoutError) as error:
-            why = str(error) if isinstance(error, Transient) else "deadline: the round took longer than its period"
+        except (Transient, Rejected, TimeoutError) as error:
+            late = "deadline: the round took longer than its period"
+            why = late if isinstance(error, TimeoutError) else str(error)
             receipt = Receipt(
                 round=round_,
                 outcome=Outcome.FAILED,

@@ -38,21 +38,21 @@ class Publisher:
         if (early := await self._wait(bundle, turn_ms=turn_ms, until_ms=until_ms)) is not None:
             return early
         data = self.oracle.calldata(bundle, epoch)
+        left_s = self.clock.wall_s((until_ms - self.clock.now_ms()) / 1000)
         try:
             await self.oracle.simulate(data, self.address)
+            mined = await self.sender.send(
+                self.oracle.address,
+                data,
+                round_=bundle.round,
+                until_ms=until_ms,
+                replace_after_s=max(left_s * REPLACE_AFTER_SHARE, 0.5),
+            )
         except Rejected as rejected:
             if await self._on_chain(bundle):
                 return self._by_peer(bundle)
             log.get().error("the contract would refuse the report", problem=rejected.problem, advice=rejected.advice)
             return self._ended(bundle, Outcome.FAILED, rejected.problem)
-        left_s = self.clock.wall_s((until_ms - self.clock.now_ms()) / 1000)
-        mined = await self.sender.send(
-            self.oracle.address,
-            data,
-            round_=bundle.round,
-            until_ms=until_ms,
-            replace_after_s=max(left_s * REPLACE_AFTER_SHARE, 0.5),
-        )
         if mined["status"] != 1:
             if await self._on_chain(bundle):
                 return self._by_peer(bundle)

@@ -12,17 +12,18 @@ from typing import Final
 
 from eth_typing import ChecksumAddress, HexStr
 from web3 import Web3
-from web3.exceptions import TransactionNotFound, Web3RPCError
+from web3.exceptions import ContractCustomError, ContractLogicError, TransactionNotFound, Web3RPCError
 from web3.types import RPCEndpoint, TxParams, TxReceipt
 
 from margrave.chain.rpc import Rpc
 from margrave.chain.signer import Signer
-from margrave.errors import Transient
+from margrave.errors import Rejected, Transient
 from margrave.ops import log
 from margrave.ops.clock import Clock
 from margrave.ops.metrics import Metrics
 from margrave.publish.fees import GWEI, Fees
 from margrave.store.journal import Journal
+from margrave.verdicts import Rejection
 
 GAS_MARGIN: Final = 1.2
 """Over the estimate: a block in between may change what the storage writes cost."""
@@ -52,6 +53,7 @@ class Sender:
             replace_after_s: wall seconds after which a pending transaction is replaced by one that pays more.
 
         Raises:
+            Rejected: it would revert, or the key cannot pay for it; nothing was sent.
             Transient: no endpoint answers, or the transaction is still pending at `until_ms`.
         """
         await self._still_open()  # what an earlier round left pending has the nonce of this one, and is replaced by it
@@ -60,7 +62,7 @@ class Sender:
         tip = await self._suggested_tip()
         nonce = await self.rpc.use(lambda w: w.eth.get_transaction_count(self._address, "latest"))
         call: TxParams = {"to": Web3.to_checksum_address(to), "data": data, "from": self._address}
-        call["gas"] = int(await self.rpc.use(lambda w: w.eth.estimate_gas(call)) * GAS_MARGIN)
+        call["gas"] = await self._gas(call)
         call |= {"nonce": nonce, "chainId": self.chain_id, "value": Web3.to_wei(0, "wei")}
         fees: Fees | None = Fees.first(base_fee=base_fee, suggested_tip=tip, cap=cap)
         sent: list[str] = []
@@ -79,6 +81,17 @@ class Sender:
                 )
             if fees is not None and receipt is None:
                 fees = fees.replacement(base_fee=await self._base_fee(), cap=cap)
+
+    async def _gas(self, call: TxParams) -> int:
+        try:
+            return int(await self.rpc.use(lambda w: w.eth.estimate_gas(call)) * GAS_MARGIN)
+        except (ContractCustomError, ContractLogicError, Web3RPCError) as error:
+            # What passed a simulation a moment ago may not any more: another member's transaction came in between.
+            raise Rejected(
+                Rejection.VENUE_ERROR,
+                f"the chain would refuse the transaction: {error}",
+                advice="nothing if another member published; otherwise look at the key's balance: `margrave check`",
+            ) from error
 
     async def reconcile(self) -> None:
         """Start-up is recovery: settle what the journal left open, and send again what the chain does not know.

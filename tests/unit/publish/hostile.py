@@ -26,6 +26,8 @@ class HostileChain:
     drops: int = 0
     """So many sends are acknowledged and forgotten."""
     reverts: bool = False
+    refuses: str = ""
+    """What it says when it is asked how much gas a transaction needs, instead of an answer."""
     reorgs: int = 0
     """So many times a mined transaction goes back among the pending ones."""
     down: bool = False
@@ -63,6 +65,8 @@ class HostileChain:
         return hex(2)
 
     def eth_estimateGas(self, *_: Any) -> str:  # noqa: N802
+        if self.refuses:
+            raise ValueError(self.refuses)
         return hex(50_000)
 
     def eth_getTransactionCount(self, *_: Any) -> str:  # noqa: N802

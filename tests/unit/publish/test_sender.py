@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from eth_account import Account
 
 from margrave.chain.rpc import Rpc
 from margrave.chain.signer import KeystoreSigner
-from margrave.errors import Fatal, Transient
+from margrave.errors import Fatal, Rejected, Transient
 from margrave.ops.clock import Clock
 from margrave.ops.metrics import Metrics
 from margrave.publish.sender import Sender
@@ -62,6 +63,17 @@ async def test_a_send_that_the_endpoint_lost_is_made_up_for(tmp_path: Path) -> N
     async with chain.serve() as url, sender(tmp_path, url) as node:
         assert await send(node) == 1
         assert chain.nonce == 1
+
+
+@pytest.mark.parametrize("why", ["execution reverted: NothingNew", "insufficient funds for gas * price + value"])
+async def test_what_the_chain_would_refuse_is_not_sent_and_does_not_stop_the_node(tmp_path: Path, why: str) -> None:
+    """Between a simulation and the estimate another member's transaction may come in, or the last ether go out."""
+    chain = HostileChain(refuses=why)
+    async with chain.serve() as url, sender(tmp_path, url) as node:
+        with pytest.raises(Rejected, match=re.escape(why.split(":")[0])):
+            await send(node)
+        assert chain.received == []
+        assert node.journal.unsettled() == []
 
 
 async def test_a_dead_endpoint_is_passed_over(tmp_path: Path) -> None:
