@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from eth_account import Account
+from eth_typing import HexStr
 from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
@@ -20,6 +21,8 @@ from margrave.errors import Fatal
 RECEIPT_TIMEOUT_S: Final = 60
 GAS_HEADROOM_PERCENT: Final = 130
 """An estimate is of another block's time, and what margin costs depends on the time."""
+LETS_THROUGH: Final = HexStr("0x60015f5260405ff3")
+"""Code that answers every question with (true, 0): in an access manager's place it lets a call through at once."""
 
 
 class Sender:
@@ -76,6 +79,22 @@ class Sender:
         except TransactionNotFound:
             return None
         return self._mined(HexBytes(transaction_hash), transaction_hash)
+
+    def rehearse(self, caller: str, to: str, data: bytes, *, authority: str) -> None:
+        """Try a call of governance on the newest state, as if its access manager let the caller through.
+
+        Raises:
+            Fatal: it would be refused; the error's selector or name is in the line.
+        """
+        call: TxParams = {
+            "from": Web3.to_checksum_address(caller),
+            "to": Web3.to_checksum_address(to),
+            "data": HexBytes(data),
+        }
+        try:
+            self._web3.eth.call(call, "latest", {Web3.to_checksum_address(authority): {"code": LETS_THROUGH}})
+        except (Web3Exception, OSError) as error:
+            raise Fatal(f"the call would be refused: {error}", advice="mend it before anybody votes on it") from error
 
     # --- sending ----------------------------------------------------------------------------------------------------
 

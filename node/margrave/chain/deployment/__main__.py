@@ -1,14 +1,17 @@
-"""`scripts/deploy plan|run|check`."""
+"""`scripts/deploy plan|run|check|draft`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from eth_utils.address import is_address, to_checksum_address
+from eth_utils.crypto import keccak
 from web3.exceptions import Web3Exception
 
+from margrave.chain.deployment import proposal
 from margrave.chain.deployment.check import Verdict, check, line
 from margrave.chain.deployment.network import Network, load_network
 from margrave.chain.deployment.plan import Wanted, plan
@@ -78,6 +81,34 @@ def check_only(
 ) -> None:
     """Prove that the committed code is where the file says, wired as planned, and nobody's but governance's."""
     _report(Record.read(file), Sender(rpc, None))
+
+
+@app.command()
+def draft(
+    file: Annotated[Path, typer.Argument(help="The deployment file.")],
+    rpc: RpcUrl,
+    call: Annotated[str, typer.Argument(help="CONTRACT.FUNCTION, the contract as the deployment file names it.")],
+    arguments: Annotated[str, typer.Argument(help="Its arguments, a JSON list; structs as lists, bytes as 0x….")],
+    description: Annotated[str, typer.Argument(help="What voters read; part of the proposal's number.")],
+) -> None:
+    """Rehearse a call of governance and print the proposal that makes it; send nothing."""
+    record, sender = Record.read(file), Sender(rpc, None)
+    key, _, function = call.partition(".")
+    try:
+        told = json.loads(arguments)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="arguments") from error
+    actions, later = proposal.draft(record, sender, key, function, tuple(told), keccak(text=description))
+    rehearsed = "not rehearsed" if key == proposal.AUTHORITY else "would be done"
+    typer.echo(f"{call}: {rehearsed}; propose to governor {record.address('governor')}")
+    typer.echo(f"proposal    {proposal.proposal_id(actions, description)}")
+    for number, action in enumerate(actions, 1):
+        typer.echo(f"target {number}    {action.target}")
+        typer.echo(f"calldata {number}  0x{action.data.hex()}")
+    if later is not None:
+        typer.echo(f"then, after the wait, anybody: execute on timelock {record.address('timelock')} with")
+        typer.echo(f"  {later.target} {later.value} 0x{later.data.hex()}")
+        typer.echo(f"  0x{later.predecessor.hex()} 0x{later.salt.hex()}")
 
 
 def _read(network_file: Path, sender: Sender, deployer: str) -> tuple[Network, Wanted]:

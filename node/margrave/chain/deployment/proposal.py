@@ -8,14 +8,20 @@ proposal; after the wait anybody may execute the second, and until then the guar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
+from web3.exceptions import Web3Exception
 
 from margrave.chain.deployment.blueprint import calldata
+from margrave.chain.deployment.record import Record
+from margrave.chain.deployment.roles import PERMISSIONS
+from margrave.chain.sender import Sender
+from margrave.errors import Fatal
 
 NO_PREDECESSOR: Final = bytes(32)
+AUTHORITY: Final = "authority"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,43 @@ def announced(
         "TimelockController", "schedule", (later.target, later.value, later.data, later.predecessor, later.salt, wait_s)
     )
     return [Action(authority, announce), Action(timelock, queue)], later
+
+
+def draft(
+    record: Record, sender: Sender, key: str, function: str, arguments: tuple[Any, ...], salt: bytes
+) -> tuple[list[Action], Announced | None]:
+    """The actions for a call of governance; what waits has a second stroke. It is rehearsed on the newest state, unless
+    it is one of the access manager itself.
+
+    Args:
+        record: a deployment that was handed over.
+        sender: asks the chain.
+        key: the contract's name in the deployment.
+        function: its name in the contract.
+        arguments: in the function's order; structs as lists, bytes as hexadecimal.
+        salt: 32 bytes that tell two equal calls apart.
+
+    Raises:
+        Fatal: there is no such contract or function, the arguments do not fit it, the timelock may not call it, or the
+            call would be refused.
+    """
+    timelock, authority = record.address("timelock"), record.address("authority")
+    target, artifact = record.address(key), record.contracts[key].artifact
+    if key != AUTHORITY and key not in PERMISSIONS:
+        raise Fatal(f"{key} is not under the access manager", advice="a proposal calls it directly, if anybody may")
+    try:
+        data = calldata(artifact, function, arguments)
+    except (Web3Exception, ValueError, TypeError) as error:
+        raise Fatal(f"{key}.{function} cannot be called so: {error}", advice="look at its arguments") from error
+    manager = sender.at("AccessManager", authority)
+    at_once_, wait_s = manager.functions.canCall(timelock, target, data[:4]).call()
+    if not at_once_ and wait_s == 0:
+        raise Fatal(f"governance may not call {key}.{function}", advice="it is the guardian's, or anybody's")
+    if key != AUTHORITY:  # whose place the rehearsal takes
+        sender.rehearse(timelock, target, data, authority=authority)
+    if at_once_:
+        return at_once(target, data), None
+    return announced(authority, timelock, target, data, wait_s=wait_s, salt=salt)
 
 
 def proposal_id(actions: list[Action], description: str) -> int:
