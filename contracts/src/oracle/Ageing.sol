@@ -15,20 +15,24 @@ library Ageing {
 
     /// @notice How far an age has come from `agingAfter` to `staleAfter`, in 2^-16, rounded up.
     function shareUp(uint256 ageS, uint256 agingAfter, uint256 staleAfter) internal pure returns (uint256) {
-        if (ageS <= agingAfter) return 0;
-        if (ageS >= staleAfter) return WHOLE;
-        uint256 span = staleAfter - agingAfter;
-        return ((ageS - agingAfter) * WHOLE + span - 1) / span;
+        unchecked {
+            if (ageS <= agingAfter) return 0;
+            if (ageS >= staleAfter) return WHOLE;
+            uint256 span = staleAfter - agingAfter;
+            return ((ageS - agingAfter) * WHOLE + span - 1) / span;
+        }
     }
 
     /// @notice Lanes that tighten upwards plus `share` of themselves, held at what their meaning allows; confidence less
     /// `share` of itself; everything else, stamps included, as it is.
     function tightenedUp(uint256 risk, uint256 market, uint256 share) internal pure returns (uint256, uint256) {
-        uint256 stamps = market & MARKET_STAMPED;
-        market = market.unstamped();
-        risk = risk.sum((risk & RISK_TIGHTENS_UP).scaledUp(share), RISK_GUARDS).min(RISK_BOX_HIGH, RISK_GUARDS);
-        uint256 grown = market.sum((market & MARKET_TIGHTENS_UP).scaledUp(share), MARKET_GUARDS);
-        market = grown.min(MARKET_BOX_HIGH, MARKET_GUARDS) - (market & CONFIDENCE).scaledUp(share);
-        return (risk, market | stamps);
+        unchecked {
+            uint256 stamps = market & MARKET_STAMPED;
+            market = market.unstamped();
+            risk = risk.sum((risk & RISK_TIGHTENS_UP).scaledUp(share), RISK_GUARDS).min(RISK_BOX_HIGH, RISK_GUARDS);
+            uint256 grown = market.sum((market & MARKET_TIGHTENS_UP).scaledUp(share), MARKET_GUARDS);
+            market = grown.min(MARKET_BOX_HIGH, MARKET_GUARDS) - (market & CONFIDENCE).scaledUp(share);
+            return (risk, market | stamps);
+        }
     }
 }

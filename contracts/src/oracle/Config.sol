@@ -140,10 +140,7 @@ library Config {
         x.modelSet = modelSet(blob);
         x.timing = timing(blob);
         x.members = members(blob);
-        x.classes = new Limits[](_header(blob) >> 16 & 0xff);
-        for (uint256 i = 0; i < x.classes.length; ++i) {
-            x.classes[i] = limits(blob, i);
-        }
+        x.classes = classes(blob);
         uint256 markets = marketCount(blob);
         (x.classOf, x.groupOf, x.ringOf) = (new bytes(markets), new bytes(markets), new bytes(markets));
         for (uint256 i = 0; i < markets; ++i) {
@@ -185,8 +182,19 @@ library Config {
     }
 
     function timing(bytes memory blob) internal pure returns (Timing memory) {
-        uint256 h = _header(blob);
-        return Timing(uint32(h >> 64), uint32(h >> 96), uint32(h >> 128));
+        return Timing(uint32(maxSkew(blob)), uint32(maxReportAge(blob)), uint32(minInterval(blob)));
+    }
+
+    function maxSkew(bytes memory blob) internal pure returns (uint256) {
+        return _header(blob) >> 64 & type(uint32).max;
+    }
+
+    function maxReportAge(bytes memory blob) internal pure returns (uint256) {
+        return _header(blob) >> 96 & type(uint32).max;
+    }
+
+    function minInterval(bytes memory blob) internal pure returns (uint256) {
+        return _header(blob) >> 128 & type(uint32).max;
     }
 
     function modelSet(bytes memory blob) internal pure returns (bytes32) {
@@ -200,6 +208,13 @@ library Config {
     function member(bytes memory blob, uint256 index) internal pure returns (address) {
         unchecked {
             return address(uint160(_word(blob, HEADER_BYTES + 32 * index)));
+        }
+    }
+
+    /// @notice Where in memory the members begin, one word each.
+    function membersOf(bytes memory blob) internal pure returns (uint256 first) {
+        assembly ("memory-safe") {
+            first := add(add(blob, 32), HEADER_BYTES)
         }
     }
 
@@ -218,10 +233,7 @@ library Config {
     /// @notice Where in memory the blob's keys begin, for `keyAt`.
     function keysOf(bytes memory blob) internal pure returns (uint256 keys) {
         unchecked {
-            uint256 offset = HEADER_BYTES + 32 * memberCount(blob) + CLASS_BYTES * (_header(blob) >> 16 & 0xff);
-            assembly ("memory-safe") {
-                keys := add(add(blob, 32), offset)
-            }
+            return limitsOf(blob, _header(blob) >> 16 & 0xff);
         }
     }
 
@@ -243,13 +255,28 @@ library Config {
         return key & 0xff;
     }
 
-    /// @dev A view into the blob: eleven consecutive words are a `Limits` in memory.
-    function limits(bytes memory blob, uint256 class) internal pure returns (Limits memory x) {
+    /// @notice All classes, each a view into the blob.
+    function classes(bytes memory blob) internal pure returns (Limits[] memory all) {
         unchecked {
-            uint256 offset = 32 + HEADER_BYTES + 32 * memberCount(blob) + CLASS_BYTES * class;
+            uint256 count = _header(blob) >> 16 & 0xff;
+            uint256 place = limitsOf(blob, 0);
             assembly ("memory-safe") {
-                x := add(blob, offset)
+                all := mload(0x40) // an array of structs is an array of where they lie
+                mstore(all, count)
+                let end := add(all, shl(5, add(count, 1)))
+                mstore(0x40, end)
+                for { let out := add(all, 32) } lt(out, end) { out := add(out, 32) } {
+                    mstore(out, place)
+                    place := add(place, CLASS_BYTES)
+                }
             }
+        }
+    }
+
+    /// @notice Where in memory the limits of a class lie.
+    function limitsOf(bytes memory blob, uint256 class) internal pure returns (uint256 place) {
+        unchecked {
+            return membersOf(blob) + 32 * memberCount(blob) + CLASS_BYTES * class;
         }
     }
 

@@ -15,14 +15,6 @@ abstract contract Markets is IRiskOracle, IScheduled {
     using Config for bytes;
     using Stamp for uint256;
 
-    /// @dev One slot: whatever a publication must read and write besides its markets.
-    struct Head {
-        bytes20 historyHash;
-        uint32 epoch;
-        uint32 nextEpoch;
-        uint32 nextFromRound;
-    }
-
     /// @dev A market's ring of overwritten words; it starts anew when governance changes its length.
     struct Ring {
         uint8 length;
@@ -68,7 +60,9 @@ abstract contract Markets is IRiskOracle, IScheduled {
     /// @inheritdoc IRiskOracle
     uint256 public immutable staleAfter;
 
-    Head internal _head;
+    /// @dev One slot, whatever a publication must read and write besides its markets: the history hash (160 bits), then
+    /// epoch, next epoch and its first round (32 each). Unpacked by hand, because it is on the path of every publication.
+    uint256 internal _header;
     /// @dev Risk word at 2·id, market word after it: an array of fixed size needs no hash to find a slot.
     uint256[131_072] private _words;
     Ring[65_536] private _rings;
@@ -96,35 +90,44 @@ abstract contract Markets is IRiskOracle, IScheduled {
     /// nobody published yet are then no longer bound by the epoch before that, and their signatures are void.
     function schedule(uint32 epoch, uint32 fromRound) external {
         if (msg.sender != registry) revert OnlyRegistry(msg.sender, registry);
-        Head memory h = _head;
-        uint32 newest = h.nextEpoch > h.epoch ? h.nextEpoch : h.epoch;
+        (bytes20 historyHash, uint32 now_, uint32 next, uint32 nextFromRound) = _unpacked(_header);
+        uint32 newest = next > now_ ? next : now_;
         if (epoch <= newest) revert EpochNotNewer(epoch, newest);
         address config = Config.addressOf(registry, epoch);
         if (config.code.length == 0) revert NoConfig(epoch, config);
-        if (fromRound == 0) {
-            (h.epoch, h.nextEpoch, h.nextFromRound) = (epoch, 0, 0);
-        } else {
-            if (h.nextEpoch != 0 && h.nextFromRound * period <= block.timestamp) h.epoch = h.nextEpoch;
-            (h.nextEpoch, h.nextFromRound) = (epoch, fromRound);
-        }
-        _head = h;
+        if (fromRound == 0) (now_, next) = (epoch, 0);
+        else if (next != 0 && nextFromRound * period <= block.timestamp) (now_, next) = (next, epoch);
+        else next = epoch;
+        _header = _packed(historyHash, now_, next, fromRound);
         emit Scheduled(epoch, fromRound);
     }
 
     /// @inheritdoc IRiskOracle
     function configOf(uint32 round) external view returns (uint32 epoch, address config) {
-        epoch = _epochOf(_head, round);
+        epoch = uint32(_epochOf(_header, round));
         config = epoch == 0 ? address(0) : Config.addressOf(registry, epoch);
     }
 
     /// @inheritdoc IRiskOracle
     function head() external view returns (bytes20, uint32, uint32, uint32) {
-        Head memory h = _head;
-        return (h.historyHash, h.epoch, h.nextEpoch, h.nextFromRound);
+        return _unpacked(_header);
     }
 
-    function _epochOf(Head memory h, uint256 round) internal pure returns (uint32) {
-        return h.nextEpoch != 0 && round >= h.nextFromRound ? h.nextEpoch : h.epoch;
+    function _epochOf(uint256 header, uint256 round) internal pure returns (uint256) {
+        uint256 next = header >> 32 & type(uint32).max;
+        return next != 0 && round >= header & type(uint32).max ? next : header >> 64 & type(uint32).max;
+    }
+
+    function _unpacked(uint256 header) private pure returns (bytes20, uint32, uint32, uint32) {
+        return (bytes20(bytes32(header)), uint32(header >> 64), uint32(header >> 32), uint32(header));
+    }
+
+    function _packed(bytes20 historyHash, uint32 epoch, uint32 next, uint32 nextFromRound)
+        private
+        pure
+        returns (uint256)
+    {
+        return uint256(bytes32(historyHash)) | uint256(epoch) << 64 | uint256(next) << 32 | nextFromRound;
     }
 
     // --- reading ----------------------------------------------------------------------------------------------------
@@ -144,53 +147,63 @@ abstract contract Markets is IRiskOracle, IScheduled {
 
     /// @inheritdoc IRiskOracle
     function readMany(uint16[] calldata ids) external view returns (MarketState[] memory markets) {
-        markets = new MarketState[](ids.length);
-        for (uint256 i = 0; i < ids.length; ++i) {
-            markets[i] = _state(ids[i]);
+        unchecked {
+            markets = new MarketState[](ids.length);
+            for (uint256 i = 0; i < ids.length; ++i) {
+                markets[i] = _state(ids[i]);
+            }
         }
     }
 
     /// @inheritdoc IRiskOracle
     function readPacked(uint16[] calldata ids) external view returns (uint256[] memory words) {
-        words = new uint256[](2 * ids.length);
-        for (uint256 i = 0; i < ids.length; ++i) {
-            (uint256 risk, uint256 market,, Status status) = _read(ids[i]);
-            words[2 * i] = risk;
-            words[2 * i + 1] = market | uint256(status) << FLAGS_SHIFT + Stamp.STATUS_SHIFT;
+        unchecked {
+            words = new uint256[](2 * ids.length);
+            for (uint256 i = 0; i < ids.length; ++i) {
+                (uint256 risk, uint256 market,, Status status) = _read(ids[i]);
+                words[2 * i] = risk;
+                words[2 * i + 1] = market | uint256(status) << FLAGS_SHIFT + Stamp.STATUS_SHIFT;
+            }
         }
     }
 
     /// @inheritdoc IRiskOracle
     function historyOf(uint16 id, uint256 back) external view returns (uint256 risk, uint256 market) {
-        if (back == 0) return _load(id);
-        Ring memory ring = _rings[id];
-        if (back > ring.kept) revert HistoryTooShort(back, ring.kept);
-        uint256 place = RING_SLOTS * id + 2 * ((uint256(ring.next) + ring.length - back) % ring.length);
-        return (_overwritten[place], _overwritten[place + 1]);
+        unchecked {
+            if (back == 0) return _load(id);
+            Ring memory ring = _rings[id];
+            if (back > ring.kept) revert HistoryTooShort(back, ring.kept);
+            uint256 place = RING_SLOTS * id + 2 * ((uint256(ring.next) + ring.length - back) % ring.length);
+            return (_overwritten[place], _overwritten[place + 1]);
+        }
     }
 
     /// @notice What a node must know to take part, and every market, at one block.
     function state() external view returns (State memory x) {
-        Head memory h = _head;
         (x.blockNumber, x.timestamp) = (block.number, block.timestamp);
         (x.period, x.agingAfter, x.staleAfter) = (period, agingAfter, staleAfter);
-        x.historyHash = h.historyHash;
-        x.current = _epochState(h.epoch, 0);
-        x.next = _epochState(h.nextEpoch, h.nextFromRound);
-        uint32 newest = h.nextEpoch == 0 ? h.epoch : h.nextEpoch;
-        if (newest == 0) return x;
-        x.markets = new MarketState[](Config.addressOf(registry, newest).load().marketCount());
+        uint32 epoch;
+        uint32 next;
+        uint32 nextFromRound;
+        (x.historyHash, epoch, next, nextFromRound) = _unpacked(_header);
+        uint256 markets;
+        uint256 more;
+        (x.current, markets) = _epochState(epoch, 0);
+        (x.next, more) = _epochState(next, nextFromRound);
+        x.markets = new MarketState[](next == 0 ? markets : more);
         for (uint256 i = 0; i < x.markets.length; ++i) {
             x.markets[i] = _state(i);
         }
     }
 
-    function _epochState(uint32 epoch, uint32 fromRound) private view returns (EpochState memory x) {
-        if (epoch == 0) return x;
+    /// @return x The epoch. @return markets How many it has.
+    function _epochState(uint32 epoch, uint32 fromRound) private view returns (EpochState memory x, uint256 markets) {
+        if (epoch == 0) return (x, 0);
         bytes memory config = Config.addressOf(registry, epoch).load();
         (x.epoch, x.fromRound) = (epoch, fromRound);
         (x.kind, x.paused, x.quorum) = (config.kind(), config.paused(), uint8(config.quorum()));
         (x.modelSet, x.policyDigest, x.timing) = (config.modelSet(), config.digest(), config.timing());
+        markets = config.marketCount();
         x.members = config.members();
     }
 
@@ -199,17 +212,20 @@ abstract contract Markets is IRiskOracle, IScheduled {
     }
 
     function _read(uint256 id) private view returns (uint256 risk, uint256 market, uint256 ageS, Status status) {
-        (risk, market) = _load(id);
-        uint256 observedAt = market.observedAt();
-        ageS = block.timestamp > observedAt ? block.timestamp - observedAt : 0;
-        status = _status(market, ageS);
+        unchecked {
+            (risk, market) = _load(id);
+            uint256 observedAt = market.observedAt();
+            ageS = block.timestamp > observedAt ? block.timestamp - observedAt : 0;
+            status = _status(market, ageS);
+        }
     }
 
     function _status(uint256 market, uint256 ageS) private view returns (Status) {
+        bool clear = market & (Stamp.HALT | Stamp.RESUMED) << FLAGS_SHIFT == 0 && market.isWritten();
+        if (clear && ageS < agingAfter) return Status.FRESH;
         if (market.has(Stamp.HALT)) return Status.HALTED;
         if (!market.isWritten()) return Status.EMPTY;
-        if (market.has(Stamp.RESUMED) || ageS >= staleAfter) return Status.STALE;
-        return ageS >= agingAfter ? Status.AGING : Status.FRESH;
+        return clear && ageS < staleAfter ? Status.AGING : Status.STALE;
     }
 
     // --- slots ------------------------------------------------------------------------------------------------------
@@ -234,14 +250,16 @@ abstract contract Markets is IRiskOracle, IScheduled {
 
     /// @dev Keep the words that are about to be overwritten, if there are any.
     function _remember(uint256 id, uint256 length) internal {
-        (uint256 risk, uint256 market) = _load(id);
-        if (!market.isWritten()) return;
-        Ring memory ring = _rings[id];
-        if (ring.length != length) ring = Ring(uint8(length), 0, 0);
-        uint256 place = RING_SLOTS * id + 2 * ring.next;
-        (_overwritten[place], _overwritten[place + 1]) = (risk, market);
-        ring.next = uint8((ring.next + 1) % length);
-        if (ring.kept < length) ++ring.kept;
-        _rings[id] = ring;
+        unchecked {
+            (uint256 risk, uint256 market) = _load(id);
+            if (!market.isWritten()) return;
+            Ring memory ring = _rings[id];
+            if (ring.length != length) ring = Ring(uint8(length), 0, 0);
+            uint256 place = RING_SLOTS * id + 2 * ring.next;
+            (_overwritten[place], _overwritten[place + 1]) = (risk, market);
+            ring.next = uint8((ring.next + 1) % length);
+            if (ring.kept < length) ++ring.kept;
+            _rings[id] = ring;
+        }
     }
 }

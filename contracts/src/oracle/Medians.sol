@@ -2,83 +2,121 @@
 pragma solidity ^0.8.30;
 
 import {LaneMath} from "./LaneMath.sol";
-import {MARKET_GUARDS, PRICE_MAX, PRICE_SHIFT, RISK_GUARDS} from "./Lanes.sol";
+import {MARKET_FORBIDDEN, MARKET_GUARDS, RISK_FORBIDDEN, RISK_GUARDS} from "./Lanes.sol";
 import {Networks} from "./Networks.sol";
 
 /// @title The median of every lane at once.
 /// @dev A comparator on words sorts all their lanes at once, so one sorting network sorts sixteen lists. For an even
 /// count it is the lower median: a figure that a member signed, never an average that nobody did.
 library Medians {
-    uint256 private constant PRICE = PRICE_MAX << PRICE_SHIFT;
-
     /// @notice Medians of each market over members' words.
     /// @param words Member by member: risk, market, risk, market, … of the same markets.
-    /// @return figures Risk and market median of each market in turn; zero if a member's word is, which is to abstain.
-    /// @return riskBits All risk words or-ed together: a guard bit in one makes the medians worthless.
-    /// @return marketBits The same of the market words.
+    /// @return figures Risk and market median of each market in turn; a zero market word if a member abstained by one.
+    /// @return stray Bits that no member may set: a guard bit in one word makes the medians worthless.
     function ofMembers(uint256[] calldata words, uint256 members)
         internal
         pure
-        returns (uint256[] memory figures, uint256 riskBits, uint256 marketBits)
+        returns (uint256[] memory figures, uint256 stray)
     {
         unchecked {
-            uint256 length = words.length / members;
-            figures = new uint256[](length);
-            if (members > 9 || members == 6 || members == 8 || members < 3) return _ofAny(words, members, figures);
+            uint256 stride = words.length / members * 32;
             uint256 data;
             uint256 out;
             assembly ("memory-safe") {
                 data := words.offset
+                figures := mload(0x40) // not cleared: every word is written
                 out := add(figures, 32)
+                mstore(figures, shr(5, stride))
+                mstore(0x40, add(out, stride))
             }
-            uint256 stride = 32 * length;
-            (uint256 g, uint256 p) = (RISK_GUARDS, 0);
-            for (uint256 end = out + stride; out < end; out += 32) {
-                (uint256 median_, uint256 bits) = _network(members, data, stride, g, p);
-                assembly ("memory-safe") {
-                    mstore(out, median_)
-                }
-                (riskBits, marketBits) = (marketBits, riskBits | bits); // risk and market words take turns
-                (g, p) = (g ^ RISK_GUARDS ^ MARKET_GUARDS, p ^ PRICE);
-                data += 32;
+            uint256 end = out + stride;
+            if (members == 3) {
+                stray = _of3(data, stride, out, end);
+            } else if (members == 9) {
+                stray = _risks9(data, stride, out, end) & RISK_FORBIDDEN;
+                stray |= _markets9(data + 32, stride, out + 32, end) & MARKET_FORBIDDEN;
+            } else {
+                stray = _ofAny(words, members, figures);
             }
         }
     }
 
-    function _network(uint256 members, uint256 data, uint256 stride, uint256 g, uint256 p)
-        private
-        pure
-        returns (uint256, uint256)
-    {
-        if (members == 3) return Networks.of3(data, stride, g, p);
-        if (members == 9) return Networks.of9(data, stride, g, p);
-        if (members == 4) return Networks.of4(data, stride, g, p);
-        if (members == 5) return Networks.of5(data, stride, g, p);
-        return Networks.of7(data, stride, g, p);
+    function _of3(uint256 data, uint256 stride, uint256 out, uint256 end) private pure returns (uint256 stray) {
+        unchecked {
+            uint256 riskBits = 0;
+            uint256 marketBits = 0;
+            for (; out < end; out += 64) {
+                (uint256 risk, uint256 bits) = Networks.risk3(data, stride);
+                riskBits |= bits;
+                uint256 market;
+                (market, bits) = Networks.market3(data + 32, stride);
+                marketBits |= bits;
+                assembly ("memory-safe") {
+                    mstore(out, risk)
+                    mstore(add(out, 32), market)
+                }
+                data += 64;
+            }
+            return riskBits & RISK_FORBIDDEN | marketBits & MARKET_FORBIDDEN;
+        }
+    }
+
+    /// @dev Risk words of all markets first, then market words: together their values are more than the stack reaches.
+    function _risks9(uint256 data, uint256 stride, uint256 out, uint256 end) private pure returns (uint256 bits) {
+        unchecked {
+            for (; out < end; out += 64) {
+                (uint256 word, uint256 a) = Networks.risk9(data, stride);
+                bits |= a;
+                assembly ("memory-safe") {
+                    mstore(out, word)
+                }
+                data += 64;
+            }
+        }
+    }
+
+    function _markets9(uint256 data, uint256 stride, uint256 out, uint256 end) private pure returns (uint256 bits) {
+        unchecked {
+            for (; out < end; out += 64) {
+                (uint256 word, uint256 a) = Networks.market9(data, stride);
+                bits |= a;
+                assembly ("memory-safe") {
+                    mstore(out, word)
+                }
+                data += 64;
+            }
+        }
     }
 
     /// @notice Figures that a quorum agreed on, in the same form.
-    function ofOne(uint256[] calldata words)
-        internal
-        pure
-        returns (uint256[] memory figures, uint256 riskBits, uint256 marketBits)
-    {
-        unchecked {
-            figures = words;
-            for (uint256 i = 0; i < words.length; i += 2) {
-                riskBits |= words[i];
-                marketBits |= words[i + 1];
+    function ofOne(uint256[] calldata words) internal pure returns (uint256[] memory figures, uint256 stray) {
+        uint256 riskBits = 0;
+        uint256 marketBits = 0;
+        assembly ("memory-safe") {
+            let size := shl(5, words.length)
+            figures := mload(0x40)
+            mstore(figures, words.length)
+            let out := add(figures, 32)
+            let end := add(out, size)
+            mstore(0x40, end)
+            calldatacopy(out, words.offset, size)
+            for {} lt(out, end) { out := add(out, 64) } {
+                riskBits := or(riskBits, mload(out))
+                marketBits := or(marketBits, mload(add(out, 32)))
             }
         }
+        return (figures, riskBits & RISK_FORBIDDEN | marketBits & MARKET_FORBIDDEN);
     }
 
     /// @dev Large and unusual quorums: sorted in memory.
     function _ofAny(uint256[] calldata words, uint256 members, uint256[] memory figures)
         private
         pure
-        returns (uint256[] memory, uint256 riskBits, uint256 marketBits)
+        returns (uint256 stray)
     {
         unchecked {
+            uint256 riskBits = 0;
+            uint256 marketBits = 0;
             uint256[] memory risks = new uint256[](members);
             uint256[] memory markets = new uint256[](members);
             for (uint256 i = 0; i < figures.length; i += 2) {
@@ -87,12 +125,12 @@ library Medians {
                     (risks[m], markets[m]) = (words[m * figures.length + i], words[m * figures.length + i + 1]);
                     riskBits |= risks[m];
                     marketBits |= markets[m];
-                    if (risks[m] == 0 || markets[m] == 0) abstained = true;
+                    if (markets[m] == 0) abstained = true;
                 }
-                if (abstained) continue;
-                (figures[i], figures[i + 1]) = (median(risks, RISK_GUARDS), median(markets, MARKET_GUARDS));
+                figures[i] = median(risks, RISK_GUARDS);
+                figures[i + 1] = abstained ? 0 : median(markets, MARKET_GUARDS);
             }
-            return (figures, riskBits, marketBits);
+            return riskBits & RISK_FORBIDDEN | marketBits & MARKET_FORBIDDEN;
         }
     }
 

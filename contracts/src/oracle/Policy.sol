@@ -118,7 +118,7 @@ library Policy {
     /// @param oldRisk Stored risk word.
     /// @param oldMarket Stored market word, with its stamp.
     /// @param risk Medians of a quorum, or what a quorum co-signed.
-    /// @param market The same. A zero word is an abstention.
+    /// @param market The same; zero is an abstention.
     /// @param observedAt Unix seconds of the round that the figures are of.
     function judge(
         Limits memory x,
@@ -135,7 +135,7 @@ library Policy {
         if (oldMarket.has(Stamp.HALT)) return _skipped(SkipReason.HALTED);
         if (observedAt <= last) return _skipped(SkipReason.NOT_NEWER);
         if (!fresh && observedAt - last < minInterval) return _skipped(SkipReason.TOO_SOON);
-        if (risk == 0 || market == 0) return _skipped(SkipReason.ABSTAINED);
+        if (market == 0) return _skipped(SkipReason.ABSTAINED);
         if (_confidence(market) < _confidence(x.marketLow)) return _skipped(SkipReason.LOW_CONFIDENCE);
 
         oldMarket = oldMarket.unstamped();
@@ -144,7 +144,8 @@ library Policy {
         // Steps are counted from figures that governance's bounds still allow; after a change that excludes them the
         // median, which they do allow, is taken whole.
         if (fresh || !withinBounds(x, oldRisk, oldMarket)) return _written(Fate.WRITE, risk, market);
-        Steps memory s = steps(x, last, observedAt, paused);
+        Steps memory s = Steps(0, 0, 0, 0);
+        setSteps(s, x, last, observedAt, paused);
         (uint256 heldRisk, uint256 heldMarket) = limit(s, oldRisk, oldMarket, risk, market);
         bool held = heldRisk != risk || heldMarket != market;
         return _written(held ? Fate.LIMIT : Fate.WRITE, heldRisk, heldMarket);
@@ -214,30 +215,50 @@ library Policy {
         }
     }
 
-    /// @notice How far each lane may go from an observation at `last` to one at `observedAt`.
+    /// @notice Fill in how far each lane may go from an observation at `last` to one at `observedAt`.
     /// @dev While paused nothing loosens and everything may tighten.
-    function steps(Limits memory x, uint256 last, uint256 observedAt, bool paused)
-        internal
+    function setSteps(Steps memory s, Limits memory x, uint256 last, uint256 observedAt, bool paused) internal pure {
+        (uint256 risk, uint256 market) = (0, 0);
+        if (!paused) (risk, market) = _granted(x, last, observedAt);
+        s.riskRise = _loosened(x.riskMaxRise, risk, RISK_RISE_LOOSENS, RISK_FORBIDDEN, RISK_GUARDS);
+        s.riskFall = _loosened(x.riskMaxFall, risk, RISK_FALL_LOOSENS, RISK_FORBIDDEN, RISK_GUARDS);
+        s.marketRise = _loosened(x.marketMaxRise, market, MARKET_RISE_LOOSENS, MARKET_FORBIDDEN, MARKET_GUARDS);
+        s.marketFall = _loosened(x.marketMaxFall, market, MARKET_FALL_LOOSENS, MARKET_FORBIDDEN, MARKET_GUARDS);
+    }
+
+    /// @dev A step, and where it loosens no more than what is granted.
+    function _loosened(uint256 step, uint256 granted, uint256 loosens, uint256 forbidden, uint256 guards)
+        private
         pure
-        returns (Steps memory s)
+        returns (uint256)
     {
-        uint256 risk = paused ? 0 : grantedDown(x.riskDaily, last, observedAt);
-        uint256 market = paused ? 0 : grantedDown(x.marketDaily, last, observedAt);
-        s.riskRise = x.riskMaxRise.min(risk | ~(RISK_FORBIDDEN | RISK_RISE_LOOSENS), RISK_GUARDS);
-        s.riskFall = x.riskMaxFall.min(risk | ~(RISK_FORBIDDEN | RISK_FALL_LOOSENS), RISK_GUARDS);
-        s.marketRise = x.marketMaxRise.min(market | ~(MARKET_FORBIDDEN | MARKET_RISE_LOOSENS), MARKET_GUARDS);
-        s.marketFall = x.marketMaxFall.min(market | ~(MARKET_FORBIDDEN | MARKET_FALL_LOOSENS), MARKET_GUARDS);
+        return loosens == 0 ? step : step.min(granted | ~(forbidden | loosens), guards);
     }
 
     /// @notice What each lane's daily budget grants between two times, at most one day's.
     /// @dev The budget is counted out on a clock: by second t of a day `floor(daily * t / 1 day)` has been granted, so
     /// that over any number of writes the grants add up to the budget of the whole time. Granting `daily * elapsed`
     /// rounded down at each write would starve every lane whose budget is less than one unit a round.
-    function grantedDown(uint256 daily, uint256 from, uint256 to) internal pure returns (uint256 granted) {
+    function grantedDown(uint256 daily, uint256 from, uint256 to) internal pure returns (uint256) {
         unchecked {
             if (to - from > DAY) from = to - DAY;
-            granted = daily.scaledDown(to % DAY * TICKS / DAY) + daily * (to / DAY - from / DAY);
-            granted -= daily.scaledDown(from % DAY * TICKS / DAY);
+            return _between(daily, from % DAY * TICKS / DAY, to % DAY * TICKS / DAY, to / DAY - from / DAY);
+        }
+    }
+
+    /// @dev The same of both words, with the clock read once.
+    function _granted(Limits memory x, uint256 from, uint256 to) private pure returns (uint256 risk, uint256 market) {
+        unchecked {
+            if (to - from > DAY) from = to - DAY;
+            (uint256 first, uint256 last, uint256 days_) =
+                (from % DAY * TICKS / DAY, to % DAY * TICKS / DAY, to / DAY - from / DAY);
+            return (_between(x.riskDaily, first, last, days_), _between(x.marketDaily, first, last, days_));
+        }
+    }
+
+    function _between(uint256 daily, uint256 first, uint256 last, uint256 days_) private pure returns (uint256) {
+        unchecked {
+            uint256 granted = daily.scaledDown(last) + daily * days_ - daily.scaledDown(first);
             return granted | daily.saturated(); // the largest budget is none
         }
     }

@@ -45,45 +45,46 @@ library Quorum {
     }
 
     /// @notice Refuse unless each member in the bitmap signed. Call `requireQuorum` first.
+    /// @dev In assembly to call the pre-compile without the copies of `ecrecover`, and to read without the bounds checks
+    /// of arrays whose lengths `requireQuorum` has compared.
     /// @param digests One that all signed, or one for each signer in the order of the bits.
     function requireSigned(bytes memory config, bytes32[] memory digests, uint256 memberBitmap, bytes32[] calldata rvs)
         internal
         view
     {
-        unchecked {
-            uint256 step = digests.length == 1 ? 0 : 1;
-            uint256 index = 0;
-            for (uint256 i = 0; 2 * i < rvs.length; ++i) {
-                while (memberBitmap >> index & 1 == 0) ++index;
-                (address recovered, uint256 s) = _recover(digests, i * step, rvs, i);
-                address member = config.member(index);
-                if (s > HALF_ORDER) revert HighS(index, s);
-                if (recovered != member) revert WrongSigner(recovered, member); // a member is never zero
-                ++index;
-            }
-        }
-    }
-
-    /// @dev In assembly to call the pre-compile without the copies of `ecrecover`, and to read without the bounds checks
-    /// of arrays whose lengths `requireQuorum` has compared.
-    /// @return recovered Zero for a signature that is none.
-    function _recover(bytes32[] memory digests, uint256 which, bytes32[] calldata rvs, uint256 i)
-        private
-        view
-        returns (address recovered, uint256 s)
-    {
+        uint256 member = config.membersOf();
+        bool refused = false;
+        uint256 s;
+        address recovered;
         assembly ("memory-safe") {
             let input := mload(0x40)
-            let rv := add(rvs.offset, shl(6, i))
-            let vs := calldataload(add(rv, 32))
-            s := shr(1, shl(1, vs))
-            mstore(input, mload(add(add(digests, 32), shl(5, which))))
-            mstore(add(input, 32), add(27, shr(255, vs)))
-            calldatacopy(add(input, 64), rv, 32)
-            mstore(add(input, 96), s)
-            mstore(0, 0) // what is not a signature returns nothing
-            pop(staticcall(gas(), 1, input, 128, 0, 32))
-            recovered := mload(0)
+            let rv := rvs.offset
+            let digest := add(digests, 32)
+            let step := shl(5, gt(mload(digests), 1))
+            for { let bits := memberBitmap } bits { bits := shr(1, bits) } {
+                if and(bits, 1) {
+                    let vs := calldataload(add(rv, 32))
+                    s := shr(1, shl(1, vs))
+                    mstore(input, mload(digest))
+                    mstore(add(input, 32), add(27, shr(255, vs)))
+                    mstore(add(input, 64), calldataload(rv))
+                    mstore(add(input, 96), s)
+                    mstore(0, 0) // what is not a signature returns nothing, and no member is zero
+                    pop(staticcall(gas(), 1, input, 128, 0, 32))
+                    if or(gt(s, HALF_ORDER), xor(mload(0), mload(member))) {
+                        refused := 1
+                        recovered := mload(0)
+                        break
+                    }
+                    rv := add(rv, 64)
+                    digest := add(digest, step)
+                }
+                member := add(member, 32)
+            }
         }
+        if (!refused) return;
+        uint256 index = (member - config.membersOf()) / 32;
+        if (s > HALF_ORDER) revert HighS(index, s);
+        revert WrongSigner(recovered, config.member(index));
     }
 }

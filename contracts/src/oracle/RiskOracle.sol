@@ -2,12 +2,12 @@
 pragma solidity ^0.8.30;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
-import {EIP712} from "solady/utils/EIP712.sol";
+import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 import {Config, ReportKind} from "./Config.sol";
 import "./Lanes.sol";
 import {Markets} from "./Markets.sol";
 import {Medians} from "./Medians.sol";
-import {Fate, Limits, Policy, SkipReason, Steps, Timing, Verdict} from "./Policy.sol";
+import {Fate, Limits, Policy, SkipReason, Steps, Verdict} from "./Policy.sol";
 import {Quorum} from "./Quorum.sol";
 import {Reports} from "./Reports.sol";
 import {Stamp} from "./Stamp.sol";
@@ -17,7 +17,7 @@ import {Stamp} from "./Stamp.sol";
 /// its own words and the contract takes the median of every lane, or a quorum signs the medians. Either way figures
 /// outside governance's bounds halt their market (its last good words stay), loosening is held to a step and a daily
 /// budget, and the time of observation is stamped. One market never blocks another unless governance grouped them.
-contract RiskOracle is Markets, AccessManaged, EIP712 {
+contract RiskOracle is Markets, AccessManaged {
     using Config for address;
     using Config for bytes;
     using Stamp for uint256;
@@ -25,11 +25,9 @@ contract RiskOracle is Markets, AccessManaged, EIP712 {
     /// @dev What one publication carries through the loop over its markets.
     struct Batch {
         bytes config;
-        uint256 quorum;
-        uint256 epoch;
+        Limits[] classes;
         uint256 round;
         uint256 observedAt;
-        uint256 minInterval;
         uint256 firstMarket;
         uint256 markets;
         uint256 stamp; // time and model set, as they are written into a market word
@@ -45,12 +43,13 @@ contract RiskOracle is Markets, AccessManaged, EIP712 {
     }
 
     /// @dev Of a stored market word: all that a pace depends on.
+    uint256 private constant HISTORY = type(uint160).max << 96;
     uint256 private constant TAG = STAMP_MAX << STAMP_SHIFT | (Stamp.HALT | Stamp.RESUMED) << FLAGS_SHIFT;
 
     /// @notice A quorum published. The words are in the transaction's calldata; a market whose stored words are not the
     /// published ones has an event of its own in the same transaction.
-    /// @param published First market (16 bits), number of markets (16), bitmap of the members who signed (32), from the
-    /// lowest bit; then the history hash after it (160).
+    /// @param published From the lowest bit: first market (16 bits), number of markets (16), bitmap of the members who
+    /// signed (32, then 32 zero), history hash after it (160).
     event Published(uint32 indexed round, uint256 published);
     /// @notice A step limit or a budget held at least one lane back; the words are those before it.
     event StepLimited(uint16 indexed id, uint32 indexed round, uint256 risk, uint256 market);
@@ -63,15 +62,21 @@ contract RiskOracle is Markets, AccessManaged, EIP712 {
     error Future(uint256 observedAt, uint256 latest);
     error TooOld(uint256 observedAt, uint256 earliest);
     error UnknownMarket(uint256 id, uint256 markets);
-    error StrayBits(uint256 riskBits, uint256 marketBits);
+    error StrayBits(uint256 stray);
     error NothingNew(uint256 observedAt, uint256 lastObservedAt);
     error NotHalted(uint16 id);
     error AlreadyHalted(uint16 id);
 
+    /// @dev The domain separator, and the chain that it is of: after a fork of the chain it is worked out anew.
+    bytes32 private immutable _domainAtFirst;
+    uint256 private immutable _chainAtFirst;
+
     constructor(address authority, address registry_, uint32 period_, uint32 agingAfter_, uint32 staleAfter_)
         Markets(registry_, period_, agingAfter_, staleAfter_)
         AccessManaged(authority)
-    {}
+    {
+        (_domainAtFirst, _chainAtFirst) = (Reports.domain(), block.chainid);
+    }
 
     // --- publishing -------------------------------------------------------------------------------------------------
 
@@ -80,7 +85,7 @@ contract RiskOracle is Markets, AccessManaged, EIP712 {
     /// @param firstMarket Id of the first market; the words are of consecutive ones.
     /// @param memberBitmap Who signed: bit i is member i of the epoch. Exactly a quorum.
     /// @param rvs Signatures (EIP-2098) as pairs r, vs, in the order of the bits.
-    /// @param words For each signer in that order: risk, market, risk, market, … A zero word is an abstention.
+    /// @param words For each signer in that order: risk, market, risk, market, … A zero market word is an abstention.
     function publish(
         uint32 round,
         uint16 firstMarket,
@@ -88,30 +93,22 @@ contract RiskOracle is Markets, AccessManaged, EIP712 {
         bytes32[] calldata rvs,
         uint256[] calldata words
     ) external {
-        Head memory h = _head;
-        Batch memory b = _open(h, ReportKind.OWN_WORDS, round, firstMarket, memberBitmap, rvs.length);
-        _spread(b, words.length, 2 * b.quorum);
-        bytes32[7] memory fields = [
-            Reports.OWN_WORDS_TYPEHASH,
-            bytes32(b.epoch),
-            bytes32(b.round),
-            bytes32(b.firstMarket),
-            b.config.modelSet(),
-            b.config.digest(),
-            bytes32(0)
-        ];
-        bytes32[] memory digests = Reports.ownWords(_domainSeparator(), fields, words, b.quorum);
-        Quorum.requireSigned(b.config, digests, memberBitmap, rvs);
-        (uint256[] memory figures, uint256 riskBits, uint256 marketBits) = Medians.ofMembers(words, b.quorum);
-        _requireClean(riskBits, marketBits);
+        uint256 header = _header;
+        (uint256 epoch, bytes memory config) = _bind(header, ReportKind.OWN_WORDS, round);
+        uint256 quorum = Quorum.requireQuorum(config, memberBitmap, rvs.length);
+        Batch memory b = _open(config, round, firstMarket, words.length, 2 * quorum);
+        bytes32[] memory digests = Reports.ownWords(_domain(), epoch, round, firstMarket, config, words, quorum);
+        Quorum.requireSigned(config, digests, memberBitmap, rvs);
+        (uint256[] memory figures, uint256 stray) = Medians.ofMembers(words, quorum);
+        if (stray != 0) revert StrayBits(stray);
         _settle(b, figures);
-        _close(h, b, digests, memberBitmap);
+        _close(header, b, digests, memberBitmap);
     }
 
     /// @notice Write medians that a quorum agreed on and signed.
     /// @param evidenceRoot Names the own words that the medians are of: the hash of, for each member whose words went in
     /// and in their order, its index (one byte) and the hash of its packed words. Signed, and not checked here.
-    /// @param words Risk, market, risk, market, … A zero word is an abstention.
+    /// @param words Risk, market, risk, market, … A zero market word is an abstention.
     function publishCoSigned(
         uint32 round,
         uint16 firstMarket,
@@ -120,86 +117,68 @@ contract RiskOracle is Markets, AccessManaged, EIP712 {
         bytes32 evidenceRoot,
         uint256[] calldata words
     ) external {
-        Head memory h = _head;
-        Batch memory b = _open(h, ReportKind.CO_SIGNED, round, firstMarket, memberBitmap, rvs.length);
-        _spread(b, words.length, 2);
-        bytes32[8] memory fields = [
-            Reports.CO_SIGNED_TYPEHASH,
-            bytes32(b.epoch),
-            bytes32(b.round),
-            bytes32(b.firstMarket),
-            b.config.modelSet(),
-            b.config.digest(),
-            evidenceRoot,
-            bytes32(0)
-        ];
-        bytes32[] memory digests = Reports.coSigned(_domainSeparator(), fields, words);
-        Quorum.requireSigned(b.config, digests, memberBitmap, rvs);
-        (uint256[] memory figures, uint256 riskBits, uint256 marketBits) = Medians.ofOne(words);
-        _requireClean(riskBits, marketBits);
+        uint256 header = _header;
+        (uint256 epoch, bytes memory config) = _bind(header, ReportKind.CO_SIGNED, round);
+        Quorum.requireQuorum(config, memberBitmap, rvs.length);
+        Batch memory b = _open(config, round, firstMarket, words.length, 2);
+        bytes32[] memory digests = Reports.coSigned(_domain(), epoch, round, firstMarket, config, evidenceRoot, words);
+        Quorum.requireSigned(config, digests, memberBitmap, rvs);
+        (uint256[] memory figures, uint256 stray) = Medians.ofOne(words);
+        if (stray != 0) revert StrayBits(stray);
         _settle(b, figures);
-        _close(h, b, digests, memberBitmap);
+        _close(header, b, digests, memberBitmap);
     }
 
-    /// @dev Everything about a publication that can be judged before its words.
-    function _open(
-        Head memory h,
-        ReportKind kind,
-        uint256 round,
-        uint256 firstMarket,
-        uint256 memberBitmap,
-        uint256 rvsLength
-    ) private view returns (Batch memory b) {
-        b.epoch = _epochOf(h, round);
-        if (b.epoch == 0) revert Quorum.NoEpoch();
-        b.config = Config.addressOf(registry, b.epoch).load();
-        ReportKind wanted = b.config.kind();
-        if (kind != wanted) revert WrongKind(kind, wanted);
-        b.quorum = Quorum.requireQuorum(b.config, memberBitmap, rvsLength);
-        (b.round, b.firstMarket) = (round, firstMarket);
-        Timing memory timing = b.config.timing();
-        b.minInterval = timing.minInterval;
-        b.observedAt = _requireTimely(timing, round);
-        b.stamp = Stamp.stamp(0, b.observedAt, b.config.modelSetIndex() << Stamp.MODEL_SET_SHIFT);
+    function _domain() private view returns (bytes32) {
+        return block.chainid == _chainAtFirst ? _domainAtFirst : Reports.domain();
     }
 
-    function _requireTimely(Timing memory timing, uint256 round) private view returns (uint256 observedAt) {
-        observedAt = round * period;
-        uint256 latest = block.timestamp + timing.maxSkew;
-        if (observedAt > latest) revert Future(observedAt, latest);
-        if (observedAt + timing.maxReportAge < block.timestamp) {
-            revert TooOld(observedAt, block.timestamp - timing.maxReportAge);
+    /// @dev The settings that bind a round, if they take this kind of report.
+    function _bind(uint256 header, ReportKind kind, uint256 round)
+        private
+        view
+        returns (uint256 epoch, bytes memory config)
+    {
+        epoch = _epochOf(header, round);
+        if (epoch == 0) revert Quorum.NoEpoch();
+        config = Config.addressOf(registry, epoch).load();
+        if (kind != config.kind()) revert WrongKind(kind, config.kind());
+    }
+
+    /// @dev Everything about a publication's round and size that can be judged before its signatures.
+    /// @param each How many words there are of each market.
+    function _open(bytes memory config, uint256 round, uint256 firstMarket, uint256 length, uint256 each)
+        private
+        view
+        returns (Batch memory)
+    {
+        unchecked {
+            uint256 observedAt = round * period; // 32 bits each
+            uint256 latest = block.timestamp + config.maxSkew();
+            if (observedAt > latest) revert Future(observedAt, latest);
+            if (observedAt + config.maxReportAge() < block.timestamp) {
+                revert TooOld(observedAt, block.timestamp - config.maxReportAge());
+            }
+            uint256 markets = length / each;
+            if (markets == 0 || markets * each != length) {
+                revert Quorum.WrongLength(length, each * (markets == 0 ? 1 : markets));
+            }
+            uint256 known = config.marketCount();
+            if (firstMarket + markets > known) revert UnknownMarket(firstMarket + markets - 1, known);
+            uint256 stamp = Stamp.stamp(0, observedAt, config.modelSetIndex() << Stamp.MODEL_SET_SHIFT);
+            return Batch(config, config.classes(), round, observedAt, firstMarket, markets, stamp);
         }
     }
 
-    /// @dev How many markets the words are of, at `each` words a market.
-    function _spread(Batch memory b, uint256 length, uint256 each) private pure {
-        uint256 markets = length / each;
-        if (markets == 0 || markets * each != length) {
-            revert Quorum.WrongLength(length, each * (markets == 0 ? 1 : markets));
-        }
-        uint256 known = b.config.marketCount();
-        if (b.firstMarket + markets > known) revert UnknownMarket(b.firstMarket + markets - 1, known);
-        b.markets = markets;
-    }
-
-    /// @dev A guard bit on the wire would corrupt the lane beside it, and stamps are the contract's own.
-    function _requireClean(uint256 riskBits, uint256 marketBits) private pure {
-        if (riskBits & RISK_FORBIDDEN | marketBits & MARKET_FORBIDDEN != 0) {
-            revert StrayBits(riskBits & RISK_FORBIDDEN, marketBits & MARKET_FORBIDDEN);
-        }
-    }
-
-    function _close(Head memory h, Batch memory b, bytes32[] memory digests, uint256 memberBitmap) private {
-        bytes32 all;
+    /// @dev history' = first 160 bits of keccak256(history ‖ 96 zero bits ‖ keccak256(digests signed)).
+    function _close(uint256 header, Batch memory b, bytes32[] memory digests, uint256 memberBitmap) private {
+        bytes32 signed;
         assembly ("memory-safe") {
-            all := keccak256(add(digests, 32), shl(5, mload(digests)))
+            signed := keccak256(add(digests, 32), shl(5, mload(digests)))
         }
-        bytes20 historyHash = bytes20(keccak256(abi.encode(h.historyHash, all)));
-        h.historyHash = historyHash;
-        _head = h;
-        uint256 published = b.firstMarket | b.markets << 16 | memberBitmap << 32;
-        emit Published(uint32(b.round), published | uint256(uint160(historyHash)) << 96);
+        uint256 history = uint256(EfficientHashLib.hash(bytes32(header & HISTORY), signed)) & HISTORY;
+        _header = history | header & ~HISTORY;
+        emit Published(uint32(b.round), history | memberBitmap << 32 | b.markets << 16 | b.firstMarket);
     }
 
     // --- writing ----------------------------------------------------------------------------------------------------
@@ -208,8 +187,7 @@ contract RiskOracle is Markets, AccessManaged, EIP712 {
     function _settle(Batch memory b, uint256[] memory figures) private {
         unchecked {
             bool any = false;
-            Pace memory pace;
-            pace.key = type(uint256).max;
+            Pace memory pace = Pace(type(uint256).max, 0, false, b.classes[0], Steps(0, 0, 0, 0));
             uint256 keys = b.config.keysOf();
             for (uint256 i = 0; i < b.markets;) {
                 uint256 id = b.firstMarket + i;
@@ -242,14 +220,17 @@ contract RiskOracle is Markets, AccessManaged, EIP712 {
     }
 
     function _setPace(Pace memory pace, Batch memory b, uint256 key, uint256 tag) private pure {
-        (pace.key, pace.tag) = (key, tag);
-        uint256 last = tag.observedAt();
-        bool alone = Config.groupIn(key) == 0 && Config.ringIn(key) == 0;
-        bool open = !tag.has(Stamp.HALT | Stamp.RESUMED) && b.observedAt > last && b.observedAt - last >= b.minInterval;
-        pace.usual = alone && open;
-        if (!pace.usual) return;
-        pace.limits = b.config.limits(Config.classIn(key));
-        pace.steps = Policy.steps(pace.limits, last, b.observedAt, b.config.paused());
+        unchecked {
+            (pace.key, pace.tag) = (key, tag);
+            uint256 last = tag.observedAt();
+            bool alone = Config.groupIn(key) == 0 && Config.ringIn(key) == 0;
+            bool open = !tag.has(Stamp.HALT | Stamp.RESUMED) && b.observedAt > last
+                && b.observedAt - last >= b.config.minInterval();
+            pace.usual = alone && open;
+            if (!pace.usual) return;
+            pace.limits = b.classes[Config.classIn(key)];
+            Policy.setSteps(pace.steps, pace.limits, last, b.observedAt, b.config.paused());
+        }
     }
 
     function _nothingNew(Batch memory b) private view {
@@ -259,43 +240,53 @@ contract RiskOracle is Markets, AccessManaged, EIP712 {
 
     /// @dev How many markets from the i-th on are of this group.
     function _runOf(Batch memory b, uint256 i, uint256 group) private pure returns (uint256 run) {
-        while (i + run < b.markets && Config.groupIn(b.config.keyOf(b.firstMarket + i + run)) == group) ++run;
+        unchecked {
+            while (i + run < b.markets && Config.groupIn(b.config.keyOf(b.firstMarket + i + run)) == group) ++run;
+        }
     }
 
     /// @dev One market for which something is out of the ordinary, or a group: judged first, all of them, then written.
     /// @return any Whether a market was written or halted.
     function _settleApart(Batch memory b, uint256[] memory figures, uint256 i, uint256 run) private returns (bool any) {
-        Verdict[] memory verdicts = new Verdict[](run);
-        bool whole = _isWhole(b, i, run);
-        for (uint256 k = 0; k < run; ++k) {
-            verdicts[k] = _judge(b, figures, i + k);
-            if (verdicts[k].fate == Fate.SKIP || verdicts[k].fate == Fate.HALT) whole = false;
-        }
-        for (uint256 k = 0; k < run; ++k) {
-            Verdict memory v = verdicts[k];
-            if (!whole && (v.fate == Fate.WRITE || v.fate == Fate.LIMIT)) {
-                (v.fate, v.skip) = (Fate.SKIP, SkipReason.GROUP);
+        unchecked {
+            Verdict[] memory verdicts = new Verdict[](run);
+            bool whole = _isWhole(b, i, run);
+            for (uint256 k = 0; k < run; ++k) {
+                verdicts[k] = _judge(b, figures, i + k);
+                if (verdicts[k].fate == Fate.SKIP || verdicts[k].fate == Fate.HALT) whole = false;
             }
-            if (_apply(b, figures, i + k, v)) any = true;
+            for (uint256 k = 0; k < run; ++k) {
+                Verdict memory v = verdicts[k];
+                if (!whole && (v.fate == Fate.WRITE || v.fate == Fate.LIMIT)) {
+                    (v.fate, v.skip) = (Fate.SKIP, SkipReason.GROUP);
+                }
+                if (_apply(b, figures, i + k, v)) any = true;
+            }
         }
     }
 
     /// @dev Whether no market of the group lies outside the batch.
     function _isWhole(Batch memory b, uint256 i, uint256 run) private pure returns (bool) {
-        uint256 first = b.firstMarket + i;
-        uint256 group = Config.groupIn(b.config.keyOf(first));
-        if (group == 0) return true;
-        if (first > 0 && Config.groupIn(b.config.keyOf(first - 1)) == group) return false;
-        uint256 end = first + run;
-        return end == b.config.marketCount() || Config.groupIn(b.config.keyOf(end)) != group;
+        unchecked {
+            uint256 first = b.firstMarket + i;
+            uint256 group = Config.groupIn(b.config.keyOf(first));
+            if (group == 0) return true;
+            if (first > 0 && Config.groupIn(b.config.keyOf(first - 1)) == group) return false;
+            uint256 end = first + run;
+            return end == b.config.marketCount() || Config.groupIn(b.config.keyOf(end)) != group;
+        }
     }
 
     function _judge(Batch memory b, uint256[] memory figures, uint256 i) private view returns (Verdict memory) {
-        uint256 id = b.firstMarket + i;
-        (uint256 oldRisk, uint256 oldMarket) = _load(id);
-        (uint256 risk, uint256 market) = _pair(figures, i);
-        Limits memory limits = b.config.limits(Config.classIn(b.config.keyOf(id)));
-        return Policy.judge(limits, oldRisk, oldMarket, risk, market, b.observedAt, b.minInterval, b.config.paused());
+        unchecked {
+            uint256 id = b.firstMarket + i;
+            (uint256 oldRisk, uint256 oldMarket) = _load(id);
+            (uint256 risk, uint256 market) = _pair(figures, i);
+            Limits memory limits = b.classes[Config.classIn(b.config.keyOf(id))];
+            return Policy.judge(
+                limits, oldRisk, oldMarket, risk, market, b.observedAt, b.config.minInterval(), b.config.paused()
+            );
+        }
     }
 
     /// @return Whether the market was written or halted.
@@ -345,9 +336,5 @@ contract RiskOracle is Markets, AccessManaged, EIP712 {
         if (!market.has(Stamp.HALT)) revert NotHalted(id);
         _store(id, risk, Stamp.stamp(market.unstamped(), block.timestamp, Stamp.RESUMED));
         emit Resumed(id);
-    }
-
-    function _domainNameAndVersion() internal pure override returns (string memory, string memory) {
-        return ("Margrave", "1");
     }
 }

@@ -236,8 +236,8 @@ contract RiskOracleTest is OracleSetup {
 
     function _stray(uint256 risk, uint256 market) private {
         uint256[] memory good = pair(riskWord(100), marketWord(BTC));
-        bytes memory why =
-            abi.encodeWithSelector(RiskOracle.StrayBits.selector, risk & RISK_FORBIDDEN, market & MARKET_FORBIDDEN);
+        uint256 stray = risk & RISK_FORBIDDEN | market & MARKET_FORBIDDEN;
+        bytes memory why = abi.encodeWithSelector(RiskOracle.StrayBits.selector, stray);
         refused(report(good, pair(risk, market), good), why);
     }
 

@@ -165,7 +165,7 @@ def judge(
     Args:
         old: stored words with their stamp; zero words were never written. What governance resumed is nothing to step
             from either.
-        new: medians of a quorum, unstamped; a zero word is an abstention.
+        new: medians of a quorum, unstamped; a zero market word is an abstention.
         policy: the market's class.
         observed_at_s: Unix seconds of the medians' round.
         min_interval_s: least time since the stored observation.
@@ -243,7 +243,7 @@ def _skip(old: Words, new: Words, policy: PolicyWords, elapsed_s: int, min_inter
         return SkipReason.NOT_NEWER
     if elapsed_s < min_interval_s:
         return SkipReason.TOO_SOON
-    if not new.risk or not new.market:
+    if not new.market:
         return SkipReason.ABSTAINED
     if raw(new, "confidence") < raw(Words(risk=policy.risk_low, market=policy.market_low), "confidence"):
         return SkipReason.LOW_CONFIDENCE
