@@ -52,6 +52,8 @@ interface IRiskOracle {
     function readPacked(uint16[] calldata ids) external view returns (uint256[] memory words);
 
     /// @notice The words as they stood `back` overwrites ago; 0 is now. Only markets with a history ring have more.
+    /// @dev If governance took a market's ring away and gave it back with the same length, what was overwritten in
+    /// between is missing from it. Each market word carries its time of observation: look at it.
     function historyOf(uint16 id, uint256 back) external view returns (uint256 risk, uint256 market);
 
     /// @notice Seconds from one round to the next; round `r` is observed at `r * period`.

@@ -29,9 +29,10 @@ library Ageing {
         unchecked {
             uint256 stamps = market & MARKET_STAMPED;
             market = market.unstamped();
-            risk = risk.sum((risk & RISK_TIGHTENS_UP).scaledUp(share), RISK_GUARDS).min(RISK_BOX_HIGH, RISK_GUARDS);
-            uint256 grown = market.sum((market & MARKET_TIGHTENS_UP).scaledUp(share), MARKET_GUARDS);
-            market = grown.min(MARKET_BOX_HIGH, MARKET_GUARDS) - (market & CONFIDENCE).scaledUp(share);
+            risk = risk.sum((risk & RISK_TIGHTENS_UP).scaledUp(share), RISK_GUARDS.kept())
+                .min(RISK_BOX_HIGH, RISK_GUARDS.kept());
+            uint256 grown = market.sum((market & MARKET_TIGHTENS_UP).scaledUp(share), MARKET_GUARDS.kept());
+            market = grown.min(MARKET_BOX_HIGH, MARKET_GUARDS.kept()) - (market & CONFIDENCE).scaledUp(share);
             return (risk, market | stamps);
         }
     }

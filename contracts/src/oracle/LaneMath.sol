@@ -10,6 +10,15 @@ import {PRICE_GUARD, RISK_GUARDS} from "./Lanes.sol";
 library LaneMath {
     uint256 private constant EVEN_LANES = 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff;
 
+    /// @return value The constant, kept on the stack: where code is not on the path of every publication, one copy of it
+    /// for both kinds of word is worth more than 32 bytes at each use. Word 0x60 of memory is always zero, which the
+    /// optimiser does not know.
+    function kept(uint256 constant_) internal pure returns (uint256 value) {
+        assembly ("memory-safe") {
+            value := or(constant_, mload(0x60))
+        }
+    }
+
     /// @return Guard bits of the lanes in which `a >= b`.
     function atLeast(uint256 a, uint256 b, uint256 guards) internal pure returns (uint256) {
         unchecked {

@@ -9,9 +9,12 @@ import {Networks} from "./Networks.sol";
 /// @dev A comparator on words sorts all their lanes at once, so one sorting network sorts sixteen lists. For an even
 /// count it is the lower median: a figure that a member signed, never an average that nobody did.
 library Medians {
+    using LaneMath for uint256;
+
     /// @notice Medians of each market over members' words.
     /// @param words Member by member: risk, market, risk, market, … of the same markets.
-    /// @return figures Risk and market median of each market in turn; a zero market word if a member abstained by one.
+    /// @return figures Risk and market median of each market in turn; zero where one member's word is, which is
+    /// to abstain from the market.
     /// @return stray Bits that no member may set: a guard bit in one word makes the medians worthless.
     function ofMembers(uint256[] calldata words, uint256 members)
         internal
@@ -125,10 +128,10 @@ library Medians {
                     (risks[m], markets[m]) = (words[m * figures.length + i], words[m * figures.length + i + 1]);
                     riskBits |= risks[m];
                     marketBits |= markets[m];
-                    if (markets[m] == 0) abstained = true;
+                    if (risks[m] == 0 || markets[m] == 0) abstained = true;
                 }
-                figures[i] = median(risks, RISK_GUARDS);
-                figures[i + 1] = abstained ? 0 : median(markets, MARKET_GUARDS);
+                figures[i] = abstained ? 0 : median(risks, RISK_GUARDS.kept());
+                figures[i + 1] = abstained ? 0 : median(markets, MARKET_GUARDS.kept());
             }
             return riskBits & RISK_FORBIDDEN | marketBits & MARKET_FORBIDDEN;
         }

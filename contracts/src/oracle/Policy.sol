@@ -73,6 +73,7 @@ library Policy {
 
     error BoundsOutsideMeaning(uint256 got, uint256 allowed);
     error BoundsNotOrdered(uint256 low, uint256 high);
+    error BoundsBreakOrder(uint256 low, uint256 high);
     error StepsBreakOrder(uint256 rise, uint256 fall);
     error BudgetBreaksOrder(uint256 daily, uint256 chains);
     error StrayBitsInLimits(uint256 got, uint256 forbidden);
@@ -83,13 +84,16 @@ library Policy {
     /// @dev Limits that could let a coherent market become incoherent are refused here, so that the write path need
     /// not look again after it has limited a step. Along an ascending chain the lower lane must not fall slower nor
     /// rise faster than its upper neighbour; a budget is counted out on a clock, which would give two different
-    /// budgets their next unit at different times, so a chain has one budget.
+    /// budgets their next unit at different times, so a chain has one budget. Bounds ascend along it, so that stored
+    /// words held to new bounds stay coherent.
     function validate(Limits memory x) internal pure {
         _requireBits(x.riskLow | x.riskHigh | x.riskMaxRise | x.riskMaxFall | x.riskDaily, RISK_FORBIDDEN);
         _requireBits(x.marketLow | x.marketHigh | x.marketMaxRise | x.marketMaxFall, MARKET_FORBIDDEN);
         _requireBits(x.marketDaily, MARKET_FORBIDDEN | PRICE_MAX << PRICE_SHIFT); // a price does not loosen
         _requireBounds(x.riskLow, x.riskHigh, RISK_BOX_LOW, RISK_BOX_HIGH, RISK_GUARDS);
         _requireBounds(x.marketLow, x.marketHigh, MARKET_BOX_LOW, MARKET_BOX_HIGH, MARKET_GUARDS);
+        _requireAscending(x.riskLow, x.riskHigh, RISK_ASCENDING);
+        _requireAscending(x.marketLow, x.marketHigh, MARKET_ASCENDING);
         _requireOrder(x.riskMaxRise, x.riskMaxFall, x.riskDaily, RISK_ASCENDING);
         _requireOrder(x.marketMaxRise, x.marketMaxFall, x.marketDaily, MARKET_ASCENDING);
         if (x.maxPriceMoveBp == 0 || x.maxPriceMoveBp > type(uint32).max) {
@@ -107,6 +111,10 @@ library Policy {
         if (high.atLeast(low, guards) != guards) revert BoundsNotOrdered(low, high);
     }
 
+    function _requireAscending(uint256 low, uint256 high, uint256 chains) private pure {
+        if (!_ascends(low, chains) || !_ascends(high, chains)) revert BoundsBreakOrder(low, high);
+    }
+
     function _requireOrder(uint256 rise, uint256 fall, uint256 daily, uint256 chains) private pure {
         if (!_ascends(rise, chains) || !_ascends(~fall & ~RISK_GUARDS, chains)) revert StepsBreakOrder(rise, fall);
         if ((daily ^ daily >> 16) & chains != 0) revert BudgetBreaksOrder(daily, chains);
@@ -118,7 +126,7 @@ library Policy {
     /// @param oldRisk Stored risk word.
     /// @param oldMarket Stored market word, with its stamp.
     /// @param risk Medians of a quorum, or what a quorum co-signed.
-    /// @param market The same; zero is an abstention.
+    /// @param market The same. A zero word of the two is an abstention.
     /// @param observedAt Unix seconds of the round that the figures are of.
     function judge(
         Limits memory x,
@@ -135,15 +143,17 @@ library Policy {
         if (oldMarket.has(Stamp.HALT)) return _skipped(SkipReason.HALTED);
         if (observedAt <= last) return _skipped(SkipReason.NOT_NEWER);
         if (!fresh && observedAt - last < minInterval) return _skipped(SkipReason.TOO_SOON);
-        if (market == 0) return _skipped(SkipReason.ABSTAINED);
+        if (risk == 0 || market == 0) return _skipped(SkipReason.ABSTAINED);
         if (_confidence(market) < _confidence(x.marketLow)) return _skipped(SkipReason.LOW_CONFIDENCE);
 
         oldMarket = oldMarket.unstamped();
         (bool refused, IRiskOracle.HaltReason reason) = check(x, risk, market, fresh ? 0 : oldMarket >> PRICE_SHIFT);
         if (refused) return Verdict(Fate.HALT, reason, SkipReason.ABSTAINED, risk, market);
-        // Steps are counted from figures that governance's bounds still allow; after a change that excludes them the
-        // median, which they do allow, is taken whole.
-        if (fresh || !withinBounds(x, oldRisk, oldMarket)) return _written(Fate.WRITE, risk, market);
+        if (fresh) return _written(Fate.WRITE, risk, market);
+        // Stored figures may lie outside bounds that governance has changed since. Steps are counted from the bound
+        // then, lane by lane, so that a change of one lane's bounds lifts no limit from the others.
+        oldRisk = _hold(oldRisk, x.riskLow, x.riskHigh, RISK_GUARDS.kept());
+        oldMarket = _hold(oldMarket, x.marketLow, x.marketHigh, MARKET_GUARDS.kept());
         Steps memory s = Steps(0, 0, 0, 0);
         setSteps(s, x, last, observedAt, paused);
         (uint256 heldRisk, uint256 heldMarket) = limit(s, oldRisk, oldMarket, risk, market);
@@ -153,8 +163,8 @@ library Policy {
 
     /// @notice Whether figures may be written as they are: within bounds and steps, coherent, the price near the last.
     /// @dev All lanes answer with their guard bits at once, so that ordinary figures cost one branch; `judge` says what
-    /// becomes of the others. A stored word need not be looked at: what is within a step of it is written whole under
-    /// either rule. A sum of two lanes may reach a guard bit, which then says "yes" by itself. False when nothing is
+    /// becomes of the others. Whether the stored words are within today's bounds need not be asked: figures that are
+    /// within the bounds and a step of the stored words are within a step of those words held to the bounds. A sum of two lanes may reach a guard bit, which then says "yes" by itself. False when nothing is
     /// stored, because any price is far from zero.
     function passes(Limits memory x, Steps memory s, uint256 oldRisk, uint256 oldMarket, uint256 risk, uint256 market)
         internal
@@ -177,7 +187,7 @@ library Policy {
             uint256 lastPrice = oldMarket >> PRICE_SHIFT;
             uint256 move = lastPrice * x.maxPriceMoveBp / 10_000; // 63 bits times 32: validate holds the move to 32
             bool near = (market >> PRICE_SHIFT) + move - lastPrice <= 2 * move; // wraps far up when below the least
-            return (yes | ~RISK_GUARDS) & (too | ~MARKET_GUARDS) == type(uint256).max && near;
+            return (yes | ~RISK_GUARDS) & (too | ~MARKET_GUARDS) == type(uint256).max && near && risk != 0;
         }
     }
 
@@ -197,9 +207,8 @@ library Policy {
     }
 
     function withinBounds(Limits memory x, uint256 risk, uint256 market) internal pure returns (bool) {
-        return
-            _within(risk, x.riskLow, x.riskHigh, RISK_GUARDS)
-                && _within(market, x.marketLow, x.marketHigh, MARKET_GUARDS);
+        return _within(risk, x.riskLow, x.riskHigh, RISK_GUARDS.kept())
+            && _within(market, x.marketLow, x.marketHigh, MARKET_GUARDS.kept());
     }
 
     /// @notice Whether both return ladders and the term structure of total volatility ascend.
@@ -269,18 +278,16 @@ library Policy {
         pure
         returns (uint256, uint256)
     {
-        return (
-            _limit(risk, oldRisk, s.riskRise, s.riskFall, RISK_GUARDS),
-            _limit(market, oldMarket, s.marketRise, s.marketFall, MARKET_GUARDS)
-        );
+        (uint256 low, uint256 high) =
+            (oldRisk.excess(s.riskFall, RISK_GUARDS.kept()), oldRisk.sum(s.riskRise, RISK_GUARDS.kept()));
+        risk = _hold(risk, low, high, RISK_GUARDS.kept());
+        (low, high) =
+        (oldMarket.excess(s.marketFall, MARKET_GUARDS.kept()), oldMarket.sum(s.marketRise, MARKET_GUARDS.kept()));
+        return (risk, _hold(market, low, high, MARKET_GUARDS.kept()));
     }
 
-    function _limit(uint256 word, uint256 old, uint256 rise, uint256 fall, uint256 guards)
-        private
-        pure
-        returns (uint256)
-    {
-        return word.min(old.sum(rise, guards), guards).max(old.excess(fall, guards), guards);
+    function _hold(uint256 word, uint256 low, uint256 high, uint256 guards) private pure returns (uint256) {
+        return word.min(high, guards).max(low, guards);
     }
 
     function _within(uint256 word, uint256 low, uint256 high, uint256 guards) private pure returns (bool) {

@@ -85,7 +85,7 @@ contract RiskOracle is Markets, AccessManaged {
     /// @param firstMarket Id of the first market; the words are of consecutive ones.
     /// @param memberBitmap Who signed: bit i is member i of the epoch. Exactly a quorum.
     /// @param rvs Signatures (EIP-2098) as pairs r, vs, in the order of the bits.
-    /// @param words For each signer in that order: risk, market, risk, market, … A zero market word is an abstention.
+    /// @param words For each signer in that order: risk, market, risk, market, … A zero word is an abstention.
     function publish(
         uint32 round,
         uint16 firstMarket,
@@ -108,7 +108,7 @@ contract RiskOracle is Markets, AccessManaged {
     /// @notice Write medians that a quorum agreed on and signed.
     /// @param evidenceRoot Names the own words that the medians are of: the hash of, for each member whose words went in
     /// and in their order, its index (one byte) and the hash of its packed words. Signed, and not checked here.
-    /// @param words Risk, market, risk, market, … A zero market word is an abstention.
+    /// @param words Risk, market, risk, market, … A zero word is an abstention.
     function publishCoSigned(
         uint32 round,
         uint16 firstMarket,

@@ -364,7 +364,7 @@ contract RiskOracleTest is OracleSetup {
         check(statusOf(0) == IRiskOracle.Status.HALTED, "halted");
     }
 
-    function test_after_new_bounds_exclude_the_stored_figures_the_median_is_taken_whole() external {
+    function test_from_figures_that_new_bounds_exclude_steps_are_counted_from_the_bound() external {
         publish(report(riskWord(200), marketWord(BTC)));
         Settings memory x = settings();
         x.classes[0].riskHigh = riskWord(150);
@@ -372,6 +372,17 @@ contract RiskOracleTest is OracleSetup {
         nextRound();
         publish(report(riskWord(100), marketWord(BTC)));
         (uint256 risk,,,) = oracle.read(0);
-        same(risk, riskWord(100), "within the new bounds at once");
+        same(risk >> DOWN_ES99_SHIFT & LANE_MAX, 525 - 40, "a step from the new bound");
+        same(risk >> CONTAGION_SHIFT & LANE_MAX, 150 - 40, "and so every lane");
+    }
+
+    function test_a_zero_word_of_one_member_is_an_abstention_whichever_it_is() external {
+        publish(report(riskWord(100), marketWord(BTC)));
+        nextRound();
+        uint256[] memory good = pair(riskWord(100), marketWord(BTC));
+        bytes memory why = abi.encodeWithSelector(RiskOracle.NothingNew.selector, round * PERIOD, START);
+        refused(report(pair(0, marketWord(BTC)), good, good), why);
+        refused(report(good, pair(riskWord(100), 0), good), why);
+        same(flagsOf(0) & Stamp.HALT, 0, "no halt");
     }
 }

@@ -165,7 +165,7 @@ def judge(
     Args:
         old: stored words with their stamp; zero words were never written. What governance resumed is nothing to step
             from either.
-        new: medians of a quorum, unstamped; a zero market word is an abstention.
+        new: medians of a quorum, unstamped; a zero word is an abstention.
         policy: the market's class.
         observed_at_s: Unix seconds of the medians' round.
         min_interval_s: least time since the stored observation.
@@ -177,10 +177,9 @@ def judge(
         return Judged(words=new, skip=skip)
     if halt := _refusal(None if fresh else old, new, policy):
         return Judged(words=new, halt=halt)
-    # After a change of policy that excludes the stored figures the median is taken whole.
-    if fresh or not within_bounds(unstamped(old), policy):
+    if fresh:
         return Judged(words=new)
-    base = unstamped(old)
+    base = _clamped(unstamped(old), policy)
     held = Words(
         risk=_held(new.risk, base.risk, "risk", policy, last_s, observed_at_s, paused=paused),
         market=_held(new.market, base.market, "market", policy, last_s, observed_at_s, paused=paused),
@@ -236,6 +235,20 @@ def _between(word: int, low: int, high: int, fields: Iterable[Field]) -> bool:
     return all(value(low, field) <= value(word, field) <= value(high, field) for field in fields)
 
 
+def _clamped(words: Words, policy: PolicyWords) -> Words:
+    """Each lane held to the bounds, which governance may have changed since it was stored."""
+
+    def held(word: int, low: int, high: int, name: WordName) -> int:
+        return sum(
+            min(max(value(word, field), value(low, field)), value(high, field)) << field.shift for field in FIELDS[name]
+        )
+
+    return Words(
+        risk=held(words.risk, policy.risk_low, policy.risk_high, "risk"),
+        market=held(words.market, policy.market_low, policy.market_high, "market"),
+    )
+
+
 def _skip(old: Words, new: Words, policy: PolicyWords, elapsed_s: int, min_interval_s: int) -> SkipReason | None:
     if flags(old) & HALT:
         return SkipReason.HALTED
@@ -243,7 +256,7 @@ def _skip(old: Words, new: Words, policy: PolicyWords, elapsed_s: int, min_inter
         return SkipReason.NOT_NEWER
     if elapsed_s < min_interval_s:
         return SkipReason.TOO_SOON
-    if not new.market:
+    if not new.risk or not new.market:
         return SkipReason.ABSTAINED
     if raw(new, "confidence") < raw(Words(risk=policy.risk_low, market=policy.market_low), "confidence"):
         return SkipReason.LOW_CONFIDENCE

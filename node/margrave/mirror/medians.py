@@ -20,8 +20,8 @@ def median(words: Sequence[int], name: WordName) -> int:
 
 
 def medians(reports: Sequence[Words]) -> Words | None:
-    """One market's medians over a quorum; `None` when a member abstained (a zero market word) and the contract skips it."""
-    if any(not words.market for words in reports):
+    """One market's medians over a quorum; `None` when a member abstained (a zero word) and the contract skips it."""
+    if any(not words.risk or not words.market for words in reports):
         return None
     return Words(
         risk=median([words.risk for words in reports], "risk"),

@@ -115,9 +115,11 @@ def test_a_price_may_move_by_half_and_not_by_more(price: float, halt: HaltReason
     assert judged(calm(1), calm(2, price)).halt is halt
 
 
-def test_after_bounds_that_exclude_the_stored_figures_the_median_is_taken_whole() -> None:
-    stored = with_lane(calm(1), "liquidity", 6_000)
-    assert judged(stored, calm(2)).words == calm(2)
+def test_from_figures_that_new_bounds_exclude_steps_are_counted_from_the_bound() -> None:
+    beyond = with_lane(calm(1), "liquidity", 6_000)
+    at_the_bound = with_lane(calm(1), "liquidity", 5_000)
+    assert judged(beyond, calm(2)) == judged(at_the_bound, calm(2))
+    assert judged(beyond, calm(2)).limited
 
 
 # --- what is skipped --------------------------------------------------------------------------------------------------
