@@ -3,13 +3,7 @@ pragma solidity ^0.8.30;
 
 import {FixedPointMathLib as Math} from "solady/utils/FixedPointMathLib.sol";
 import {Leg} from "../margin/Leg.sol";
-import {
-    LANE_MAX,
-    PRICE_SHIFT,
-    TOTAL_VOL_30D_SHIFT,
-    TOTAL_VOL_7D_SHIFT,
-    TOTAL_VOL_90D_SHIFT
-} from "../oracle/Lanes.sol";
+import {LANE_MAX, PRICE_SHIFT, TOTAL_VOL_30D_SHIFT, TOTAL_VOL_7D_SHIFT, TOTAL_VOL_90D_SHIFT} from "../oracle/Lanes.sol";
 
 /// @title How many contracts of the underlying a book of options moves like, for limits.
 /// @dev At-the-money volatility without smile or basis, and the normal distribution by a logistic curve, within 0.01:

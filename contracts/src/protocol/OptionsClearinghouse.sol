@@ -18,7 +18,13 @@ import {TakeOvers} from "./TakeOvers.sol";
 /// @dev Contracts and dollars have 6 decimals, prices and strikes 8; every rounding is against the account that causes
 /// it. The sum of all cash and of what expiries hold is the dollars received, always.
 contract OptionsClearinghouse is TakeOvers {
-    constructor(address authority, IMarginEngine engine_, IAccountRisk accountRisk_, ISettlementPrices prices_, address dollar_)
+    constructor(
+        address authority,
+        IMarginEngine engine_,
+        IAccountRisk accountRisk_,
+        ISettlementPrices prices_,
+        address dollar_
+    )
         Book(authority, dollar_)
         Settlement(engine_, prices_)
         Collateral(dollar_)

@@ -63,9 +63,8 @@ contract QuoteVault is ERC20, AccessManaged, ReentrancyGuardTransient {
     OrderDesk public immutable desk;
     address public immutable dollar;
 
-    VaultRules public rules = VaultRules({
-        signedSpreadBp: 50, openSpreadBp: 300, exitFeeBp: 20, lockS: 1 hours, leastLifeS: 1 hours
-    });
+    VaultRules public rules =
+        VaultRules({signedSpreadBp: 50, openSpreadBp: 300, exitFeeBp: 20, lockS: 1 hours, leastLifeS: 1 hours});
     /// @notice Who signs quotes for the vault; nobody when zero.
     address public quoter;
     bool public paused;

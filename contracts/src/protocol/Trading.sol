@@ -41,10 +41,7 @@ abstract contract Trading is Margining {
     /// @notice Exchange a position for its premium; both accounts have agreed to it at the desk.
     /// @param quantity Contracts that the maker buys, negative when it sells.
     /// @param price Premium of one contract, dollars with 6 decimals.
-    function trade(address maker, address taker, uint256 series, int256 quantity, uint256 price)
-        external
-        nonReentrant
-    {
+    function trade(address maker, address taker, uint256 series, int256 quantity, uint256 price) external nonReentrant {
         if (msg.sender != address(desk)) revert NotTheDesk(msg.sender, address(desk));
         if (maker == taker) revert SelfTrade(taker);
         _requireTradable(series);

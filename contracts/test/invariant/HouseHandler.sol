@@ -38,8 +38,8 @@ contract HouseHandler is HouseSetup {
         for (uint256 i = 0; i < TRADERS; ++i) {
             address trader = vm.addr(_keys[i]);
             everyone.push(trader);
-            fund(trader, 150_000e6);
-            bring(trader, weth, 10e18);
+            fund(trader, 12_000e6);
+            bring(trader, weth, 2e18);
         }
         everyone.push(BIDDER);
         fund(BIDDER, 100_000_000e6);
@@ -72,14 +72,14 @@ contract HouseHandler is HouseSetup {
     function trade(uint256 seed, uint256 premium) external watched {
         for (uint256 i = 0; i < 4; ++i) {
             seed = uint256(keccak256(abi.encode(seed)));
-            _trade(seed % TRADERS, (seed >> 8) % TRADERS, seed >> 16, int256(seed >> 64) % 2e6, premium);
+            _trade(seed % TRADERS, (seed >> 8) % TRADERS, seed >> 16, int256(seed >> 64) % 4e6, premium);
         }
     }
 
     function deposit(uint256 who, uint256 amount, bool token) external watched {
         address trader = everyone[who % TRADERS];
-        if (token) bring(trader, weth, amount % 10e18);
-        else fund(trader, amount % 50_000e6);
+        if (token) bring(trader, weth, amount % 1e18);
+        else fund(trader, amount % 2_000e6);
     }
 
     /// @dev What is free must leave, whatever others owe.
@@ -191,9 +191,7 @@ contract HouseHandler is HouseSetup {
         view
         returns (IClearinghouse, LiquidationAuctions, address dollars, address ether_, address insurance)
     {
-        return (
-            IClearinghouse(address(house)), auctions, address(usd), address(weth), house.insurance()
-        );
+        return (IClearinghouse(address(house)), auctions, address(usd), address(weth), house.insurance());
     }
 
     // --- hands ------------------------------------------------------------------------------------------------------

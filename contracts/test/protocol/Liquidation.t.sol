@@ -268,13 +268,9 @@ contract LiquidationTest is HouseSetup {
 
     function test_only_the_auctions_move_what_is_others() external {
         IClearinghouse.TakeOver memory t;
-        vm.expectRevert(
-            abi.encodeWithSelector(TakeOvers.NotTheAuctions.selector, address(this), address(auctions))
-        );
+        vm.expectRevert(abi.encodeWithSelector(TakeOvers.NotTheAuctions.selector, address(this), address(auctions)));
         house.takeOver(t);
-        vm.expectRevert(
-            abi.encodeWithSelector(TakeOvers.NotTheAuctions.selector, address(this), address(auctions))
-        );
+        vm.expectRevert(abi.encodeWithSelector(TakeOvers.NotTheAuctions.selector, address(this), address(auctions)));
         house.sellCollateral(maker, taker, 1, 1, 1);
     }
 

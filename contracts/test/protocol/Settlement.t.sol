@@ -173,9 +173,7 @@ contract SettlementTest is HouseSetup {
         // 5 % above 3,000 dollars.
         same(bought, 85_000e18 / uint256(3150), "at the first price");
         same(house.holdingOf(BUYER, 1).amount, bought, "delivered");
-        vm.expectRevert(
-            abi.encodeWithSelector(LiquidationAuctions.NotShort.selector, 100_000e6, int256(-100_000e6))
-        );
+        vm.expectRevert(abi.encodeWithSelector(LiquidationAuctions.NotShort.selector, 100_000e6, int256(-100_000e6)));
         vm.prank(BUYER);
         auctions.buyCollateral(taker, 0, EXPIRY, 1, 1e18, 4_000e6);
         house.settle(_both(), 0, EXPIRY);
