@@ -6,8 +6,8 @@ import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
 import {IClearinghouse} from "../interfaces/IClearinghouse.sol";
 
 /// @title The clearinghouse's insurance fund.
-/// @notice Its money lies in the clearinghouse as the cash of this contract's account, where a share of what liquidations
-/// cost is added and bad debts are taken out. Anyone may add; only governance, after its delay, takes out.
+/// @notice Its money lies in the clearinghouse as the cash of this contract's account, where a share of what
+/// liquidations cost is added and bad debts are taken out. Anyone may add; only governance, after its delay, takes out.
 contract InsuranceFund is AccessManaged {
     using SafeTransferLib for address;
 

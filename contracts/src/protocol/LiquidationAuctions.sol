@@ -9,12 +9,12 @@ import {Leg} from "../margin/Leg.sol";
 import {LANE_MAX, LIQUIDITY_SHIFT, PRICE_SHIFT} from "../oracle/Lanes.sol";
 
 /// @title Dutch auctions of accounts below maintenance, and of collateral whose owner is short of cash at expiry.
-/// @notice An account below maintenance is flagged; after a grace in which its owner may act, or at once when its equity
-/// is far below, anyone takes over a share of it. A share of the positions and tokens moves at the oracle's mark less a
-/// discount. The discount begins at what closing the positions costs by the oracle's liquidity lane, and grows by the
-/// same again with every step of time, until somebody finds it worth while. A bid takes no more than restores initial
-/// margin and a buffer. Part of the discount goes to the insurance fund; where the account's equity does not reach, the
-/// fund pays.
+/// @notice An account below maintenance is flagged; after a grace in which its owner may act, or at once when its
+/// equity is far below, anyone takes over a share of it. A share of the positions and tokens moves at the oracle's mark
+/// less a discount. The discount begins at what closing the positions costs by the oracle's liquidity lane, and grows
+/// by the same again with every step of time, until somebody finds it worth while. A bid takes no more than restores
+/// initial margin and a buffer. Part of the discount goes to the insurance fund; where the account's equity does not
+/// reach, the fund pays.
 /// @dev Only fresh figures liquidate: aging ones are raised by the oracle out of caution, and a guard must not be a
 /// weapon. A market or token without fresh figures is left where it is, asks for no margin and counts at its last good
 /// price; so a position in a market that stopped protects nobody from being liquidated for the others.
@@ -129,7 +129,8 @@ contract LiquidationAuctions is AccessManaged {
 
     /// @notice Take over a share of a flagged account, at most what it needs.
     /// @param share Wanted, 18 decimals.
-    /// @param leastCash Least dollars to receive for the whole of `share`, negative to pay; pro rata when less is taken.
+    /// @param leastCash Least dollars to receive for the whole of `share`, negative to pay; pro rata when less is
+    /// taken.
     /// @return taken The share that was taken over.
     /// @return cash Dollars received, negative when paid.
     function bid(address account, uint256 share, int256 leastCash) external returns (uint256 taken, int256 cash) {

@@ -7,9 +7,9 @@ import {IClearinghouse} from "../interfaces/IClearinghouse.sol";
 import {Series} from "./Series.sol";
 
 /// @title Signed orders of the clearinghouse.
-/// @notice A maker signs an order: an account's key, or a contract by ERC-1271. Whoever wants the other side fills it, in
-/// part or whole; or signs an order too, and anyone relays both. The desk keeps what is filled and cancelled, the house
-/// the money.
+/// @notice A maker signs an order: an account's key, or a contract by ERC-1271. Whoever wants the other side fills it,
+/// in part or whole; or signs an order too, and anyone relays both. The desk keeps what is filled and cancelled, the
+/// house the money.
 contract OrderDesk is EIP712 {
     using Series for uint256;
 

@@ -20,8 +20,8 @@ import {Series} from "./Series.sol";
 /// (ERC-1271): an order of the vault is good if its quoter signed it, or, unsigned, if it keeps a wider distance from
 /// the mark of the published surface. Both only on fresh figures, within a size an order and a delta a market.
 /// Depositors hold shares of the account's equity at the mark.
-/// @dev Shares count virtual ones, so that the first depositor gains nothing from a donation. Entering and leaving within
-/// a lock, or around a new mark, is paid for by an exit fee that stays.
+/// @dev Shares count virtual ones, so that the first depositor gains nothing from a donation. Entering and leaving
+/// within a lock, or around a new mark, is paid for by an exit fee that stays.
 contract QuoteVault is ERC20, AccessManaged, ReentrancyGuardTransient {
     using SafeTransferLib for address;
     using Series for uint256;

@@ -10,8 +10,8 @@ import {Rules} from "./Rules.sol";
 import {Series} from "./Series.sol";
 
 /// @title What happens to positions at expiry.
-/// @notice Once a price is final (`SettlementPrices`), anyone settles anyone: who owes pays into the expiry, who is owed
-/// has a claim on it, and claims are paid when the last writer has been settled.
+/// @notice Once a price is final (`SettlementPrices`), anyone settles anyone: who owes pays into the expiry, who is
+/// owed has a claim on it, and claims are paid when the last writer has been settled.
 /// @dev What a writer cannot pay falls on the insurance fund, and beyond it on the claims of that market's expiry, each
 /// in proportion. Nobody else's money is touched, and nothing but that expiry waits.
 abstract contract Settlement is Rules {
@@ -43,8 +43,8 @@ abstract contract Settlement is Rules {
         (engine, oracle, prices) = (engine_, engine_.oracle(), prices_);
     }
 
-    /// @notice Settle accounts' positions of one expiry, and pay their claims once all its writers are settled. Accounts
-    /// with nothing to settle are passed over, so that it may be called again.
+    /// @notice Settle accounts' positions of one expiry, and pay their claims once all its writers are settled.
+    /// Accounts with nothing to settle are passed over, so that it may be called again.
     function settle(address[] calldata whom, uint16 market, uint40 expiry) external nonReentrant {
         (uint256 price, uint256 finalAt) = prices.finalPrice(market, expiry);
         if (price == 0) revert NoFinalPrice(market, expiry);

@@ -52,7 +52,8 @@ contract SettlementPrices is ISettlementPrices, AccessManaged {
         delay = delay_;
     }
 
-    /// @notice Propose the oracle's present price, if it was observed at or after the expiry and after any disputed one.
+    /// @notice Propose the oracle's present price, if it was observed at or after the expiry and after any disputed
+    /// one.
     function propose(uint16 market, uint40 expiry) external {
         Proposal storage p = _proposals[market][expiry];
         if (p.price != 0) revert AlreadyProposed(p.price, p.finalAt);
