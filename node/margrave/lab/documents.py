@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from margrave import lanes
+from margrave.lab.gas_page import tables
 from margrave.settings import PROJECT_ROOT
 
-BEGIN: Final = "<!-- lanes: written by `python -m margrave.lab.documents` -->"
-END: Final = "<!-- /lanes -->"
 ARCHITECTURE: Final = PROJECT_ROOT / "docs" / "architecture.md"
+GAS: Final = PROJECT_ROOT / "docs" / "gas.md"
+GAS_FIGURES: Final = PROJECT_ROOT / "contracts" / "gas.json"
 
 
 def lanes_table() -> str:
@@ -21,15 +24,38 @@ def lanes_table() -> str:
     return "\n".join(rows)
 
 
-def written(text: str) -> str:
-    """The page with its table as the code has it now."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{lanes_table()}\n{END}{after}"
+def gas_tables() -> str:
+    """What the committed run of the gas benchmark measured."""
+    return "\n" + tables(json.loads(GAS_FIGURES.read_bytes())) + "\n"
 
 
-def main(page: Path = ARCHITECTURE) -> None:
-    page.write_text(written(page.read_text(encoding="utf-8")), encoding="utf-8")
+Part = tuple[str, str, Callable[[], str]]
+PARTS: Final[Mapping[Path, Part]] = {
+    ARCHITECTURE: (
+        "<!-- lanes: written by `python -m margrave.lab.documents` -->",
+        "<!-- /lanes -->",
+        lanes_table,
+    ),
+    GAS: (
+        "<!-- gas: written by `python -m margrave.lab.documents` from contracts/gas.json -->",
+        "<!-- /gas -->",
+        gas_tables,
+    ),
+}
+"""What is generated of each page, and between which markers."""
+
+
+def written(page: Path, text: str) -> str:
+    """The page with its generated part as the code has it now."""
+    begin, end, made = PARTS[page]
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n{made()}\n{end}{after}"
+
+
+def main() -> None:
+    for page in PARTS:
+        page.write_text(written(page, page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,22 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from margrave.lab.documents import ARCHITECTURE, written
+from margrave.lab.documents import PARTS, written
 from margrave.settings import PROJECT_ROOT
 
 PAGES = [
     PROJECT_ROOT / "README.md",
     *sorted((PROJECT_ROOT / "docs").glob("*.md")),
     *sorted((PROJECT_ROOT / "contracts").glob("*.md")),
+    PROJECT_ROOT / "contracts" / "package" / "README.md",
     PROJECT_ROOT / "models" / "train" / "README.md",
 ]
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 VERB = re.compile(r"`(?:\.venv/bin/)?margrave ([a-z]+)")
 
 
-def test_the_lane_table_is_the_codes() -> None:
-    text = ARCHITECTURE.read_text(encoding="utf-8")
-    assert written(text) == text
+@pytest.mark.parametrize("page", PARTS, ids=lambda p: p.stem)
+def test_what_is_generated_of_a_page_is_current(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert written(page, text) == text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(PROJECT_ROOT)))

@@ -35,7 +35,7 @@ BLOCK_GAS: Final = 2_000_000_000
 LISTENING: Final = "Listening on "
 MODEL_SET: Final = bytes(range(32))
 STARTS_AT_S: Final = 1_800_000_000
-"""The benchmark's clock begins here at every run, so that the same code gives the same figures."""
+"""The benchmark's clock begins here at every run: what margin costs depends on the time to expiry."""
 
 QUORUM_BYTE: Final = 32
 """Of a settings blob: after a byte that stops execution comes the header word, whose lowest byte is the quorum."""
