@@ -78,7 +78,7 @@ CALM: Final[Mapping[str, float]] = {
 
 @contextmanager
 def local_chain(*, starts_at_s: int | None = None, chain_id: int | None = None) -> Iterator[str]:
-    """Start anvil on a free port, now or at a Unix time of its own, perhaps under another id; gives its URL and ends it.
+    """Start anvil on a free port, now or at a time of its own, perhaps under another id; gives its URL and ends it.
 
     Raises:
         Fatal: it does not start.

@@ -25,10 +25,12 @@ NOT_RUN: Final[Sequence[Mapping[str, str]]] = (
         "name": "@chainlink/contracts 1.3.0 and newer",
         "why": "depends on a Git repository, so a registry alone cannot install it; 0.8.0 is compiled instead",
     },
-    {"name": "Chaos RiskOracle, BGD AgentHub, Aave RiskSteward", "why": "not on npm"},
-    {"name": "Derive v2 (feeds, PMRM, SRM)", "why": "not on npm"},
-    {"name": "Pyth", "why": "npm has its interfaces, not the contract that verifies updates"},
-    {"name": "Chronicle Scribe, Maker Median, UMA, API3 feeds", "why": "not on npm, or without their feeds' verifiers"},
+    {"name": "Chaos RiskOracle", "why": "not on npm; quoted instead"},
+    {"name": "Derive v2 (feeds, PMRM, SRM)", "why": "not on npm; quoted instead"},
+    {
+        "name": "Pyth, API3, UMA, Chronicle Scribe, Maker Median, BGD AgentHub, Aave RiskSteward",
+        "why": "not tried here",
+    },
 )
 
 QUOTED: Final[Sequence[Mapping[str, Any]]] = (
