@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from eth_account import Account
+from web3 import HTTPProvider, Web3
+from web3.types import RPCEndpoint
 
 from margrave.attest import quorum
 from margrave.attest.quorum import Domain
@@ -238,6 +240,49 @@ async def test_an_endpoint_that_keeps_back_the_last_publication_or_tells_of_anot
     differs = (await History(devnet.rpc, devnet.oracle, 1).refold(state, 5_000)).differs
     assert differs is not None
     assert differs.round == now
+
+
+FORWARD = "365f5f375f5f365f5f73{}5af16026575f5ffd5b00"
+"""EVM: copy the calldata, call the address with it, revert if that did, stop."""
+
+
+async def test_what_another_contract_published_is_counted_as_not_read(devnet: Devnet) -> None:
+    forwarder = "0x" + "f0" * 20
+    chain = Web3(HTTPProvider(devnet.url))
+    code = FORWARD.format(devnet.oracle.address[2:].lower())
+    chain.provider.make_request(RPCEndpoint("anvil_setCode"), [forwarder, "0x" + code])
+    now = await devnet.round()
+    assert await devnet.publish(0, await devnet.bundle(now - 2)) is Outcome.PUBLISHED
+    data = await calldata(devnet, await devnet.bundle(now - 1))
+    Deployer(devnet.url, FUNDED_KEYS[0]).send_data("forwarded", forwarder, data)
+    assert await devnet.publish(0, await devnet.bundle(now)) is Outcome.PUBLISHED
+    told = await History(devnet.rpc, devnet.oracle, CHAIN_ID).refold(await devnet.oracle.state(), 5_000)
+    assert told == Refolded(3, 1, None, ends_at_head=True)
+
+
+async def test_settings_that_a_reorganisation_replaced_are_read_again(devnet: Devnet) -> None:
+    state = await devnet.oracle.state()
+    number = state.epoch.number
+    devnet.oracle._epochs[number] = msgspec.structs.replace(state.epoch, quorum=4)
+    assert (await devnet.oracle.state()).epoch == state.epoch
+
+
+async def test_settings_that_are_not_those_that_the_oracle_tells_of_are_not_believed(
+    devnet: Devnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def other(_: Oracle, number: int) -> Epoch:
+        return msgspec.structs.replace(epoch, quorum=1)
+
+    epoch = (await devnet.oracle.state()).epoch
+    monkeypatch.setattr(Oracle, "settings", other)
+    with pytest.raises(Transient, match="not those that the oracle tells of"):
+        await devnet.oracle.state()
+
+
+async def test_an_epoch_that_was_never_written_has_no_settings(devnet: Devnet) -> None:
+    newest = (await devnet.oracle.state()).epoch.number
+    assert await devnet.oracle.settings(newest) is not None
+    assert await devnet.oracle.settings(newest + 1) is None
 
 
 async def test_no_oracle_at_the_address_stops_the_node(devnet: Devnet) -> None:
