@@ -43,7 +43,7 @@ contract RiskOracle is Markets, AccessManaged {
     }
 
     /// @dev Of a stored market word: all that a pace depends on.
-    uint256 private constant HISTORY = type(uint160).max << 96;
+    uint256 private constant HISTORY = uint256(type(uint160).max) << 96;
     uint256 private constant TAG = STAMP_MAX << STAMP_SHIFT | (Stamp.HALT | Stamp.RESUMED) << FLAGS_SHIFT;
 
     /// @notice A quorum published. The words are in the transaction's calldata; a market whose stored words are not the
