@@ -44,6 +44,7 @@ abstract contract Book is AccessManaged, ReentrancyGuardTransient {
     }
 
     error Insufficient(int256 has, uint256 needs);
+    error NotEnoughTokens(uint256 has, uint256 needs);
     error TooManyLegs(uint256 wanted, uint256 most);
     error QuantityOutOfRange(int256 quantity, int256 most);
 
@@ -125,6 +126,25 @@ abstract contract Book is AccessManaged, ReentrancyGuardTransient {
             paid = has < amount ? has : amount;
             _accounts[account].cash = uint96(has - paid);
         }
+    }
+
+    function _addToken(address account, uint256 index, uint256 amount) internal {
+        Account storage a = _accounts[account];
+        a.balance[index] += amount;
+        if (amount != 0) a.tokens |= uint16(1 << index);
+    }
+
+    function _takeToken(address account, uint256 index, uint256 amount) internal {
+        Account storage a = _accounts[account];
+        uint256 has = a.balance[index];
+        if (has < amount) revert NotEnoughTokens(has, amount);
+        a.balance[index] = has - amount;
+        if (has == amount) a.tokens &= ~uint16(1 << index);
+    }
+
+    function _moveToken(address from, address to, uint256 token, uint256 amount) internal {
+        _takeToken(from, token, amount);
+        _addToken(to, token, amount);
     }
 
     /// @dev Adds to a position, and keeps the counts of what is open.

@@ -41,7 +41,6 @@ abstract contract Collateral is Settlement {
     error DecimalsOutOfRange(uint256 decimals, uint256 most);
     error HaircutOutOfRange(uint256 haircutBp, uint256 most);
     error CapReached(uint256 wanted, uint256 cap);
-    error NotEnoughTokens(uint256 has, uint256 needs);
 
     Token[] internal _tokens;
     mapping(address token => uint256) private _indexPlusOne;
@@ -144,20 +143,6 @@ abstract contract Collateral is Settlement {
     }
 
     // --- moving -----------------------------------------------------------------------------------------------------
-
-    function _addToken(address account, uint256 index, uint256 amount) internal {
-        Account storage a = _accounts[account];
-        a.balance[index] += amount;
-        if (amount != 0) a.tokens |= uint16(1 << index);
-    }
-
-    function _takeToken(address account, uint256 index, uint256 amount) internal {
-        Account storage a = _accounts[account];
-        uint256 has = a.balance[index];
-        if (has < amount) revert NotEnoughTokens(has, amount);
-        a.balance[index] = has - amount;
-        if (has == amount) a.tokens &= ~uint16(1 << index);
-    }
 
     function _requireInitial(address account) internal view virtual;
 

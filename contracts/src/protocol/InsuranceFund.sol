@@ -15,7 +15,7 @@ contract InsuranceFund is AccessManaged {
     address public immutable dollar;
 
     event Funded(address indexed from, uint256 amount);
-    event Released(address indexed to, uint256 amount);
+    event Released(address indexed token, address indexed to, uint256 amount);
 
     constructor(address authority, IClearinghouse house_, address dollar_) AccessManaged(authority) {
         (house, dollar) = (house_, dollar_);
@@ -34,10 +34,10 @@ contract InsuranceFund is AccessManaged {
         emit Funded(msg.sender, amount);
     }
 
-    /// @notice Take dollars out: governance, after its delay.
-    function release(address to, uint256 amount) external restricted {
-        house.withdraw(dollar, amount);
-        dollar.safeTransfer(to, amount);
-        emit Released(to, amount);
+    /// @notice Take out dollars, or tokens of writers whose debts were written off: governance, after its delay.
+    function release(address token, address to, uint256 amount) external restricted {
+        house.withdraw(token, amount);
+        token.safeTransfer(to, amount);
+        emit Released(token, to, amount);
     }
 }

@@ -191,11 +191,12 @@ contract LiquidationAuctions is AccessManaged {
         IClearinghouse.Holding memory h = house.holdingOf(account, token);
         (, uint256 finalAt) = house.prices().finalPrice(market, expiry);
         uint256 whole = _askedUp(h.full, finalAt);
-        if (amount > h.amount) revert NothingToTake(amount, h.amount);
+        if (amount == 0 || amount > h.amount) revert NothingToTake(amount, h.amount);
         (bought, payment) = (amount, Math.fullMulDivUp(whole, amount, h.amount));
         uint256 missing = uint256(-net) - cash;
         if (payment > missing) (bought, payment) = (Math.fullMulDiv(h.amount, missing, whole), missing);
-        if (payment * amount > mostPayment * bought) revert TooMuch(payment, mostPayment);
+        mostPayment = Math.fullMulDiv(mostPayment, bought, amount);
+        if (payment > mostPayment) revert TooMuch(payment, mostPayment);
         house.sellCollateral(account, msg.sender, token, bought, payment);
     }
 
@@ -258,8 +259,11 @@ contract LiquidationAuctions is AccessManaged {
     }
 
     function _pro(int256 whole, uint256 part, uint256 outOf) private pure returns (int256) {
-        if (whole < 0) return -int256(Math.fullMulDivUp(uint256(-whole), part, outOf));
-        return int256(Math.fullMulDiv(uint256(whole), part, outOf));
+        unchecked {
+            // Also of the lowest number, which has no positive one.
+            if (whole < 0) return -int256(Math.fullMulDivUp(uint256(-whole), part, outOf));
+            return int256(Math.fullMulDiv(uint256(whole), part, outOf));
+        }
     }
 
     // --- the account ------------------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ contract OrderDesk is EIP712 {
     bytes32 public constant ORDER_TYPEHASH =
         keccak256("Order(address maker,uint256 series,int256 quantity,uint128 price,uint256 deadline,uint256 salt)");
     uint256 private constant CANCELLED = type(uint256).max;
+    /// @dev So that no quantity overflows before the house refuses it.
+    uint256 private constant MOST_AT_ONCE = type(uint128).max;
 
     error OrderExpired(uint256 deadline, uint256 nowS);
     error OrderVoid(uint256 salt, uint256 least);
@@ -137,7 +139,8 @@ contract OrderDesk is EIP712 {
         unchecked {
             // Also of the lowest number, which has no positive one.
             uint256 whole = quantity < 0 ? uint256(-quantity) : uint256(quantity);
-            return whole > done ? whole - done : 0;
+            uint256 left = whole > done ? whole - done : 0;
+            return left < MOST_AT_ONCE ? left : MOST_AT_ONCE;
         }
     }
 

@@ -120,11 +120,16 @@ abstract contract Settlement is Rules {
         }
     }
 
+    /// @dev Tokens that nobody bought while they were on sale are the fund's: a debt is not forgiven to who could pay.
     /// @return paid What came in of a debt: the account's cash, then the insurance fund's.
     function _collect(address account, uint16 market, uint40 expiry, uint256 owes) private returns (uint256 paid) {
         paid = _debitUpTo(account, owes);
         if (paid == owes) return paid;
         uint256 insured = _debitUpTo(insurance, owes - paid);
+        Account storage a = _accounts[account];
+        for (uint256 i = 1; a.tokens != 0; ++i) {
+            _moveToken(account, insurance, i, a.balance[i]);
+        }
         emit WrittenOff(account, market, expiry, owes - paid, insured);
         return paid + insured;
     }

@@ -78,11 +78,6 @@ abstract contract TakeOvers is Trading {
         }
     }
 
-    function _moveToken(address from, address to, uint256 token, uint256 amount) private {
-        _takeToken(from, token, amount);
-        _addToken(to, token, amount);
-    }
-
     function _move(address from, address to, uint256 dollars) private {
         if (dollars == 0) return;
         _debit(from, dollars);

@@ -40,7 +40,7 @@ abstract contract ClearinghouseInvariants is Base {
     function _conserved() internal view {
         address[] memory people = handler.people();
         uint256 cash = house.cashOf(insurance);
-        uint256 tokens = 0;
+        uint256 tokens = house.holdingOf(insurance, 1).amount;
         uint256 claims = 0;
         for (uint256 i = 0; i < people.length; ++i) {
             cash += house.cashOf(people[i]);

@@ -25,7 +25,7 @@ contract CollateralTest is HouseSetup {
         bring(taker, weth, 5e18);
         same(house.tokensOf(taker), 2, "held");
         vm.startPrank(taker);
-        vm.expectRevert(abi.encodeWithSelector(Collateral.NotEnoughTokens.selector, 5e18, 5e18 + 1));
+        vm.expectRevert(abi.encodeWithSelector(Book.NotEnoughTokens.selector, 5e18, 5e18 + 1));
         house.withdraw(address(weth), 5e18 + 1);
         house.withdraw(address(weth), 2e18);
         house.withdraw(address(weth), 3e18);
@@ -170,8 +170,8 @@ contract CollateralTest is HouseSetup {
         same(insurance.balance(), 500e6, "in the house");
         vm.prank(guardian);
         vm.expectPartialRevert(bytes4(keccak256("AccessManagedUnauthorized(address)")));
-        insurance.release(guardian, 1);
-        insurance.release(address(0xBB), 200e6);
+        insurance.release(address(usd), guardian, 1);
+        insurance.release(address(usd), address(0xBB), 200e6);
         same(usd.balanceOf(address(0xBB)), 200e6, "released");
         same(insurance.balance(), 300e6, "left");
     }

@@ -95,7 +95,7 @@ contract LiquidationTest is HouseSetup {
         same(discount, d.cost, "the cost of closing at first");
         check(most > 0 && most < ALL, "a part");
         vm.prank(BIDDER);
-        (uint256 taken, int256 cash) = auctions.bid(taker, ALL, type(int128).min);
+        (uint256 taken, int256 cash) = auctions.bid(taker, ALL, type(int256).min);
         same(taken, most, "what it needs");
         check(cash > 0, "paid to take on a liability");
         IClearinghouse.Health memory h = house.health(taker);

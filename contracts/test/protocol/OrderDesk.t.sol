@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {IClearinghouse} from "../../src/interfaces/IClearinghouse.sol";
+import {Book} from "../../src/protocol/Book.sol";
 import {OrderDesk} from "../../src/protocol/OrderDesk.sol";
 import {Series} from "../../src/protocol/Series.sol";
 import {HouseSetup} from "./HouseSetup.sol";
@@ -42,8 +43,10 @@ contract OrderDeskTest is HouseSetup {
         desk.fill(o, signature, 0);
         o.quantity = type(int256).min;
         signature = signed(MAKER_KEY, o);
-        vm.expectRevert();
+        vm.expectRevert(abi.encodeWithSelector(OrderDesk.OverFilled.selector, 1 << 255, type(uint128).max));
         desk.fill(o, signature, 1 << 255);
+        vm.expectPartialRevert(Book.QuantityOutOfRange.selector);
+        desk.fill(o, signature, type(uint128).max);
     }
 
     function test_a_late_order_is_refused_with_both_times() external {

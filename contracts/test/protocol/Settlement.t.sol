@@ -194,6 +194,8 @@ contract SettlementTest is HouseSetup {
         check(bought == 10e18 && paid == 15_750e6, "half of 105 %");
         vm.expectRevert(abi.encodeWithSelector(LiquidationAuctions.NothingToTake.selector, 191e18, 190e18));
         auctions.buyCollateral(taker, 0, EXPIRY, 1, 191e18, 1e12);
+        vm.expectRevert(abi.encodeWithSelector(LiquidationAuctions.NothingToTake.selector, 0, 190e18));
+        auctions.buyCollateral(taker, 0, EXPIRY, 1, 0, 1e12);
         vm.warp(EXPIRY + 5 hours);
         vm.expectRevert(
             abi.encodeWithSelector(LiquidationAuctions.SaleOver.selector, EXPIRY + 5 hours, EXPIRY + 5 hours)
@@ -215,6 +217,9 @@ contract SettlementTest is HouseSetup {
         bring(taker, dai, 1);
         house.settle(one(taker), 0, EXPIRY);
         check(house.legsOf(taker, 0).length == 0, "written off");
+        same(house.tokensOf(taker), 0, "what nobody bought");
+        same(house.holdingOf(house.insurance(), 2).amount, 2, "is the fund's");
+        InsuranceFund(house.insurance()).release(address(dai), address(this), 2);
     }
 
     function test_a_bad_debt_falls_on_the_fund_and_then_on_the_expirys_claims_in_proportion() external {
