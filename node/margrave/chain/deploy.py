@@ -45,6 +45,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     desk: str
     auctions: str
     insurance: str
+    vault: str
 
     @classmethod
     def of(cls, record: Record) -> Deployment:

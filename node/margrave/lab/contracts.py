@@ -54,6 +54,7 @@ DEPLOYED: Final[Mapping[str, str]] = {
     "OrderDesk": "src/protocol/OrderDesk.sol",
     "LiquidationAuctions": "src/protocol/LiquidationAuctions.sol",
     "InsuranceFund": "src/protocol/InsuranceFund.sol",
+    "QuoteVault": "src/protocol/QuoteVault.sol",
     "MockUSD": "src/mock/MockUSD.sol",
 }
 """What is ever deployed, and the file it is in; only these have artifacts."""

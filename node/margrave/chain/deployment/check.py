@@ -37,6 +37,8 @@ WIRING: Final = (
     ("clearinghouse", "insurance", "insurance"),
     ("clearinghouse", "desk", "desk"),
     ("clearinghouse", "auctions", "auctions"),
+    ("vault", "house", "clearinghouse"),
+    ("vault", "desk", "desk"),
     ("governor", "timelock", "timelock"),
     ("governor", "token", "token"),
 )

@@ -141,6 +141,7 @@ def _contracts(made: Blueprint, wanted: Wanted) -> None:
         (("insurance", "InsuranceFund"), ("desk", "OrderDesk"), ("auctions", "LiquidationAuctions")), 1
     ):
         made.born(key, artifact, house, nonce)
+    made.create("vault", "QuoteVault", authority.address, house.address, made.contracts["desk"].address)
 
 
 def _settings(made: Blueprint, wanted: Wanted) -> None:

@@ -56,5 +56,10 @@ PERMISSIONS: Final[Mapping[str, Mapping[Role, tuple[str, ...]]]] = {
     "insurance": {
         Role.GOVERNOR_SLOW: ("release",),
     },
+    "vault": {
+        Role.GOVERNOR: ("setRules", "setMarketQuotes", "unpause"),
+        Role.GOVERNOR_SLOW: ("setQuoter",),
+        Role.GUARDIAN: ("pause",),
+    },
 }
 """By the contract's name in the deployment. What is missing here falls to ADMIN: slow, and nobody's by accident."""
