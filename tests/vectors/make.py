@@ -20,19 +20,19 @@ from web3.utils.address import get_create_address
 
 from margrave import lanes, settings
 from margrave.lanes import LANES, Words
-from margrave.mirror import black76, limits, medians, portfolio, typed_data
+from margrave.mirror import black76, history, limits, medians, portfolio, typed_data
 from margrave.mirror.fixed_point import ONE, WAD, exp, ln, ln_wad, sqrt
-from margrave.mirror.words import FIELDS, stamped, unstamped
-from margrave.verdicts import HaltReason
+from margrave.mirror.words import FIELDS, HALT, RESUMED, stamped
+from margrave.verdicts import HaltReason, ReportKind, SkipReason
 from tests.vectors.account_risk import account_risk_vectors
 from tests.vectors.clearinghouse import clearinghouse_vectors
 
 FOLDER: Final = Path(__file__).parent
 DEPLOYER: Final = "0x00000000000000000000000000000000000d3910"
 NOW_S: Final = 1_800_000_000
-LATER_S: Final = NOW_S + 900
 PRIVATE_KEYS: Final = (0xA1, 0xB2, 0xC3, 0xD4)
 HALTS: Final = tuple(HaltReason)
+SKIPS: Final = tuple(SkipReason)
 
 Vectors = dict[str, Any]
 
@@ -114,81 +114,135 @@ def medians_vectors(rng: random.Random) -> Vectors:
 
 
 def limits_vectors(rng: random.Random) -> Vectors:
-    """Pairs of old and new words: ordinary ones, wild ones, first ones, and ones that the policy must refuse."""
-    policy = policy_words()
-    olds, news, results = [], [], []
-    empty = Words(risk=0, market=0)
-    for case in range(60):
-        old = honest(rng)
-        price = lanes.price_usd(old) * rng.uniform(0.9, 1.1)
-        new = honest(rng, price * (2.5 if case % 12 == 0 else 1))
-        if case % 12 == 1:
-            new = Words(risk=new.risk & ~(0x7FFF << LANES["up_es999"].shift), market=new.market)
-        if case % 12 == 2:
-            new = Words(risk=new.risk | 0x7FFF << LANES["cascade_size"].shift, market=new.market)
-        if case % 12 == 3:
-            old = Words(risk=old.risk | 0x7FFF << LANES["down_es999"].shift, market=old.market)
-        if case % 12 == 4:
-            new = Words(risk=new.risk, market=_with(new.market, "total_vol_30d", lanes.raw(new, "total_vol_7d") - 1))
-        olds.append(None if case % 12 == 5 else stamped(old, NOW_S, limited=bool(case % 2), model_set_index=case))
-        news.append(new)
-        results.append(limits.judge(olds[-1] or empty, new, policy, observed_at_s=LATER_S))
+    """Pairs of old and new words over every span of time: ordinary, wild, first, resumed, halted and paused ones, and
+    ones that the policy must refuse or skip."""
+    policy, own = policy_words(), random.Random("margrave limits")
+    olds, news, whens, results = [], [], [], []
+    for case in range(360):
+        source = rng if case < 60 else own  # the first draws are shared with the vectors that follow
+        old = honest(source)
+        new = honest(source, lanes.price_usd(old) * source.uniform(0.9, 1.1) * (2.5 if case % 12 == 0 else 1))
+        olds.append(_stored(case, old))
+        news.append(_turned(case, new, policy))
+        elapsed = own.choice((0, 1, 299, 300, 900, 3_600, 86_399, 86_400, 200_000))
+        whens.append((NOW_S + elapsed, own.choice((0, 300, 900)), own.random() < 0.25))
+        results.append(_judged(olds[-1], news[-1], policy, whens[-1]))
     assert {result.halt for result in results} == {None, *HALTS}
+    assert {result.skip for result in results} == {None, *SKIPS} - {SkipReason.GROUP}
     assert {result.limited for result in results} == {False, True}
     return {
         "policy": _hex(astuple(policy)),
-        "oldRisk": _hex((old or empty).risk for old in olds),
-        "oldMarket": _hex(unstamped(old or empty).market for old in olds),
+        "oldRisk": _hex(old.risk for old in olds),
+        "oldMarket": _hex(old.market for old in olds),
         "risk": _hex(row.risk for row in news),
         "market": _hex(row.market for row in news),
+        "observedAt": [at for at, _, _ in whens],
+        "minInterval": [interval for _, interval, _ in whens],
+        "paused": [int(paused) for _, _, paused in whens],
         "halt": [0 if row.halt is None else 1 + HALTS.index(row.halt) for row in results],
+        "skip": [0 if row.skip is None else 1 + SKIPS.index(row.skip) for row in results],
         "limited": [int(row.limited) for row in results],
         "heldRisk": _hex(row.words.risk for row in results),
         "heldMarket": _hex(row.words.market for row in results),
     }
 
 
+def _stored(case: int, old: Words) -> Words:
+    if case % 12 == 3:
+        old = Words(risk=old.risk | 0x7FFF << LANES["down_es999"].shift, market=old.market)
+    if case % 12 == 5:
+        return Words(risk=0, market=0)
+    kept = stamped(old, NOW_S, limited=bool(case % 2), model_set_index=case % 512)
+    flag = {6: HALT, 7: RESUMED}.get(case % 24, 0)
+    return Words(risk=kept.risk, market=kept.market | flag << LANES["flags"].shift)
+
+
+def _turned(number: int, new: Words, policy: limits.PolicyWords) -> Words:
+    """What a quorum might come to say instead of ordinary words."""
+    match number % 12:
+        case 1:
+            return Words(risk=new.risk & ~(0x7FFF << LANES["up_es999"].shift), market=new.market)
+        case 2:
+            return Words(risk=new.risk | 0x7FFF << LANES["cascade_size"].shift, market=new.market)
+        case 4:
+            return Words(new.risk, _with(new.market, "total_vol_30d", lanes.raw(new, "total_vol_7d") - 1))
+        case 8:
+            floor = lanes.raw(Words(policy.risk_low, policy.market_low), "confidence")
+            return Words(new.risk, _with(new.market, "confidence", floor - (number % 24 == 8)))
+        case 9:
+            return Words(0, new.market) if number % 24 == 9 else Words(new.risk, 0)
+        case _:
+            return new
+
+
+def _judged(old: Words, new: Words, policy: limits.PolicyWords, when: tuple[int, int, bool]) -> limits.Judged:
+    observed_at_s, interval_s, paused = when
+    return limits.judge(old, new, policy, observed_at_s=observed_at_s, min_interval_s=interval_s, paused=paused)
+
+
 def digests_vectors(rng: random.Random) -> Vectors:
-    """One whole publication by three of four members, made with this package alone, for the contract to accept."""
+    """Two publications by three of four members, made with this package alone, for the contract to accept: one of own
+    words, and in the epoch after it a co-signed one of their medians; with the history hash after each."""
     policy = settings.load_policy(settings.PROJECT_ROOT / "config" / "policy.toml")
     when, words = limits.timing(policy.round), policy_words()
     signers = [PrivateKey(key.to_bytes(32, "big")) for key in PRIVATE_KEYS]
-    chain_id, oracle = 31_337, get_create_address(HexAddress(HexStr(DEPLOYER)), Nonce(0))
+    # The registry is the deployer's first contract, the oracle its second.
+    chain_id, oracle = 31_337, get_create_address(HexAddress(HexStr(DEPLOYER)), Nonce(1))
     period_s = policy.round.period_s
-    epoch, round_, model_set = 4, NOW_S // period_s, keccak(text="a model set")
-    digest_of_policy = limits.policy_digest(policy.round.report, False, when, [words], bytes(2), bytes(2), bytes(2))
+    round_, model_set = NOW_S // period_s, keccak(text="a model set")
+    policies = [limits.policy_digest(kind, False, when, [words], bytes(2), bytes(2), bytes(2)) for kind in ReportKind]
     rows = [[honest(rng, 60_000), honest(rng, 3_000)] for _ in range(3)]
-    digests, rvs, flat = [], [], []
-    for signer, own in zip(signers, rows, strict=False):
-        signed = [word for row in own for word in (row.risk, row.market)]
-        digest = typed_data.own_words_digest(chain_id, oracle, epoch, round_, 0, model_set, digest_of_policy, signed)
-        signature = signer.sign_msg_hash(digest)
-        digests.append(digest)
-        rvs += [signature.r, signature.s | signature.v << 255]
-        flat += signed
-    stored = []
-    for market in range(2):
-        result = medians.medians([own[market] for own in rows])
-        assert result is not None
-        assert limits.judge(Words(0, 0), result, words, observed_at_s=round_ * period_s).halt is None
-        stored.append(stamped(result, round_ * period_s, limited=False, model_set_index=1))
+    own = [[word for row in told for word in (row.risk, row.market)] for told in rows]
+    digests = [
+        typed_data.own_words_digest(chain_id, oracle, 1, round_, 0, model_set, policies[0], told) for told in own
+    ]
+    evidence = typed_data.evidence_root([(i, typed_data.words_hash(told)) for i, told in enumerate(own)])
+    medians_ = [_median([told[market] for told in rows]) for market in range(2)]
+    agreed = [word for row in medians_ for word in (row.risk, row.market)]
+    digest = typed_data.co_signed_digest(chain_id, oracle, 2, round_ + 1, 0, model_set, policies[1], evidence, agreed)
+    after_own = history.fold(history.BEGINNING, digests)
+    assert all(limits.judge(Words(0, 0), row, words, observed_at_s=NOW_S).halt is None for row in medians_)
     return {
         "deployer": DEPLOYER,
         "chainId": chain_id,
         "oracle": oracle,
+        "period": period_s,
         "members": [signer.public_key.to_checksum_address() for signer in signers],
         "quorum": 3,
-        "epoch": epoch,
         "round": round_,
         "modelSet": "0x" + model_set.hex(),
         "timing": list(astuple(when)),
         "policy": _hex(astuple(words)),
-        "policyDigest": "0x" + digest_of_policy.hex(),
-        "ownWordsDigest": ["0x" + digest.hex() for digest in digests],
-        "rvs": _bytes32(rvs),
-        "words": _hex(flat),
-        "stored": _hex(word for row in stored for word in (row.risk, row.market)),
+        "policyDigest": ["0x" + each.hex() for each in policies],
+        "ownWordsDigest": ["0x" + each.hex() for each in digests],
+        "rvs": _signed_by(signers, digests),
+        "words": _hex(word for told in own for word in told),
+        "medians": _hex(agreed),
+        "evidenceRoot": "0x" + evidence.hex(),
+        "coSignedDigest": "0x" + digest.hex(),
+        "coSignedRvs": _signed_by(signers, [digest] * 3),
+        "history": ["0x" + each.ljust(32, b"\0").hex() for each in (after_own, history.fold(after_own, [digest]))],
+        "stored": _hex(
+            word
+            for at in (round_, round_ + 1)
+            for row in (stamped(each, at * period_s, limited=False, model_set_index=1) for each in medians_)
+            for word in (row.risk, row.market)
+        ),
     }
+
+
+def _median(own: Sequence[Words]) -> Words:
+    result = medians.medians(own)
+    assert result is not None
+    return result
+
+
+def _signed_by(signers: Sequence[PrivateKey], digests: Sequence[bytes]) -> list[str]:
+    halves = []
+    for signer, digest in zip(signers, digests, strict=False):
+        signature = signer.sign_msg_hash(digest)
+        halves += [signature.r, signature.s | signature.v << 255]
+    return _bytes32(halves)
 
 
 def numbers_vectors(rng: random.Random) -> Vectors:
