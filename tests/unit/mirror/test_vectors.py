@@ -1,4 +1,4 @@
-"""The committed vectors are what the mirror gives; contracts/test/Vectors.t.sol holds Solidity to the same files."""
+"""The committed vectors are what the mirror gives; the Vectors contracts under contracts/test hold Solidity to the same files."""
 
 from __future__ import annotations
 
