@@ -17,8 +17,8 @@ MAX_ANSWER_BYTES: Final = 4 << 20
 MAX_MEMBERS: Final = 31
 """As the contract has it. A member co-signs once a round, so that there are no more proposals either."""
 MAX_ATTESTATIONS: Final = 3 * MAX_MEMBERS
-"""One that counts of each member, and what proves that it signed others. Recovering a signer takes time: a longer answer
-is an attempt to take ours."""
+"""One that counts of each member, and what proves that it signed others. Recovering signers takes time: a longer
+answer is an attempt to take ours."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
