@@ -7,6 +7,7 @@ in a journal of one JSON line a mutant, bound to the text of the file it changes
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ import msgspec
 
 from margrave.errors import Fatal
 from margrave.lab.evidence.mutants import Mutant, mutants
-from margrave.lab.evidence.workshop import PROJECT, forge, syntax_tree
+from margrave.lab.evidence.workshop import PROJECT, UNREWRITTEN, forge, syntax_tree
 
 LIMIT_S: Final = 300.0
 """A mutant that keeps its tests busy for longer than this has been noticed."""
@@ -181,6 +182,8 @@ def _tested(bench: Path, area: Area) -> tuple[Fate, str, float]:
         "FOUNDRY_TEST": area.tests,
         "FOUNDRY_OUT": str(bench / "out"),
         "FOUNDRY_CACHE_PATH": str(bench / "cache"),
+        # Without the optimiser's rewriting a mutant compiles in a sixth of the time, and is as wrong.
+        "MARGRAVE_SOLC_OPTIMIZER": json.dumps(UNREWRITTEN),
     }
     began = time.monotonic()
     try:

@@ -15,15 +15,11 @@ from typing import Final
 import msgspec
 
 from margrave.errors import Fatal
-from margrave.lab.evidence.workshop import PROJECT, forge
+from margrave.lab.evidence.workshop import PROJECT, UNREWRITTEN, forge
 
 WANTED: Final = 0.95
 SOURCES: Final = "contracts/src/"
 NOT_OURS_TO_DEPLOY: Final = ("contracts/src/mock/", "contracts/src/interfaces/")
-OPTIMIZER: Final = {
-    "enabled": False,
-    "details": {"yul": True, "yulDetails": {"stackAllocation": True, "optimizerSteps": "u:"}},
-}
 
 
 class Lines(msgspec.Struct, frozen=True):
@@ -48,7 +44,7 @@ def measure(folder: Path) -> list[Lines]:
     settings = {
         "FOUNDRY_OUT": str(folder / "out"),
         "FOUNDRY_CACHE_PATH": str(folder / "cache"),
-        "MARGRAVE_SOLC_OPTIMIZER": json.dumps(OPTIMIZER),
+        "MARGRAVE_SOLC_OPTIMIZER": json.dumps(UNREWRITTEN),
     }
     options = ("--root", ".", "--ir-minimum", "--report", "lcov", "--report-file", str(report))
     done = forge("coverage", *options, settings=settings)

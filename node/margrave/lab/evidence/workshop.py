@@ -24,6 +24,11 @@ def _forge_binary() -> Path:
 
 FORGE: Final = _forge_binary()
 LONG_S: Final = 6 * 3600.0
+UNREWRITTEN: Final = {
+    "enabled": False,
+    "details": {"yul": True, "yulDetails": {"stackAllocation": True, "optimizerSteps": "u:"}},
+}
+"""Optimiser settings for scripts/solc: places for the variables, without which nothing fits the stack, and no more."""
 
 
 def forge(
