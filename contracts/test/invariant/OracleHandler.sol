@@ -283,10 +283,11 @@ contract OracleHandler is OracleSetup {
     ) private {
         Limits memory limits_ = x.classes[0];
         Path storage path = _path[id];
-        bool whole = !oldMarket.isWritten() || oldMarket.has(Stamp.RESUMED)
-            || !Policy.withinBounds(limits_, oldRisk, oldMarket.unstamped());
+        bool whole = !oldMarket.isWritten() || oldMarket.has(Stamp.RESUMED);
+        // What lies outside changed bounds is stepped from the bound.
+        oldRisk = LaneWise.greater(LaneWise.lesser(oldRisk, limits_.riskHigh), limits_.riskLow);
         bytes32 terms = keccak256(abi.encode(limits_.riskMaxFall, limits_.riskDaily, x.paused));
-        if (!whole && !x.paused) {
+        if (!whole) {
             check(newMarket.observedAt() - oldMarket.observedAt() >= x.timing.minInterval, "least interval");
         }
         if (whole || path.limits != terms) {
@@ -466,6 +467,13 @@ library LaneWise {
         for (uint256 i = 0; i < 256; i += 16) {
             (uint256 x, uint256 y) = (a >> i & LANE_MAX, b >> i & LANE_MAX);
             word |= (x < y ? x : y) << i;
+        }
+    }
+
+    function greater(uint256 a, uint256 b) internal pure returns (uint256 word) {
+        for (uint256 i = 0; i < 256; i += 16) {
+            (uint256 x, uint256 y) = (a >> i & LANE_MAX, b >> i & LANE_MAX);
+            word |= (x > y ? x : y) << i;
         }
     }
 

