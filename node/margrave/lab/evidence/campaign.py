@@ -39,7 +39,7 @@ class Area(msgspec.Struct, frozen=True):
 
 AREAS: Final[Mapping[str, Area]] = {
     "oracle": Area(("contracts/src/oracle",), "contracts/test/oracle", ("Lanes.sol",)),
-    # Normal.sol is a table and its reading: a sample would be drawn from the thousand numbers, each of which a test knows.
+    # Normal.sol is a table: a sample would be drawn from its thousand numbers, each of which a test knows.
     "margin": Area(("contracts/src/margin",), "contracts/test/margin", ("Normal.sol",)),
     "protocol": Area(("contracts/src/protocol",), "contracts/test/protocol"),
     "adapters": Area(("contracts/src/adapters",), "contracts/test/adapters"),
