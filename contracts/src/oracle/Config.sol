@@ -41,6 +41,7 @@ library Config {
     uint256 private constant HEADER_BYTES = 96;
     uint256 private constant CLASS_BYTES = 352;
     uint256 private constant MARKET_BYTES = 3;
+    uint256 private constant KEY_MASK = 0xffffff0000000000000000000000000000000000000000000000000000000000;
 
     error QuorumTooSmall(uint256 quorum, uint256 members);
     error BadMember(address member, uint256 index);
@@ -240,6 +241,13 @@ library Config {
     function keyAt(uint256 keys, uint256 market) internal pure returns (uint256 key) {
         assembly ("memory-safe") {
             key := shr(232, mload(add(keys, mul(3, market))))
+        }
+    }
+
+    /// @notice The same, left in the top bits of the word.
+    function maskedKeyAt(uint256 keys, uint256 market) internal pure returns (uint256 key) {
+        assembly ("memory-safe") {
+            key := and(mload(add(keys, mul(3, market))), KEY_MASK)
         }
     }
 

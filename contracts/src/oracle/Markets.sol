@@ -240,6 +240,13 @@ abstract contract Markets is IRiskOracle, IScheduled {
     }
 
     /// @dev As `_load`.
+    function _marketOf(uint256 id) internal view returns (uint256 market) {
+        assembly ("memory-safe") {
+            market := sload(add(add(_words.slot, shl(1, id)), 1))
+        }
+    }
+
+    /// @dev As `_load`.
     function _store(uint256 id, uint256 risk, uint256 market) internal {
         assembly ("memory-safe") {
             let slot := add(_words.slot, shl(1, id))
@@ -255,7 +262,7 @@ abstract contract Markets is IRiskOracle, IScheduled {
             if (!market.isWritten()) return;
             Ring memory ring = _rings[id];
             if (ring.length != length) ring = Ring(uint8(length), 0, 0);
-            uint256 place = RING_SLOTS * id + 2 * ring.next;
+            uint256 place = RING_SLOTS * id + 2 * uint256(ring.next);
             (_overwritten[place], _overwritten[place + 1]) = (risk, market);
             ring.next = uint8((ring.next + 1) % length);
             if (ring.kept < length) ++ring.kept;

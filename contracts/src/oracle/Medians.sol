@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {LaneMath} from "./LaneMath.sol";
-import {MARKET_FORBIDDEN, MARKET_GUARDS, RISK_FORBIDDEN, RISK_GUARDS} from "./Lanes.sol";
+import "./Lanes.sol";
 import {Networks} from "./Networks.sol";
 
 /// @title The median of every lane at once.
@@ -33,43 +33,55 @@ library Medians {
                 mstore(0x40, add(out, stride))
             }
             uint256 end = out + stride;
-            if (members == 3) {
-                stray = _of3(data, stride, out, end);
-            } else if (members == 9) {
-                stray = _risks9(data, stride, out, end) & RISK_FORBIDDEN;
-                stray |= _markets9(data + 32, stride, out + 32, end) & MARKET_FORBIDDEN;
-            } else {
-                stray = _ofAny(words, members, figures);
-            }
+            if (members != 3 && members != 9) return (figures, _ofAny(words, members, figures));
+            // Called through pointers, so that the compiler gives each loop a stack of its own.
+            function(uint256, uint256, uint256, uint256) pure returns (uint256) risks = _risks3;
+            function(uint256, uint256, uint256, uint256) pure returns (uint256) markets = _markets3;
+            if (members == 9) (risks, markets) = (_risks9, _markets9);
+            stray = risks(data, stride, out, end) & RISK_FORBIDDEN;
+            stray |= markets(data + 32, stride, out + 32, end) & MARKET_FORBIDDEN;
         }
     }
 
-    function _of3(uint256 data, uint256 stride, uint256 out, uint256 end) private pure returns (uint256 stray) {
+    // Risk words of all markets first, then market words: together they are more than the stack reaches.
+
+    function _risks3(uint256 data, uint256 stride, uint256 out, uint256 end) private pure returns (uint256 bits) {
         unchecked {
-            uint256 riskBits = 0;
-            uint256 marketBits = 0;
+            uint256 g = RISK_GUARDS.kept();
+
             for (; out < end; out += 64) {
-                (uint256 risk, uint256 bits) = Networks.risk3(data, stride);
-                riskBits |= bits;
-                uint256 market;
-                (market, bits) = Networks.market3(data + 32, stride);
-                marketBits |= bits;
+                (uint256 word, uint256 more) = Networks.risk3(data, stride, g);
+                bits |= more;
                 assembly ("memory-safe") {
-                    mstore(out, risk)
-                    mstore(add(out, 32), market)
+                    mstore(out, word)
                 }
                 data += 64;
             }
-            return riskBits & RISK_FORBIDDEN | marketBits & MARKET_FORBIDDEN;
         }
     }
 
-    /// @dev Risk words of all markets first, then market words: together their values are more than the stack reaches.
+    function _markets3(uint256 data, uint256 stride, uint256 out, uint256 end) private pure returns (uint256 bits) {
+        unchecked {
+            uint256 g = MARKET_GUARDS.kept();
+            uint256 p = (PRICE_MAX << PRICE_SHIFT).kept();
+            for (; out < end; out += 64) {
+                (uint256 word, uint256 more) = Networks.market3(data, stride, g, p);
+                bits |= more;
+                assembly ("memory-safe") {
+                    mstore(out, word)
+                }
+                data += 64;
+            }
+        }
+    }
+
     function _risks9(uint256 data, uint256 stride, uint256 out, uint256 end) private pure returns (uint256 bits) {
         unchecked {
+            uint256 g = RISK_GUARDS.kept();
+
             for (; out < end; out += 64) {
-                (uint256 word, uint256 a) = Networks.risk9(data, stride);
-                bits |= a;
+                (uint256 word, uint256 more) = Networks.risk9(data, stride, g);
+                bits |= more;
                 assembly ("memory-safe") {
                     mstore(out, word)
                 }
@@ -80,9 +92,11 @@ library Medians {
 
     function _markets9(uint256 data, uint256 stride, uint256 out, uint256 end) private pure returns (uint256 bits) {
         unchecked {
+            uint256 g = MARKET_GUARDS.kept();
+            uint256 p = (PRICE_MAX << PRICE_SHIFT).kept();
             for (; out < end; out += 64) {
-                (uint256 word, uint256 a) = Networks.market9(data, stride);
-                bits |= a;
+                (uint256 word, uint256 more) = Networks.market9(data, stride, g, p);
+                bits |= more;
                 assembly ("memory-safe") {
                     mstore(out, word)
                 }
@@ -92,23 +106,14 @@ library Medians {
     }
 
     /// @notice Figures that a quorum agreed on, in the same form.
-    function ofOne(uint256[] calldata words) internal pure returns (uint256[] memory figures, uint256 stray) {
-        uint256 riskBits = 0;
-        uint256 marketBits = 0;
+    /// @dev In assembly because the compiler copies an array word by word.
+    function ofOne(uint256[] calldata words) internal pure returns (uint256[] memory figures) {
         assembly ("memory-safe") {
-            let size := shl(5, words.length)
             figures := mload(0x40)
             mstore(figures, words.length)
-            let out := add(figures, 32)
-            let end := add(out, size)
-            mstore(0x40, end)
-            calldatacopy(out, words.offset, size)
-            for {} lt(out, end) { out := add(out, 64) } {
-                riskBits := or(riskBits, mload(out))
-                marketBits := or(marketBits, mload(add(out, 32)))
-            }
+            mstore(0x40, add(add(figures, 32), shl(5, words.length)))
+            calldatacopy(add(figures, 32), words.offset, shl(5, words.length))
         }
-        return (figures, riskBits & RISK_FORBIDDEN | marketBits & MARKET_FORBIDDEN);
     }
 
     /// @dev Large and unusual quorums: sorted in memory.
@@ -138,6 +143,7 @@ library Medians {
     }
 
     /// @param words One word a member; reordered by the call.
+    /// @param guards RISK_GUARDS or MARKET_GUARDS.
     function median(uint256[] memory words, uint256 guards) internal pure returns (uint256) {
         uint256 n = words.length;
         _sort(words, guards);
@@ -148,7 +154,7 @@ library Medians {
     function _sort(uint256[] memory words, uint256 guards) private pure {
         unchecked {
             uint256 n = words.length;
-            if (n < 2) return;
+            uint256 wide = guards & RISK_GUARDS == RISK_GUARDS ? 0 : PRICE_MAX << PRICE_SHIFT;
             uint256 top = 1;
             while (top << 1 < n) top <<= 1;
             for (uint256 p = top; p > 0; p >>= 1) {
@@ -157,7 +163,7 @@ library Medians {
                 uint256 d = p;
                 while (true) {
                     for (uint256 i = 0; i + d < n; ++i) {
-                        if (i & p == r) _exchange(words, i, i + d, guards);
+                        if (i & p == r) _exchange(words, i, d, guards, wide);
                     }
                     if (q == p) break;
                     d = q - p;
@@ -168,11 +174,19 @@ library Medians {
         }
     }
 
-    function _exchange(uint256[] memory words, uint256 i, uint256 j, uint256 guards) private pure {
-        unchecked {
-            uint256 gap = LaneMath.excess(words[i], words[j], guards);
-            words[i] -= gap;
-            words[j] += gap;
+    /// @dev The smaller of each lane to place i, the greater to place i + d: the comparator of Networks.sol on memory,
+    /// in assembly because the sort has more than a hundred of them for twenty-one members.
+    function _exchange(uint256[] memory words, uint256 i, uint256 d, uint256 guards, uint256 wide) private pure {
+        assembly ("memory-safe") {
+            let first := add(add(words, 32), shl(5, i))
+            let second := add(first, shl(5, d))
+            let a := mload(first)
+            let b := mload(second)
+            let z := sub(or(a, guards), b)
+            let t := and(z, guards)
+            z := and(z, or(sub(t, shr(15, t)), and(sar(63, t), wide)))
+            mstore(first, sub(a, z))
+            mstore(second, add(b, z))
         }
     }
 }

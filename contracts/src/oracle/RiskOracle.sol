@@ -33,18 +33,12 @@ contract RiskOracle is Markets, AccessManaged {
         uint256 stamp; // time and model set, as they are written into a market word
     }
 
-    /// @dev What markets of one key that were last written at the same time have in common, worked out once for all.
-    struct Pace {
-        uint256 key;
-        uint256 tag;
-        bool usual; // nothing but figures can stand in the way of writing
-        Limits limits;
-        Steps steps;
-    }
-
-    /// @dev Of a stored market word: all that a pace depends on.
-    uint256 private constant HISTORY = uint256(type(uint160).max) << 96;
+    /// @dev A mark is all of a market that decides its limits and steps: its key in the top bits, and of the stored
+    /// market word the time and the flags that stand in the way of writing.
+    uint256 private constant KEY_SHIFT = 232;
     uint256 private constant TAG = STAMP_MAX << STAMP_SHIFT | (Stamp.HALT | Stamp.RESUMED) << FLAGS_SHIFT;
+
+    uint256 private constant HISTORY = uint256(type(uint160).max) << 96;
 
     /// @notice A quorum published. The words are in the transaction's calldata; a market whose stored words are not the
     /// published ones has an event of its own in the same transaction.
@@ -123,8 +117,7 @@ contract RiskOracle is Markets, AccessManaged {
         Batch memory b = _open(config, round, firstMarket, words.length, 2);
         bytes32[] memory digests = Reports.coSigned(_domain(), epoch, round, firstMarket, config, evidenceRoot, words);
         Quorum.requireSigned(config, digests, memberBitmap, rvs);
-        (uint256[] memory figures, uint256 stray) = Medians.ofOne(words);
-        if (stray != 0) revert StrayBits(stray);
+        uint256[] memory figures = Medians.ofOne(words);
         _settle(b, figures);
         _close(header, b, digests, memberBitmap);
     }
@@ -184,73 +177,103 @@ contract RiskOracle is Markets, AccessManaged {
     // --- writing ----------------------------------------------------------------------------------------------------
 
     /// @param figures Risk and market word of each market in turn.
+    /// @dev Markets of one key that were last written at the same time share limits and steps. Those are worked out at
+    /// the first of them, and then all that pass are written in one tight loop.
     function _settle(Batch memory b, uint256[] memory figures) private {
         unchecked {
-            bool any = false;
-            Pace memory pace = Pace(type(uint256).max, 0, false, b.classes[0], Steps(0, 0, 0, 0));
-            uint256 keys = b.config.keysOf();
-            for (uint256 i = 0; i < b.markets;) {
-                uint256 id = b.firstMarket + i;
-                (uint256 oldRisk, uint256 oldMarket) = _load(id);
-                uint256 key = Config.keyAt(keys, id);
-                if (key != pace.key || oldMarket & TAG != pace.tag) _setPace(pace, b, key, oldMarket & TAG);
-                (uint256 risk, uint256 market) = _pair(figures, i);
-                if (pace.usual && Policy.passes(pace.limits, pace.steps, oldRisk, oldMarket.unstamped(), risk, market))
-                {
-                    _store(id, risk, market | b.stamp);
-                    any = true;
-                    ++i;
-                } else {
-                    uint256 run = Config.groupIn(key) == 0 ? 1 : _runOf(b, i, Config.groupIn(key));
-                    if (_settleApart(b, figures, i, run)) any = true;
-                    i += run;
+            Steps memory steps = Steps(0, 0, 0, 0);
+            uint256 idle = 0;
+            uint256 end = b.firstMarket + b.markets;
+            for (uint256 id = b.firstMarket; id < end;) {
+                uint256 start = id;
+                uint256 mark = Config.maskedKeyAt(b.config.keysOf(), id) | _marketOf(id) & TAG;
+                if (_usual(b, mark)) {
+                    Limits memory limits = b.classes[Config.classIn(mark >> KEY_SHIFT)];
+                    Policy.setSteps(steps, limits, mark.observedAt(), b.observedAt, b.config.paused());
+                    id = _writePassing(b, limits, steps, mark, figures, id);
+                }
+                if (id == start) {
+                    (uint256 run, uint256 left) = _settleApart(b, figures, id - b.firstMarket);
+                    (id, idle) = (id + run, idle + left);
                 }
             }
-            if (!any) _nothingNew(b);
+            if (idle == b.markets) _nothingNew(b);
         }
     }
 
-    /// @dev Without the bounds check: the length of the figures is twice the number of markets.
-    function _pair(uint256[] memory figures, uint256 i) private pure returns (uint256 risk, uint256 market) {
+    /// @dev Write markets from `id` on while they have this mark and their figures pass.
+    /// @return The first that was not written.
+    function _writePassing(
+        Batch memory b,
+        Limits memory limits,
+        Steps memory steps,
+        uint256 mark,
+        uint256[] memory figures,
+        uint256 id
+    ) private returns (uint256) {
+        unchecked {
+            uint256 keys = b.config.keysOf();
+            uint256 stamp = b.stamp;
+            uint256 end = b.firstMarket + b.markets;
+            uint256 place = _placeOf(figures, id - b.firstMarket);
+            while (true) {
+                (uint256 oldRisk, uint256 oldMarket) = _load(id);
+                if (Config.maskedKeyAt(keys, id) | oldMarket & TAG != mark) return id;
+                uint256 risk;
+                uint256 market;
+                assembly ("memory-safe") {
+                    risk := mload(place)
+                    market := mload(add(place, 32))
+                }
+                if (!Policy.passes(limits, steps, oldRisk, oldMarket.unstamped(), risk, market)) return id;
+                _store(id, risk, market | stamp);
+                if (++id == end) return id;
+                place += 64;
+            }
+            return id;
+        }
+    }
+
+    /// @dev Where the two words of the i-th market lie. Without a bounds check: there are two words a market.
+    function _placeOf(uint256[] memory figures, uint256 i) private pure returns (uint256 place) {
         assembly ("memory-safe") {
-            let place := add(add(figures, 32), shl(6, i))
+            place := add(add(figures, 32), shl(6, i))
+        }
+    }
+
+    function _pair(uint256[] memory figures, uint256 i) private pure returns (uint256 risk, uint256 market) {
+        uint256 place = _placeOf(figures, i);
+        assembly ("memory-safe") {
             risk := mload(place)
             market := mload(add(place, 32))
         }
     }
 
-    function _setPace(Pace memory pace, Batch memory b, uint256 key, uint256 tag) private pure {
+    /// @dev Whether nothing but its figures can stand in the way of a market of this mark, and nothing else is written.
+    function _usual(Batch memory b, uint256 mark) private pure returns (bool) {
         unchecked {
-            (pace.key, pace.tag) = (key, tag);
-            uint256 last = tag.observedAt();
-            bool alone = Config.groupIn(key) == 0 && Config.ringIn(key) == 0;
-            bool open = !tag.has(Stamp.HALT | Stamp.RESUMED) && b.observedAt > last
-                && b.observedAt - last >= b.config.minInterval();
-            pace.usual = alone && open;
-            if (!pace.usual) return;
-            pace.limits = b.classes[Config.classIn(key)];
-            Policy.setSteps(pace.steps, pace.limits, last, b.observedAt, b.config.paused());
+            uint256 key = mark >> KEY_SHIFT;
+            if (Config.groupIn(key) != 0 || Config.ringIn(key) != 0) return false;
+            uint256 last = mark.observedAt();
+            if (mark.has(Stamp.HALT | Stamp.RESUMED) || b.observedAt <= last) return false;
+            return b.observedAt - last >= b.config.minInterval();
         }
     }
 
     function _nothingNew(Batch memory b) private view {
-        (, uint256 market) = _load(b.firstMarket);
-        revert NothingNew(b.observedAt, market.observedAt());
-    }
-
-    /// @dev How many markets from the i-th on are of this group.
-    function _runOf(Batch memory b, uint256 i, uint256 group) private pure returns (uint256 run) {
-        unchecked {
-            while (i + run < b.markets && Config.groupIn(b.config.keyOf(b.firstMarket + i + run)) == group) ++run;
-        }
+        revert NothingNew(b.observedAt, _marketOf(b.firstMarket).observedAt());
     }
 
     /// @dev One market for which something is out of the ordinary, or a group: judged first, all of them, then written.
-    /// @return any Whether a market was written or halted.
-    function _settleApart(Batch memory b, uint256[] memory figures, uint256 i, uint256 run) private returns (bool any) {
+    /// @return run How many markets. @return idle How many of them were neither written nor halted.
+    function _settleApart(Batch memory b, uint256[] memory figures, uint256 i)
+        private
+        returns (uint256 run, uint256 idle)
+    {
         unchecked {
-            Verdict[] memory verdicts = new Verdict[](run);
+            run = _runFrom(b, i);
             bool whole = _isWhole(b, i, run);
+            Verdict[] memory verdicts = new Verdict[](run);
             for (uint256 k = 0; k < run; ++k) {
                 verdicts[k] = _judge(b, figures, i + k);
                 if (verdicts[k].fate == Fate.SKIP || verdicts[k].fate == Fate.HALT) whole = false;
@@ -260,8 +283,17 @@ contract RiskOracle is Markets, AccessManaged {
                 if (!whole && (v.fate == Fate.WRITE || v.fate == Fate.LIMIT)) {
                     (v.fate, v.skip) = (Fate.SKIP, SkipReason.GROUP);
                 }
-                if (_apply(b, figures, i + k, v)) any = true;
+                if (!_apply(b, figures, i + k, v)) ++idle;
             }
+        }
+    }
+
+    /// @dev How many markets of the batch, from the i-th on, are of its group.
+    function _runFrom(Batch memory b, uint256 i) private pure returns (uint256 run) {
+        unchecked {
+            uint256 group = Config.groupIn(b.config.keyOf(b.firstMarket + i));
+            if (group == 0) return 1;
+            while (i + run < b.markets && Config.groupIn(b.config.keyOf(b.firstMarket + i + run)) == group) ++run;
         }
     }
 
@@ -282,6 +314,8 @@ contract RiskOracle is Markets, AccessManaged {
             uint256 id = b.firstMarket + i;
             (uint256 oldRisk, uint256 oldMarket) = _load(id);
             (uint256 risk, uint256 market) = _pair(figures, i);
+            uint256 stray = risk & RISK_FORBIDDEN | market & MARKET_FORBIDDEN;
+            if (stray != 0) revert StrayBits(stray);
             Limits memory limits = b.classes[Config.classIn(b.config.keyOf(id))];
             return Policy.judge(
                 limits, oldRisk, oldMarket, risk, market, b.observedAt, b.config.minInterval(), b.config.paused()

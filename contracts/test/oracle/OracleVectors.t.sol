@@ -116,14 +116,7 @@ contract OracleVectorsTest is Base {
 
     function _case(Limits memory x, Cases memory c, uint256 i) private pure {
         Verdict memory v = Policy.judge(
-            x,
-            c.oldRisk[i],
-            c.oldMarket[i],
-            c.risk[i],
-            c.market[i],
-            c.observedAt[i],
-            c.minInterval[i],
-            c.paused[i] != 0
+            x, c.oldRisk[i], c.oldMarket[i], c.risk[i], c.market[i], c.observedAt[i], c.minInterval[i], c.paused[i] != 0
         );
         same(v.fate == Fate.HALT ? 1 + uint256(v.halt) : 0, c.halt[i], "halt");
         same(v.fate == Fate.SKIP ? 1 + uint256(v.skip) : 0, c.skip[i], "skip");
