@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {Config, ReportKind, Settings} from "../../src/oracle/Config.sol";
-import {Limits, Timing} from "../../src/oracle/Policy.sol";
+import {Limits, Policy, Timing} from "../../src/oracle/Policy.sol";
 import "../../src/oracle/Lanes.sol";
 import {Base} from "../Base.sol";
 
@@ -57,5 +57,107 @@ contract ConfigTest is Base {
         for (uint256 epoch = 1; epoch <= 260; ++epoch) {
             same(uint160(writer.write(none)), uint160(Config.addressOf(address(writer), epoch)), "address");
         }
+    }
+
+    // --- what is refused ---
+
+    function refused(Settings memory x, bytes memory why) private {
+        Writer writer = new Writer();
+        vm.expectRevert(why);
+        writer.write(x);
+    }
+
+    function test_members_are_distinct_and_a_quorum_is_more_than_two_thirds() external {
+        Settings memory x = settings(6, 1, 1);
+        x.quorum = 4;
+        refused(x, abi.encodeWithSelector(Config.QuorumTooSmall.selector, 4, 6));
+        x.quorum = 7;
+        refused(x, abi.encodeWithSelector(Config.QuorumTooSmall.selector, 7, 6));
+        x.quorum = 5;
+        x.members[5] = x.members[2];
+        refused(x, abi.encodeWithSelector(Config.BadMember.selector, x.members[2], 5));
+        x.members[5] = address(0);
+        refused(x, abi.encodeWithSelector(Config.BadMember.selector, address(0), 5));
+        x = settings(32, 1, 1);
+        refused(x, abi.encodeWithSelector(Config.QuorumTooSmall.selector, 22, 32));
+        x = settings(1, 1, 1);
+        x.members = new address[](0);
+        refused(x, abi.encodeWithSelector(Config.QuorumTooSmall.selector, 1, 0));
+    }
+
+    function test_times_indices_and_counts_stay_in_their_range() external {
+        Settings memory x = settings(1, 1, 1);
+        x.timing = Timing(901, 900, 0);
+        refused(x, abi.encodeWithSelector(Config.BadTiming.selector, 901, 900));
+        x.timing = Timing(30, 900, 1 days + 1);
+        refused(x, abi.encodeWithSelector(Config.BadTiming.selector, 1 days + 1, 1 days));
+        x = settings(1, 1, 1);
+        x.modelSetIndex = 512;
+        refused(x, abi.encodeWithSelector(Config.TooManyModelSets.selector, 512, 511));
+        x = settings(1, 256, 0);
+        refused(x, abi.encodeWithSelector(Config.TooManyClasses.selector, 256, 255));
+        x = settings(1, 1, 0);
+        x.classOf = new bytes(65_536);
+        refused(x, abi.encodeWithSelector(Config.TooManyMarkets.selector, 65_536, 65_535));
+    }
+
+    function test_each_market_has_a_class_that_is_there_a_group_and_a_ring() external {
+        Settings memory x = settings(1, 2, 3);
+        x.classOf[2] = 0x02;
+        refused(x, abi.encodeWithSelector(Config.UnknownClass.selector, 2, 2));
+        x = settings(1, 2, 3);
+        x.groupOf = new bytes(2);
+        refused(x, abi.encodeWithSelector(Config.WrongMarkets.selector, 2, 3));
+        x = settings(1, 2, 3);
+        x.ringOf = new bytes(4);
+        refused(x, abi.encodeWithSelector(Config.WrongMarkets.selector, 4, 3));
+        x = settings(1, 2, 3);
+        x.groupOf = hex"070007";
+        refused(x, abi.encodeWithSelector(Config.GroupNotConsecutive.selector, 7, 2));
+    }
+
+    function test_limits_that_contradict_the_lanes_meaning_or_order_are_refused() external {
+        Settings memory x = settings(1, 1, 1);
+        uint256 wide = RISK_BOX_HIGH + (1 << CASCADE_SIZE_SHIFT);
+        x.classes[0].riskHigh = wide;
+        refused(x, abi.encodeWithSelector(Policy.BoundsOutsideMeaning.selector, wide, RISK_BOX_HIGH));
+        x = settings(1, 1, 1);
+        x.classes[0].marketLow = 0;
+        refused(x, abi.encodeWithSelector(Policy.BoundsOutsideMeaning.selector, 0, MARKET_BOX_LOW));
+        x = settings(1, 1, 1);
+        (x.classes[0].riskLow, x.classes[0].riskHigh) = (2 << LIQUIDITY_SHIFT, 1 << LIQUIDITY_SHIFT);
+        refused(x, abi.encodeWithSelector(Policy.BoundsNotOrdered.selector, 2 << LIQUIDITY_SHIFT, 1 << LIQUIDITY_SHIFT));
+        x = settings(1, 1, 1);
+        x.classes[0].riskLow = 5 << DOWN_ES99_SHIFT;
+        refused(x, abi.encodeWithSelector(Policy.BoundsBreakOrder.selector, 5 << DOWN_ES99_SHIFT, RISK_BOX_HIGH));
+        x = settings(1, 1, 1);
+        x.classes[0].riskMaxRise = 1 << DOWN_Q975_SHIFT; // the lowest rung would rise faster than the next
+        refused(x, abi.encodeWithSelector(Policy.StepsBreakOrder.selector, 1 << DOWN_Q975_SHIFT, 0));
+        x = settings(1, 1, 1);
+        x.classes[0].marketMaxFall = 1 << TOTAL_VOL_90D_SHIFT; // the longest tenor would fall faster
+        refused(x, abi.encodeWithSelector(Policy.StepsBreakOrder.selector, 0, 1 << TOTAL_VOL_90D_SHIFT));
+        x = settings(1, 1, 1);
+        x.classes[0].riskDaily = 1 << UP_ES99_SHIFT;
+        refused(x, abi.encodeWithSelector(Policy.BudgetBreaksOrder.selector, 1 << UP_ES99_SHIFT, RISK_ASCENDING));
+        x = settings(1, 1, 1);
+        x.classes[0].maxPriceMoveBp = 0;
+        refused(x, abi.encodeWithSelector(Policy.PriceMoveOutOfRange.selector, 0, type(uint32).max));
+        x.classes[0].maxPriceMoveBp = 1 << 32;
+        refused(x, abi.encodeWithSelector(Policy.PriceMoveOutOfRange.selector, 1 << 32, type(uint32).max));
+    }
+
+    function test_guard_bits_and_stamped_lanes_of_limits_are_refused_and_a_budget_of_the_price() external {
+        Settings memory x = settings(1, 1, 1);
+        x.classes[0].riskMaxFall = 1 << 15;
+        uint256 all = RISK_BOX_HIGH | 1 << 15;
+        refused(x, abi.encodeWithSelector(Policy.StrayBitsInLimits.selector, all, RISK_FORBIDDEN));
+        x = settings(1, 1, 1);
+        x.classes[0].marketMaxRise = 1 << STAMP_SHIFT;
+        all = MARKET_BOX_LOW | MARKET_BOX_HIGH | 1 << STAMP_SHIFT;
+        refused(x, abi.encodeWithSelector(Policy.StrayBitsInLimits.selector, all, MARKET_FORBIDDEN));
+        x = settings(1, 1, 1);
+        x.classes[0].marketDaily = 1 << PRICE_SHIFT;
+        uint256 forbidden = MARKET_FORBIDDEN | PRICE_MAX << PRICE_SHIFT;
+        refused(x, abi.encodeWithSelector(Policy.StrayBitsInLimits.selector, 1 << PRICE_SHIFT, forbidden));
     }
 }
