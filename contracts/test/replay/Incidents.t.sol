@@ -22,7 +22,7 @@ contract IncidentsTest is OracleSetup {
         uint256 timed = marketWord(BTC) | (block.timestamp + 86_400) << STAMP_SHIFT;
         refused(
             report(pair(riskWord(100), marketWord(BTC)), pair(riskWord(100), timed), pair(riskWord(100), timed)),
-            abi.encodeWithSelector(RiskOracle.StrayBits.selector, 0, timed & MARKET_FORBIDDEN)
+            abi.encodeWithSelector(RiskOracle.StrayBits.selector, timed & MARKET_FORBIDDEN)
         );
     }
 
