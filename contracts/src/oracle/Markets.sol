@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 import {IRiskOracle} from "../interfaces/IRiskOracle.sol";
 import {IScheduled} from "../interfaces/IRegistry.sol";
 import {Ageing} from "./Ageing.sol";
@@ -134,7 +135,16 @@ abstract contract Markets is IRiskOracle, IScheduled {
 
     /// @inheritdoc IRiskOracle
     function read(uint16 id) external view returns (uint256 risk, uint256 market, uint256 ageS, Status status) {
-        return _read(id);
+        (risk, market, ageS, status) = _read(id);
+        assembly ("memory-safe") {
+            // What every consumer pays for: returned as it stands, where the compiler would check and copy it again.
+            let out := mload(0x40)
+            mstore(out, risk)
+            mstore(add(out, 0x20), market)
+            mstore(add(out, 0x40), ageS)
+            mstore(add(out, 0x60), status)
+            return(out, 0x80)
+        }
     }
 
     /// @inheritdoc IRiskOracle
@@ -215,17 +225,23 @@ abstract contract Markets is IRiskOracle, IScheduled {
         unchecked {
             (risk, market) = _load(id);
             uint256 observedAt = market.observedAt();
-            ageS = block.timestamp > observedAt ? block.timestamp - observedAt : 0;
+            ageS = FixedPointMathLib.zeroFloorSub(block.timestamp, observedAt);
             status = _status(market, ageS);
         }
     }
 
     function _status(uint256 market, uint256 ageS) private view returns (Status) {
-        bool clear = market & (Stamp.HALT | Stamp.RESUMED) << FLAGS_SHIFT == 0 && market.isWritten();
-        if (clear && ageS < agingAfter) return Status.FRESH;
+        uint256 closed = market & (Stamp.HALT | Stamp.RESUMED) << FLAGS_SHIFT;
+        bool fresh;
+        uint256 limit = agingAfter;
+        assembly ("memory-safe") {
+            // The common answer by one branch: neither halted nor resumed, young, and with a price.
+            fresh := and(iszero(closed), and(lt(ageS, limit), gt(market, not(shl(192, not(0))))))
+        }
+        if (fresh) return Status.FRESH;
         if (market.has(Stamp.HALT)) return Status.HALTED;
         if (!market.isWritten()) return Status.EMPTY;
-        return clear && ageS < staleAfter ? Status.AGING : Status.STALE;
+        return closed == 0 && ageS < staleAfter ? Status.AGING : Status.STALE;
     }
 
     // --- slots ------------------------------------------------------------------------------------------------------
