@@ -42,8 +42,8 @@ def measure(folder: Path) -> list[Lines]:
     """
     report = folder / "lcov.info"
     settings = {
-        "FOUNDRY_OUT": str(folder / "out"),
-        "FOUNDRY_CACHE_PATH": str(folder / "cache"),
+        "FOUNDRY_OUT": "contracts/out/coverage",
+        "FOUNDRY_CACHE_PATH": "contracts/cache/coverage",
         "MARGRAVE_SOLC_OPTIMIZER": json.dumps(UNREWRITTEN),
     }
     options = ("--root", ".", "--ir-minimum", "--report", "lcov", "--report-file", str(report))
