@@ -1,4 +1,4 @@
-"""The committed vectors are what the mirror gives; the Vectors contracts under contracts/test hold Solidity to the same files."""
+"""The committed vectors are what the mirror gives; the Vectors contracts of contracts/test hold Solidity to them."""
 
 from __future__ import annotations
 
