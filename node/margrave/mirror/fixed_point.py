@@ -28,10 +28,6 @@ def quotient(numerator: int, denominator: int) -> int:
     return whole if (numerator < 0) == (denominator < 0) else -whole
 
 
-def floor_quotient(numerator: int, denominator: int) -> int:
-    return numerator // denominator
-
-
 def ceiling_quotient(numerator: int, denominator: int) -> int:
     return -(-numerator // denominator)
 

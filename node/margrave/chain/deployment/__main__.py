@@ -14,7 +14,7 @@ from web3.exceptions import Web3Exception
 from margrave.chain.deployment import proposal
 from margrave.chain.deployment.check import Verdict, check, line
 from margrave.chain.deployment.network import Network, load_network
-from margrave.chain.deployment.plan import Wanted, plan
+from margrave.chain.deployment.plan import plan
 from margrave.chain.deployment.record import Record
 from margrave.chain.deployment.run import dry_run, read_or_begin
 from margrave.chain.deployment.run import run as take
@@ -41,8 +41,8 @@ def plan_only(
     """Print every transaction that `run` would send now, whole; send nothing and write nothing."""
     if not is_address(deployer):
         raise typer.BadParameter(f"{deployer!r} is not an address", param_hint="--deployer")
-    sender = Sender(rpc, None)
-    network, wanted = _read(network_file, sender, to_checksum_address(deployer))
+    network, wanted = load_network(network_file, to_checksum_address(deployer))
+    sender = _dial(rpc, None, network_file, network)
     blueprint = plan(wanted, network.salt_for(wanted.deployer))
     count = dry_run(sender, blueprint, typer.echo)
     for key, made in blueprint.contracts.items():
@@ -60,8 +60,8 @@ def run(
 ) -> None:
     """Deploy, configure and hand over; started again after whatever stopped it, it goes on where it was."""
     signer = KeystoreSigner.unlock(KeySettings(keystore=keystore, passphrase_file=passphrase_file))
-    sender = Sender(rpc, signer)
-    network, wanted = _read(network_file, sender, signer.address)
+    network, wanted = load_network(network_file, signer.address)
+    sender = _dial(rpc, signer, network_file, network)
     blueprint = plan(wanted, network.salt_for(signer.address))
     path = file or network_file.with_suffix(".json")
     powers = None if wanted.governance is None else wanted.governance.powers()
@@ -111,13 +111,14 @@ def draft(
         typer.echo(f"  0x{later.predecessor.hex()} 0x{later.salt.hex()}")
 
 
-def _read(network_file: Path, sender: Sender, deployer: str) -> tuple[Network, Wanted]:
-    network, wanted = load_network(network_file, deployer)
+def _dial(rpc: str, signer: KeystoreSigner | None, network_file: Path, network: Network) -> Sender:
+    """After the file was read: a fault in it is told without a chain."""
+    sender = Sender(rpc, signer)
     if sender.chain_id != network.chain_id:
         raise Fatal(
             f"{network_file} is for chain {network.chain_id}, this is {sender.chain_id}", advice="correct --rpc"
         )
-    return network, wanted
+    return sender
 
 
 def _report(record: Record, sender: Sender) -> None:
