@@ -36,6 +36,17 @@ class Kind(StrEnum):
     VOL_INDEX = "vol_index"  # annualised 30-day implied volatility, fraction
     COLLATERAL_RATIO = "collateral_ratio"  # collateral over maintenance margin of the protocol's accounts
     BASE_FEE = "base_fee"  # wei
+    LONG_SHORT_RATIO = "long_short_ratio"  # accounts net long over accounts net short, perpetual
+    SPOT_TWAP = "spot_twap"  # USD, time-weighted over the window that the source states (a pool's: 30 minutes)
+    ORACLE_PRICE = "oracle_price"  # USD, another oracle's answer: a cross-check, never a venue
+    REDEMPTION_VALUE = "redemption_value"  # USD, what its issuer gives for one unit of a wrapped or yield asset
+    PEG = "peg"  # USD for one unit of a stablecoin
+    SUPPLY_CHANGE_24H = "supply_change_24h"  # mints less burns over 24 hours, fraction of a stablecoin's supply
+    TRANSFER_VELOCITY = "transfer_velocity"  # transferred in 24 hours over the supply
+    HEALTH_AT_RISK = "health_at_risk"  # share of a lending protocol's debt with a health factor below 1.05
+    FEAR_GREED = "fear_greed"  # 0 (extreme fear) to 100 (extreme greed)
+    FUNDING_POSITIONING = "funding_positioning"  # funding against its own 30 days, standard deviations
+    NEWS_TONE = "news_tone"  # mean tone of the day's headlines, -1 to 1
 
 
 class Reading(Message, frozen=True, kw_only=True, tag_field="type"):
@@ -53,6 +64,14 @@ class ScalarReading(Reading, frozen=True, kw_only=True, tag="scalar"):
     value: float
 
 
+class DepthBand(msgspec.Struct, frozen=True, array_like=True):
+    """Depth between the mid and one distance from it, each side, USD."""
+
+    distance_bp: float
+    bid_usd: float
+    ask_usd: float
+
+
 class BookReading(Reading, frozen=True, kw_only=True, tag="book"):
     """Top of a spot or perpetual order book and its depth within 1 % of the mid, each side, in USD."""
 
@@ -61,6 +80,15 @@ class BookReading(Reading, frozen=True, kw_only=True, tag="book"):
     ask: float
     bid_depth_usd: float
     ask_depth_usd: float
+    bands: tuple[DepthBand, ...] = ()
+    """Cumulative depth by distance from the mid, nearest first; empty where only the sum was taken."""
+    imbalance: float | None = None
+    """(bid - ask) / (bid + ask) of the depth within 1 %, in [-1, 1]."""
+    slope_usd_per_bp: float | None = None
+    """USD that the thinner side gains with each basis point of distance, least squares over the bands."""
+    impact_buy: float | None = None
+    """What a buyer of the market's reference size pays above the mid, fraction; `None` where the book is too thin."""
+    impact_sell: float | None = None
 
 
 class Bar(msgspec.Struct, frozen=True, array_like=True):
@@ -92,6 +120,13 @@ class OptionQuote(msgspec.Struct, frozen=True, array_like=True):
     ask: float | None
     mark_iv: float | None
     open_interest: float
+    delta: float | None = None
+    gamma: float | None = None
+    """Per dollar of the underlying."""
+    vega: float | None = None
+    """Dollars per volatility point."""
+    theta: float | None = None
+    """Dollars per day."""
 
 
 class ChainReading(Reading, frozen=True, kw_only=True, tag="chain"):
@@ -100,7 +135,74 @@ class ChainReading(Reading, frozen=True, kw_only=True, tag="chain"):
     quotes: tuple[OptionQuote, ...]
 
 
-AnyReading = ScalarReading | BookReading | BarsReading | ChainReading
+class TradesReading(Reading, frozen=True, kw_only=True, tag="trades"):
+    """What was traded from `from_ms` (included) to `venue_time_ms` (the last trade's)."""
+
+    perpetual: bool
+    from_ms: int
+    count: int
+    buy_usd: float
+    """Taken from the asks; the rest was sold into the bids."""
+    sell_usd: float
+    low: float
+    high: float
+    last: float
+    vwap: float
+
+
+class LiquidationsReading(Reading, frozen=True, kw_only=True, tag="liquidations"):
+    """Positions closed by force from `from_ms` (included) to `venue_time_ms`, on a venue or a lending protocol."""
+
+    from_ms: int
+    count: int
+    long_usd: float
+    """Longs sold out: on a lending protocol, collateral seized."""
+    short_usd: float
+    largest_usd: float
+
+
+class HealthReading(Reading, frozen=True, kw_only=True, tag="health"):
+    """A lending protocol's debt against one collateral by health factor, at one block."""
+
+    protocol: str
+    edges: tuple[float, ...]
+    """Ascending health factors that part the buckets: n edges, n + 1 buckets."""
+    debt_usd: tuple[float, ...]
+    collateral_usd: tuple[float, ...]
+    block: int
+
+
+class PoolReading(Reading, frozen=True, kw_only=True, tag="pool"):
+    """An automated market maker's price and depth at one block."""
+
+    price: float
+    bid_depth_usd: float
+    """What can be sold into the pool until its price is 1 % lower; `ask_depth_usd` likewise bought."""
+    ask_depth_usd: float
+    fee: float
+    """Fraction of a swap."""
+    block: int
+
+
+class NoticeReading(Reading, frozen=True, kw_only=True, tag="notice"):
+    """Something that was decided or announced: a proposal, an execution, a changed reserve, a delisting."""
+
+    topic: str
+    """Dotted, from the general to the special: "governance.proposal.created", "lending.reserve.changed"."""
+    text: str
+
+
+AnyReading = (
+    ScalarReading
+    | BookReading
+    | BarsReading
+    | ChainReading
+    | TradesReading
+    | LiquidationsReading
+    | HealthReading
+    | PoolReading
+    | NoticeReading
+)
 
 
 class Refusal(Message, frozen=True, kw_only=True):

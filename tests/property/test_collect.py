@@ -20,7 +20,18 @@ from margrave.collect.source import HOUR_MS, Asked, Item, Request, VenueTrouble
 from margrave.collect.venues import VENUES
 from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.server import Feed
-from margrave.messages import BarsReading, BookReading, ChainReading, Refusal, ScalarReading
+from margrave.messages import (
+    BarsReading,
+    BookReading,
+    ChainReading,
+    HealthReading,
+    LiquidationsReading,
+    NoticeReading,
+    PoolReading,
+    Refusal,
+    ScalarReading,
+    TradesReading,
+)
 from margrave.settings import PROJECT_ROOT, load_markets
 
 MARKETS = load_markets(PROJECT_ROOT / "config" / "markets.toml")
@@ -80,6 +91,13 @@ def assert_sound(items: tuple[Item, ...]) -> None:
                     assert quote.strike > 0
                     assert quote.bid is None or quote.ask is None or 0 < quote.bid <= quote.ask
                     assert quote.mark_iv is None or 0 < quote.mark_iv < 10
+            case TradesReading():
+                assert 0 < item.low <= item.vwap <= item.high < 1e9
+                assert item.count > 0
+            case LiquidationsReading():
+                assert 0 <= item.largest_usd <= item.long_usd + item.short_usd
+            case HealthReading() | PoolReading() | NoticeReading():
+                assert item.source
             case Refusal():
                 assert item.detail
         if not isinstance(item, Refusal):

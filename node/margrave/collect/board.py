@@ -19,9 +19,14 @@ from margrave.messages import (
     BarsReading,
     BookReading,
     ChainReading,
+    HealthReading,
     Kind,
+    LiquidationsReading,
+    NoticeReading,
+    PoolReading,
     Refusal,
     ScalarReading,
+    TradesReading,
 )
 from margrave.verdicts import Rejection
 
@@ -138,6 +143,16 @@ def _slot(reading: AnyReading) -> Slot:
             what = _bars_slot(reading.perpetual)
         case ChainReading():
             what = "chain"
+        case TradesReading():
+            what = "perpetual trades" if reading.perpetual else "spot trades"
+        case LiquidationsReading():
+            what = "liquidations"
+        case HealthReading():
+            what = f"health {reading.protocol}"
+        case PoolReading():
+            what = f"pool {reading.instrument}"
+        case NoticeReading():
+            what = f"notice {reading.topic}"
     return (reading.source, reading.market, what)
 
 

@@ -23,6 +23,17 @@ RANGES: Final[Mapping[Kind, tuple[float, float]]] = {
     Kind.VOL_INDEX: (0.01, 10.0),
     Kind.COLLATERAL_RATIO: (0.0, 1e6),
     Kind.BASE_FEE: (0.0, 1e15),
+    Kind.LONG_SHORT_RATIO: (1e-3, 1e3),
+    Kind.SPOT_TWAP: (1e-8, 1e10),
+    Kind.ORACLE_PRICE: (1e-8, 1e10),
+    Kind.REDEMPTION_VALUE: (1e-8, 1e10),
+    Kind.PEG: (1e-3, 1e3),
+    Kind.SUPPLY_CHANGE_24H: (-1.0, 10.0),
+    Kind.TRANSFER_VELOCITY: (0.0, 1e3),
+    Kind.HEALTH_AT_RISK: (0.0, 1.0),
+    Kind.FEAR_GREED: (0.0, 100.0),
+    Kind.FUNDING_POSITIONING: (-100.0, 100.0),
+    Kind.NEWS_TONE: (-1.0, 1.0),
 }
 """Wider than anything seen, narrower than a wrong unit: a volatility of 62 is percent points sent as a fraction."""
 
@@ -90,6 +101,8 @@ def _value_flaw(reading: AnyReading, policy: GuardPolicy) -> Flaw | None:
             return None if reading.bars else Flaw(Rejection.EMPTY, "no bars")
         case ChainReading():
             return None if reading.quotes else Flaw(Rejection.EMPTY, "no quotes")
+        case _:
+            return None
 
 
 def _scalar_flaw(reading: ScalarReading) -> Flaw | None:

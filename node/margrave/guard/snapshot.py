@@ -13,14 +13,19 @@ from margrave.messages import (
     BarsReading,
     BookReading,
     ChainReading,
+    HealthReading,
     Kind,
+    LiquidationsReading,
     MarketHold,
     MarketSnapshot,
+    NoticeReading,
     OptionQuote,
+    PoolReading,
     Refusal,
     ScalarReading,
     Snapshot,
     SourcePrice,
+    TradesReading,
 )
 from margrave.settings import GuardPolicy, MarketSettings
 from margrave.verdicts import HoldReason, Rejection
@@ -119,7 +124,15 @@ def _slot(reading: AnyReading) -> Slot:
             what = reading.kind.value
         case BookReading() | BarsReading():
             what = "perpetual" if reading.perpetual else "spot"
-        case ChainReading():
+        case TradesReading():
+            what = "perpetual" if reading.perpetual else "spot"
+        case HealthReading():
+            what = reading.protocol
+        case PoolReading():
+            what = reading.instrument
+        case NoticeReading():
+            what = reading.topic
+        case ChainReading() | LiquidationsReading():
             what = ""
     return reading.source, reading.market, type(reading).__name__, what
 
@@ -145,6 +158,8 @@ def _place(reading: AnyReading, market: _Market, age_s: float) -> None:
                 market.histories[reading.source] = reading
         case ChainReading():
             market.chains.append(reading)
+        case _:
+            pass
 
 
 def _refuse(reading: AnyReading, flaw: checks.Flaw) -> Refusal:

@@ -8,7 +8,19 @@ from pathlib import Path
 import msgspec
 
 from margrave.collect.recorded import parse_file
-from margrave.messages import AnyReading, BarsReading, BookReading, ChainReading, Refusal, ScalarReading
+from margrave.messages import (
+    AnyReading,
+    BarsReading,
+    BookReading,
+    ChainReading,
+    HealthReading,
+    LiquidationsReading,
+    NoticeReading,
+    PoolReading,
+    Refusal,
+    ScalarReading,
+    TradesReading,
+)
 
 
 def lines(venue: str, files: Sequence[Path], *, as_json: bool) -> Iterator[tuple[str, bool]]:
@@ -40,4 +52,14 @@ def _sentence(item: AnyReading | Refusal) -> str:
             said = f"{len(item.bars)} hourly bars to {item.bars[-1].close:g}"
         case ChainReading():
             said = f"option chain of {len(item.quotes)}"
+        case TradesReading():
+            said = f"{item.count} trades, {item.buy_usd:,.0f} USD bought, {item.sell_usd:,.0f} sold, last {item.last:g}"
+        case LiquidationsReading():
+            said = f"{item.count} liquidations, longs of {item.long_usd:,.0f} USD and shorts of {item.short_usd:,.0f}"
+        case HealthReading():
+            said = f"{item.protocol} debt of {sum(item.debt_usd):,.0f} USD by health, block {item.block}"
+        case PoolReading():
+            said = f"pool {item.price:g}, {item.bid_depth_usd:,.0f} / {item.ask_depth_usd:,.0f} USD, block {item.block}"
+        case NoticeReading():
+            said = f"{item.topic}: {item.text}"
     return f"reading  {item.source} {item.market} {item.instrument}: {said} at {item.venue_time_ms} ms"
