@@ -61,6 +61,10 @@ class VenueSettings(Section):
     base_url: str
     futures_url: str | None = None
     """Host of the venue's perpetuals where it has its own (Binance, Kraken); otherwise `base_url` serves them."""
+    stream_url: str | None = Field(default=None, pattern=r"^wss?://")
+    """Host of the venue's websockets; without it the venue is only polled."""
+    futures_stream_url: str | None = Field(default=None, pattern=r"^wss?://")
+    """The same for its perpetuals where they have their own; otherwise `stream_url` serves them."""
     enabled: bool = True
     timeout_s: Positive = 5.0
     requests_per_minute: Positive = 600.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -14,6 +14,9 @@ from margrave.messages import AnyReading, Refusal
 from margrave.ops import strict_json
 from margrave.settings import Instruments
 from margrave.verdicts import Rejection
+
+if TYPE_CHECKING:
+    from margrave.collect.stream import Stream
 
 HOUR_MS: Final = 3_600_000
 
@@ -46,6 +49,9 @@ class Trouble(StrEnum):
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"
     BAD_STATUS = "bad_status"
+    SILENT = "silent"  # a socket that is open, and says nothing
+    DISCONNECTED = "disconnected"  # a socket that was lost
+    GARBLED = "garbled"  # a socket that says nothing that can be read
 
 
 ADVICE: Final[Mapping[Trouble, str]] = {
@@ -55,6 +61,9 @@ ADVICE: Final[Mapping[Trouble, str]] = {
     Trouble.TIMEOUT: "check the network, or raise timeout_s of this venue",
     Trouble.UNREACHABLE: "check the network, DNS and the venue's base_url",
     Trouble.BAD_STATUS: "check the venue's base_url, then its status page",
+    Trouble.SILENT: "no action: it is opened anew; if it stays so, check the venue's status page and the instruments",
+    Trouble.DISCONNECTED: "no action: it is opened again with growing pauses; polling goes on meanwhile",
+    Trouble.GARBLED: "report it with a recording; polling goes on meanwhile",
 }
 
 
@@ -148,6 +157,8 @@ class Venue:
     """Which instrument a recorded answer names (empty where it names none), and whether that is a perpetual."""
     unframe: Callable[[object], object] = lambda body: body
     """A websocket frame as the REST answer with the same content, where there is one."""
+    streams: tuple[Stream, ...] = ()
+    """Its websockets; empty where it is only polled."""
 
     def read(self, endpoint: Endpoint, asked: Asked, payload: bytes) -> tuple[Item, ...]:
         """All that one answer says.

@@ -1,0 +1,65 @@
+"""Rows of a venue's book as (price, size), checked whole: the loop through which every level of every venue goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from margrave.collect import checks
+from margrave.errors import Rejected
+from margrave.verdicts import Rejection
+
+MAX_LEVELS: Final = 20_000
+"""A side of one message. The longest book that a venue sends whole (Coinbase) has some ten thousand."""
+_NUMBERS: Final = {str, float, int}
+
+Levels = list[tuple[float, float]]
+
+
+def levels(rows: object, what: str, *, price: int | str = 0, size: int | str = 1) -> Levels:
+    """Every row of one side as (price, size); a size of 0 removes the level.
+
+    Args:
+        rows: lists or objects with at least the two fields, as numbers or decimal strings; null is no rows.
+        what: the side, for the operator.
+        price, size: where the two stand in a row: positions of a list, keys of an object.
+
+    Raises:
+        Rejected: a row is no such thing, or a figure is not finite, not positive (price), negative (size) or beyond
+            what any market holds. One bad level refuses the message: a book that lacks a level is another book.
+    """
+    if rows is None:
+        return []
+    entries: Sequence[Any] = checks.sequence(rows, what)
+    if len(entries) > MAX_LEVELS:
+        raise Rejected(Rejection.OUT_OF_RANGE, f"{what} has {len(entries)} levels, at most {MAX_LEVELS} are taken")
+    try:
+        kept = [
+            (at, amount)
+            for row in entries
+            if 0.0 < (at := float(row[price])) <= checks.MAX_PRICE_USD
+            and 0.0 <= (amount := float(row[size])) <= checks.MAX_SIZE
+        ]
+        kinds = {type(row[price]) for row in entries} | {type(row[size]) for row in entries}
+    except (TypeError, ValueError, LookupError, OverflowError):
+        return _one_by_one(entries, what, price, size)
+    if len(kept) != len(entries) or not kinds <= _NUMBERS:
+        return _one_by_one(entries, what, price, size)
+    return kept
+
+
+def _one_by_one(rows: Sequence[object], what: str, price: int | str, size: int | str) -> Levels:
+    """The same at leisure, to name the row that is bad."""
+    return [
+        (
+            checks.price(_field(row, what, price), f"price in {what}"),
+            checks.size(_field(row, what, size), f"size in {what}"),
+        )
+        for row in rows
+    ]
+
+
+def _field(row: object, what: str, key: int | str) -> object:
+    if isinstance(key, str):
+        return checks.mapping(row, f"a level of {what}").get(key)
+    return checks.sequence(row, f"a level of {what}", least=key + 1)[key]
