@@ -15,6 +15,7 @@ from functools import cache
 from typing import Final
 
 import httpx2
+import msgspec
 from aiolimiter import AsyncLimiter
 
 from margrave.collect.source import Trouble, VenueTrouble
@@ -89,11 +90,15 @@ class Host:
         """
         async with self._budget:
             answer, body = await self._ask(path, params, what)
-        if not answer.is_success:
-            _name_status(answer, what)
-            if not explained(body):
-                raise VenueTrouble(Trouble.BAD_STATUS, f"{what}: HTTP {answer.status_code}")
-        return body
+        return _sound(answer, body, what, explained)
+
+    async def post(
+        self, path: str, question: Mapping[str, str | int], *, what: str, explained: Callable[[bytes], bool]
+    ) -> bytes:
+        """The same for a venue that takes its questions as JSON."""
+        async with self._budget:
+            answer, body = await self._ask(path, {}, what, question=question)
+        return _sound(answer, body, what, explained)
 
     async def close(self) -> None:
         """Close all connections; the next question opens them again. Pauses and the budget are remembered."""
@@ -101,13 +106,25 @@ class Host:
         if client is not None:
             await client.aclose()
 
-    async def _ask(self, path: str, params: Mapping[str, str | int], what: str) -> tuple[httpx2.Response, bytes]:
+    async def _ask(
+        self,
+        path: str,
+        params: Mapping[str, str | int],
+        what: str,
+        *,
+        question: Mapping[str, str | int] | None = None,
+    ) -> tuple[httpx2.Response, bytes]:
         client = self._client = self._client or self._connect()
+        content = None if question is None else msgspec.json.encode(question)
+        asking = client.stream(
+            "GET" if content is None else "POST",
+            self._base_url + path,
+            params=dict(params),
+            content=content,
+            headers=None if content is None else {"content-type": "application/json"},
+        )
         try:
-            async with (
-                asyncio.timeout(self._timeout_s),
-                client.stream("GET", self._base_url + path, params=dict(params)) as answer,
-            ):
+            async with asyncio.timeout(self._timeout_s), asking as answer:
                 return answer, await _body(answer, what)
         except (TimeoutError, httpx2.TimeoutException):
             raise VenueTrouble(Trouble.TIMEOUT, f"{what}: no answer within {self._timeout_s:g} s") from None
@@ -125,6 +142,15 @@ class Host:
             transport=self._transport,
             follow_redirects=False,
         )
+
+
+def _sound(answer: httpx2.Response, body: bytes, what: str, explained: Callable[[bytes], bool]) -> bytes:
+    """The body, unless the status says that it is none and the body does not say why."""
+    if not answer.is_success:
+        _name_status(answer, what)
+        if not explained(body):
+            raise VenueTrouble(Trouble.BAD_STATUS, f"{what}: HTTP {answer.status_code}")
+    return body
 
 
 def _name_status(answer: httpx2.Response, what: str) -> None:
