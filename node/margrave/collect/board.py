@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from margrave.collect.source import Item, Listing, Trouble
+from margrave.collect.source import Item, Trouble
 from margrave.messages import (
     AnyReading,
     BarsReading,
@@ -33,8 +33,6 @@ from margrave.verdicts import Rejection
 MAX_REFUSALS: Final = 2_000
 MAX_BARS: Final = 1_000
 """Hourly candles kept a market and venue: six weeks."""
-MAX_LISTINGS: Final = 2_000
-"""Instruments a venue whose contract sizes are kept; only those that are watched are asked for."""
 
 Slot = tuple[str, str, str]
 
@@ -64,15 +62,11 @@ class Board:
         self._refusals: deque[Refusal] = deque(maxlen=MAX_REFUSALS)
         self._health: dict[str, SourceHealth] = {}
         self.refusals_dropped: int = 0
-        self._listings: dict[str, dict[str, Listing]] = {}
 
     def put(self, item: Item) -> None:
         """Keep a reading if it is not older than the one it replaces; keep a refusal until it is taken."""
         if isinstance(item, Refusal):
             self._refuse(item)
-            return
-        if isinstance(item, Listing):
-            self._list(item)
             return
         slot = _slot(item)
         held = self._latest.get(slot)
@@ -124,19 +118,10 @@ class Board:
         held = self._latest.get((source, market, Kind.MARK_PRICE.value))
         return held.value if isinstance(held, ScalarReading) and held.venue_time_ms >= since_ms else None
 
-    def listings(self, source: str) -> Mapping[str, Listing]:
-        """What a venue has said of its instruments, by name."""
-        return self._listings.get(source, {})
-
     def last_bar_ms(self, source: str, market: str, *, perpetual: bool) -> int | None:
         """When the newest candle that we hold opened."""
         held = self._latest.get((source, market, _bars_slot(perpetual)))
         return held.bars[-1].open_time_ms if isinstance(held, BarsReading) else None
-
-    def _list(self, listing: Listing) -> None:
-        held = self._listings.setdefault(listing.source, {})
-        if listing.instrument in held or len(held) < MAX_LISTINGS:
-            held[listing.instrument] = listing
 
     def _refuse(self, refusal: Refusal) -> None:
         if len(self._refusals) == MAX_REFUSALS:

@@ -21,7 +21,7 @@ HISTORY_BARS: Final = 744
 """Asked for at the start: 31 days of hours."""
 UNKNOWN_PAUSE_S: Final = 600.0
 """Before a question is put again that the venue itself called wrong (an instrument that it does not list)."""
-PACE_S: Final[Mapping[Pace, float]] = {Pace.QUOTE: 0.0, Pace.CHAIN: 50.0, Pace.BARS: 280.0, Pace.LISTING: 3_500.0}
+PACE_S: Final[Mapping[Pace, float]] = {Pace.QUOTE: 0.0, Pace.CHAIN: 50.0, Pace.BARS: 280.0}
 """Clock seconds between two askings of one thing, at least: a little under a minute and five, so that a poll which
 comes each minute does not find it due a moment too late, and wait for the next."""
 MARK_MAX_AGE_MS: Final = 1_800_000
@@ -123,7 +123,6 @@ class Poller:
             perpetual=request.perpetual,
             bar_ms=HOUR_MS,
             mark_price=self._board.mark_price(self.venue.name, request.market, since_ms=now_ms - MARK_MAX_AGE_MS),
-            listings=self._board.listings(self.venue.name),
         )
         return self.venue.read(request.endpoint, asked, payload)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -20,42 +20,7 @@ if TYPE_CHECKING:
 
 HOUR_MS: Final = 3_600_000
 
-
-class InstrumentKind(StrEnum):
-    """What kind of thing an instrument is."""
-
-    SPOT = "spot"
-    PERPETUAL = "perpetual"
-    FUTURE = "future"
-    OPTION = "option"
-    OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """An instrument as its venue lists it: not a reading, but what makes dollars of the sizes in readings.
-
-    One unit of size is `unit` coins, or `unit` dollars where the contract is inverse.
-    """
-
-    source: str
-    instrument: str
-    kind: InstrumentKind
-    unit: float = 1.0
-    inverse: bool = False
-    tick: float | None = None
-    open: bool = True
-    """It can be traded now."""
-    price_digits: int | None = None
-    """Decimals of the venue's prices and sizes, where a checksum is over them (Kraken)."""
-    size_digits: int | None = None
-
-    def usd(self, size: float, price: float) -> float:
-        """Dollars of a size at a price."""
-        return size * self.unit if self.inverse else size * self.unit * price
-
-
-Item = AnyReading | Refusal | Listing
+Item = AnyReading | Refusal
 """What a parser makes of one thing in an answer."""
 
 
@@ -73,7 +38,6 @@ class Pace(StrEnum):
     QUOTE = "quote"  # books and tickers: every poll
     CHAIN = "chain"  # whole option chains and volatility indices: each minute
     BARS = "bars"  # hourly candles: each five minutes
-    LISTING = "listing"  # what is listed, and how large its contracts are: each hour
 
 
 class Trouble(StrEnum):
@@ -126,8 +90,6 @@ class Asked:
     """The candle length that was asked for; `None` in recordings, where any is taken."""
     mark_price: float | None = None
     """This venue's last mark, for figures that it gives in coins only."""
-    listings: Mapping[str, Listing] = field(default_factory=dict)
-    """What this venue has said of its instruments so far, by name."""
 
     def refusal(self, what: str, rejected: Rejected) -> Refusal:
         return Refusal(

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from margrave.collect.recorded import parse_file
-from margrave.collect.source import Item, Listing
 from margrave.messages import (
+    AnyReading,
     BarsReading,
     BookReading,
     ChainReading,
@@ -39,13 +39,10 @@ def lines(venue: str, files: Sequence[Path], *, as_json: bool) -> Iterator[tuple
                 yield _sentence(item), is_reading
 
 
-def _sentence(item: Item) -> str:
+def _sentence(item: AnyReading | Refusal) -> str:
     match item:
         case Refusal():
             return f"refused  {item.source} {item.market or '-'} {item.what}: {item.reason} ({item.detail})"
-        case Listing():
-            size = f"{item.unit:g} {'USD' if item.inverse else 'coins'}"
-            return f"listing  {item.source} {item.instrument}: {item.kind}, a unit of size is {size}"
         case ScalarReading():
             said = f"{item.kind} {item.value:g}"
         case BookReading():

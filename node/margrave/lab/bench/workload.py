@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from margrave.collect.source import HOUR_MS, Asked, Listing
+from margrave.collect.source import HOUR_MS, Asked
 from margrave.collect.venues import VENUES
 from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.server import Feed
@@ -76,9 +76,7 @@ def _heard(feed: Feed, name: str, market: MarketSettings, as_of_ms: int) -> list
                 bar_ms=HOUR_MS,
                 mark_price=mark,
             )
-            said = [
-                item for item in venue.read(request.endpoint, asked, body) if not isinstance(item, Refusal | Listing)
-            ]
+            said = [item for item in venue.read(request.endpoint, asked, body) if not isinstance(item, Refusal)]
             mark = next((x.value for x in said if isinstance(x, ScalarReading) and x.kind is Kind.MARK_PRICE), mark)
             heard += said
     return heard
