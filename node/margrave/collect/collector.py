@@ -13,6 +13,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from margrave.collect.board import Board
 from margrave.collect.poller import Poller
+from margrave.collect.recording.line import Tap
 from margrave.collect.source import Clock
 from margrave.collect.venues import VENUES
 from margrave.errors import Fatal
@@ -31,17 +32,24 @@ class Collector:
         markets: by name, with each venue's names for them.
         clock: market time; an accelerated clock shortens the cadence on the wall.
         interval_s: clock seconds between two polls of a venue.
+        tap: told everything that the venues say, where it is recorded.
     """
 
     def __init__(
-        self, node: NodeSettings, markets: Mapping[str, MarketSettings], *, clock: Clock, interval_s: float
+        self,
+        node: NodeSettings,
+        markets: Mapping[str, MarketSettings],
+        *,
+        clock: Clock,
+        interval_s: float,
+        tap: Tap | None = None,
     ) -> None:
         if unknown := sorted(node.venues.keys() - VENUES.keys()):
             raise Fatal(f"[venues.{unknown[0]}] is not a venue", advice=f"use one of {', '.join(sorted(VENUES))}")
         self.board = Board()
         self._poll_s = max(clock.wall_s(interval_s), SHORTEST_POLL_S)
         self._pollers = tuple(
-            Poller(VENUES[name], settings, markets, board=self.board, clock=clock)
+            Poller(VENUES[name], settings, markets, board=self.board, clock=clock, tap=tap)
             for name, settings in node.venues.items()
             if settings.enabled
         )

@@ -18,6 +18,7 @@ import httpx2
 import msgspec
 from aiolimiter import AsyncLimiter
 
+from margrave.collect.recording.line import Tap, What
 from margrave.collect.source import Trouble, VenueTrouble
 from margrave.settings import VenueSettings
 
@@ -38,12 +39,19 @@ class Host:
     """Connections are its own, so that a host that hangs takes none of another's; they open as they are needed.
 
     Pauses are in the node's clock, timeouts and the budget in the wall's. `transport` takes the place of the network
-    in tests.
+    in tests. `tap`, where a recorder listens, is told every answer under the name `source`.
     """
 
     def __init__(
-        self, base_url: str, settings: VenueSettings, *, transport: httpx2.AsyncBaseTransport | None = None
+        self,
+        base_url: str,
+        settings: VenueSettings,
+        *,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        source: str = "",
+        tap: Tap | None = None,
     ) -> None:
+        self._source, self._tap = source, tap
         self._base_url = base_url.rstrip("/")
         self._timeout_s = settings.timeout_s
         self._transport = transport
@@ -125,12 +133,18 @@ class Host:
         )
         try:
             async with asyncio.timeout(self._timeout_s), asking as answer:
-                return answer, await _body(answer, what)
+                body = await _body(answer, what)
         except (TimeoutError, httpx2.TimeoutException):
             raise VenueTrouble(Trouble.TIMEOUT, f"{what}: no answer within {self._timeout_s:g} s") from None
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             problem = f"{what}: {type(error).__name__} {str(error)[:80]}".rstrip()
             raise VenueTrouble(Trouble.UNREACHABLE, problem) from error
+        if self._tap is not None:
+            asked, url = (content or b"").decode(), str(answer.request.url)
+            self._tap.hear(
+                What.ANSWER, self._source, url, body, asked=asked, status=answer.status_code, headers=answer.headers
+            )
+        return answer, body
 
     def _connect(self) -> httpx2.AsyncClient:
         # Redirects are not followed: a venue's address is configuration, and nobody else's to change.

@@ -11,6 +11,7 @@ import structlog
 
 from margrave.collect.board import Board
 from margrave.collect.host import Host
+from margrave.collect.recording.line import Tap
 from margrave.collect.source import HOUR_MS, Asked, Clock, Item, Pace, Request, Venue, VenueTrouble, decode
 from margrave.errors import Rejected
 from margrave.messages import Refusal
@@ -45,6 +46,7 @@ class Poller:
         board: Board,
         clock: Clock,
         transport: httpx2.AsyncBaseTransport | None = None,
+        tap: Tap | None = None,
     ) -> None:
         self.venue = venue
         self._settings = settings
@@ -53,7 +55,7 @@ class Poller:
         self._clock = clock
         self._due_ms: dict[tuple[str, str, str, bool, str], int] = {}
         urls = {settings.base_url, settings.futures_url or settings.base_url}
-        self._hosts = {url: Host(url, settings, transport=transport) for url in urls}
+        self._hosts = {url: Host(url, settings, transport=transport, source=venue.name, tap=tap) for url in urls}
 
     async def close(self) -> None:
         """Close all connections; the next poll opens them again."""
