@@ -37,6 +37,10 @@ class Kind(StrEnum):
     COLLATERAL_RATIO = "collateral_ratio"  # collateral over maintenance margin of the protocol's accounts
     BASE_FEE = "base_fee"  # wei
     LONG_SHORT_RATIO = "long_short_ratio"  # accounts net long over accounts net short, perpetual
+    TOP_LONG_SHORT_RATIO = "top_long_short_ratio"  # the same of the venue's largest accounts, by position
+    TAKER_RATIO = "taker_ratio"  # volume bought from the asks over volume sold into the bids, perpetual
+    OPTION_OPEN_INTEREST = "option_open_interest"  # USD of the underlying, of the options that an answer lists
+    DELIVERY_PRICE = "delivery_price"  # USD at which a day's options and futures were settled
     SPOT_TWAP = "spot_twap"  # USD, time-weighted over the window that the source states (a pool's: 30 minutes)
     ORACLE_PRICE = "oracle_price"  # USD, another oracle's answer: a cross-check, never a venue
     REDEMPTION_VALUE = "redemption_value"  # USD, what its issuer gives for one unit of a wrapped or yield asset
@@ -203,6 +207,39 @@ AnyReading = (
     | PoolReading
     | NoticeReading
 )
+
+
+class ContractKind(StrEnum):
+    """What an instrument is."""
+
+    SPOT = "spot"
+    PERPETUAL = "perpetual"
+    FUTURE = "future"
+    OPTION = "option"
+    COMBINATION = "combination"  # of several instruments: its price is a difference, never a market's
+    OTHER = "other"  # a kind that a venue has added since
+
+
+class Contract(Message, frozen=True, kw_only=True, tag_field="type", tag="contract"):
+    """How one instrument's sizes are counted, as its venue lists it. It is no reading: it says nothing of the market,
+    and stands until the venue says otherwise."""
+
+    source: str
+    instrument: str
+    seen_time_ms: int
+    kind: ContractKind
+    unit_coins: float | None = 1.0
+    """Coins in one unit of size; `None` where a unit is dollars."""
+    unit_usd: float | None = None
+    """Dollars in one unit of size, where the instrument is margined in coins (inverse)."""
+    tick: float | None = None
+    """Least step of its price."""
+    expiry_ms: int | None = None
+    trading: bool = True
+
+    def usd(self, size: float, price: float) -> float:
+        """Dollars of a size at a price."""
+        return size * self.unit_usd if self.unit_usd is not None else size * (self.unit_coins or 0.0) * price
 
 
 class Refusal(Message, frozen=True, kw_only=True):

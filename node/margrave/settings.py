@@ -65,6 +65,8 @@ class VenueSettings(Section):
     """Host of the venue's websockets; without it the venue is only polled."""
     futures_stream_url: str | None = Field(default=None, pattern=r"^wss?://")
     """The same for its perpetuals where they have their own; otherwise `stream_url` serves them."""
+    options_url: str | None = None
+    """Host of the venue's options where it has its own (Binance); they are not asked without it."""
     enabled: bool = True
     timeout_s: Positive = 5.0
     requests_per_minute: Positive = 600.0

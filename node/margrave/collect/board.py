@@ -1,7 +1,8 @@
 """The latest of everything that was said, bounded: what a round reads.
 
 One slot for each (source, market, what), where the newest venue time wins. Bars are merged by open time, so that a full
-history is asked for once and a few candles afterwards. Refusals wait here until the guard takes them.
+history is asked for once and a few candles afterwards. Refusals wait here until the guard takes them. Contracts (how
+sizes are counted) stand beside the readings and are never among them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from margrave.messages import (
     BarsReading,
     BookReading,
     ChainReading,
+    Contract,
     HealthReading,
     Kind,
     LiquidationsReading,
@@ -33,6 +35,8 @@ from margrave.verdicts import Rejection
 MAX_REFUSALS: Final = 2_000
 MAX_BARS: Final = 1_000
 """Hourly candles kept a market and venue: six weeks."""
+MAX_CONTRACTS: Final = 20_000
+"""Several venues with all their options; only those that are asked for are listed here."""
 
 Slot = tuple[str, str, str]
 
@@ -59,14 +63,19 @@ class Board:
 
     def __init__(self) -> None:
         self._latest: dict[Slot, AnyReading] = {}
+        self._contracts: dict[tuple[str, str], Contract] = {}
         self._refusals: deque[Refusal] = deque(maxlen=MAX_REFUSALS)
         self._health: dict[str, SourceHealth] = {}
         self.refusals_dropped: int = 0
+        self.contracts_dropped: int = 0
 
     def put(self, item: Item) -> None:
         """Keep a reading if it is not older than the one it replaces; keep a refusal until it is taken."""
         if isinstance(item, Refusal):
             self._refuse(item)
+            return
+        if isinstance(item, Contract):
+            self._list(item)
             return
         slot = _slot(item)
         held = self._latest.get(slot)
@@ -118,10 +127,29 @@ class Board:
         held = self._latest.get((source, market, Kind.MARK_PRICE.value))
         return held.value if isinstance(held, ScalarReading) and held.venue_time_ms >= since_ms else None
 
+    def contract(self, source: str, instrument: str) -> Contract | None:
+        """How the instrument's sizes are counted, as last listed."""
+        return self._contracts.get((source, instrument))
+
+    def contracts(self, source: str) -> Mapping[str, Contract]:
+        """All that this source has listed, by instrument."""
+        return {c.instrument: c for c in self._contracts.values() if c.source == source}
+
     def last_bar_ms(self, source: str, market: str, *, perpetual: bool) -> int | None:
         """When the newest candle that we hold opened."""
         held = self._latest.get((source, market, _bars_slot(perpetual)))
         return held.bars[-1].open_time_ms if isinstance(held, BarsReading) else None
+
+    def _list(self, contract: Contract) -> None:
+        key = (contract.source, contract.instrument)
+        if key not in self._contracts and len(self._contracts) >= MAX_CONTRACTS:
+            self.contracts_dropped += 1
+            return
+        self._contracts[key] = contract
+        health = self.health_of(contract.source)
+        self._health[contract.source] = replace(
+            health, last_ok_ms=contract.seen_time_ms, failures_in_a_row=0, trouble=None
+        )
 
     def _refuse(self, refusal: Refusal) -> None:
         if len(self._refusals) == MAX_REFUSALS:

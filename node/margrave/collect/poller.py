@@ -22,7 +22,7 @@ HISTORY_BARS: Final = 744
 """Asked for at the start: 31 days of hours."""
 UNKNOWN_PAUSE_S: Final = 600.0
 """Before a question is put again that the venue itself called wrong (an instrument that it does not list)."""
-PACE_S: Final[Mapping[Pace, float]] = {Pace.QUOTE: 0.0, Pace.CHAIN: 50.0, Pace.BARS: 280.0}
+PACE_S: Final[Mapping[Pace, float]] = {Pace.QUOTE: 0.0, Pace.CHAIN: 50.0, Pace.BARS: 280.0, Pace.LISTING: 3_550.0}
 """Clock seconds between two askings of one thing, at least: a little under a minute and five, so that a poll which
 comes each minute does not find it due a moment too late, and wait for the next."""
 MARK_MAX_AGE_MS: Final = 1_800_000
@@ -54,8 +54,8 @@ class Poller:
         self._board = board
         self._clock = clock
         self._due_ms: dict[tuple[str, str, str, bool, str], int] = {}
-        urls = {settings.base_url, settings.futures_url or settings.base_url}
-        self._hosts = {url: Host(url, settings, transport=transport, source=venue.name, tap=tap) for url in urls}
+        urls = {settings.base_url, settings.futures_url, settings.options_url}
+        self._hosts = {u: Host(u, settings, transport=transport, source=venue.name, tap=tap) for u in urls if u}
 
     async def close(self) -> None:
         """Close all connections; the next poll opens them again."""
@@ -63,22 +63,28 @@ class Poller:
             await host.close()
 
     async def poll(self) -> None:
-        """Make every request that is due, those that need this venue's mark price last. Never raises."""
+        """Make every request that is due: contract sizes first, what needs this venue's mark last. Never raises."""
         due = self._due()
+        await self._ask_all(request for request in due if request.pace is Pace.LISTING)
+        due = [request for request in due if request.pace is not Pace.LISTING and self._can_be_read(request)]
         await self._ask_all(request for request in due if not request.needs_mark)
         await self._ask_all(request for request in due if request.needs_mark)
 
     def _due(self) -> list[Request]:
         now_ms = self._clock.now_ms()
-        due = []
+        due: list[Request] = []
         for market, settings in self._markets.items():
             if names := settings.instruments.get(self.venue.name):
-                wanted = [r for r in self.venue.requests(market, names, now_ms, self._bars_wanted) if self._is_due(r)]
-                due.extend(wanted)
+                wanted = self.venue.requests(market, names, now_ms, self._bars_wanted)
+                due.extend(r for r in wanted if self._is_due(r) and (self._settings.options_url or not r.options_host))
         return due
 
     def _is_due(self, request: Request) -> bool:
         return self._clock.now_ms() >= self._due_ms.get(request.key, 0)
+
+    def _can_be_read(self, request: Request) -> bool:
+        """Whether the answer could be valued: sizes in contracts of an unknown size could not."""
+        return not request.needs_contract or self._board.contract(self.venue.name, request.instrument) is not None
 
     def _bars_wanted(self, market: str, *, perpetual: bool) -> int:
         last_ms = self._board.last_bar_ms(self.venue.name, market, perpetual=perpetual)
@@ -125,12 +131,15 @@ class Poller:
             perpetual=request.perpetual,
             bar_ms=HOUR_MS,
             mark_price=self._board.mark_price(self.venue.name, request.market, since_ms=now_ms - MARK_MAX_AGE_MS),
+            contract=self._board.contract(self.venue.name, request.instrument),
         )
         return self.venue.read(request.endpoint, asked, payload)
 
     def _host_of(self, request: Request) -> Host:
-        main = self._settings.base_url
-        return self._hosts[(self._settings.futures_url or main) if request.futures_host else main]
+        settings = self._settings
+        if request.options_host and settings.options_url:
+            return self._hosts[settings.options_url]
+        return self._hosts[(settings.futures_url or settings.base_url) if request.futures_host else settings.base_url]
 
     def _explained(self, body: bytes) -> bool:
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from margrave.errors import MargraveError, Rejected, Transient
-from margrave.messages import AnyReading, Refusal
+from margrave.messages import AnyReading, Contract, Refusal
 from margrave.ops import strict_json
 from margrave.settings import Instruments
 from margrave.verdicts import Rejection
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HOUR_MS: Final = 3_600_000
 
-Item = AnyReading | Refusal
+Item = AnyReading | Refusal | Contract
 """What a parser makes of one thing in an answer."""
 
 
@@ -37,7 +37,8 @@ class Pace(StrEnum):
 
     QUOTE = "quote"  # books and tickers: every poll
     CHAIN = "chain"  # whole option chains and volatility indices: each minute
-    BARS = "bars"  # hourly candles: each five minutes
+    BARS = "bars"  # hourly candles and ratios of accounts: each five minutes
+    LISTING = "listing"  # contract sizes and ticks: each hour
 
 
 class Trouble(StrEnum):
@@ -90,6 +91,8 @@ class Asked:
     """The candle length that was asked for; `None` in recordings, where any is taken."""
     mark_price: float | None = None
     """This venue's last mark, for figures that it gives in coins only."""
+    contract: Contract | None = None
+    """How the instrument's sizes are counted, where this venue has listed it."""
 
     def refusal(self, what: str, rejected: Rejected) -> Refusal:
         return Refusal(
@@ -110,6 +113,13 @@ class Endpoint:
     """Recognises a recorded answer by its shape."""
     perpetual: bool = False
     """It serves perpetuals only; endpoints that serve both say by the request which."""
+    says: str = ""
+    """What it gives, for docs/sources.md."""
+    weight: float = 1.0
+    """What one call takes of the venue's budget, in the venue's own unit."""
+    limit: str = ""
+    """A budget of its own, in the venue's words; empty where the venue's `budget` holds."""
+    key_needed: bool = False
 
     def answers(self, url_path: str) -> bool:
         """Whether an address, without its query, is one of this endpoint's."""
@@ -128,10 +138,14 @@ class Request:
     pace: Pace
     perpetual: bool = False
     futures_host: bool = False
+    options_host: bool = False
+    """On `VenueSettings.options_url`; not asked where the operator names none."""
     needs_mark: bool = False
     """Asked after the others: its answer is in coins and wants this venue's mark price."""
     body: Mapping[str, str | int] | None = None
     """Put by POST as JSON, where a venue takes no questions by address (Hyperliquid)."""
+    needs_contract: bool = False
+    """Not asked before the venue has listed the instrument: its sizes are counted in contracts."""
 
     @property
     def key(self) -> tuple[str, str, str, bool, str]:
@@ -161,6 +175,10 @@ class Venue:
     """A websocket frame as the REST answer with the same content, where there is one."""
     streams: tuple[Stream, ...] = ()
     """Its websockets; empty where it is only polled."""
+    site: str = ""
+    """Where the venue documents all this."""
+    budget: str = ""
+    """How much it may be asked, in its own words."""
 
     def read(self, endpoint: Endpoint, asked: Asked, payload: bytes) -> tuple[Item, ...]:
         """All that one answer says.

@@ -16,7 +16,7 @@ from margrave.collect.books.levels import Levels
 from margrave.collect.books.rules import SequenceRule
 from margrave.collect.source import Item, Request
 from margrave.errors import Rejected
-from margrave.messages import Refusal
+from margrave.messages import Contract, Refusal
 from margrave.settings import Instruments
 from margrave.verdicts import Rejection
 
@@ -140,6 +140,8 @@ class Heard:
     """The instruments that were asked for; empty for a recording, where any is taken under its own name."""
     unit: Mapping[str, float] = field(default_factory=dict)
     """Coins in one contract, by instrument, as the venue's instruments answer gave it."""
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
+    """How sizes are counted, by instrument, as this venue has listed them (`Board.contracts`)."""
 
     def market(self, instrument: str) -> str:
         """Raises `Rejected` (`WRONG_INSTRUMENT`) for one that was not asked for."""

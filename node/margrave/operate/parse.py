@@ -13,6 +13,7 @@ from margrave.messages import (
     BarsReading,
     BookReading,
     ChainReading,
+    Contract,
     HealthReading,
     LiquidationsReading,
     NoticeReading,
@@ -39,10 +40,13 @@ def lines(venue: str, files: Sequence[Path], *, as_json: bool) -> Iterator[tuple
                 yield _sentence(item), is_reading
 
 
-def _sentence(item: AnyReading | Refusal) -> str:
+def _sentence(item: AnyReading | Refusal | Contract) -> str:
     match item:
         case Refusal():
             return f"refused  {item.source} {item.market or '-'} {item.what}: {item.reason} ({item.detail})"
+        case Contract():
+            unit = f"{item.unit_usd:g} USD" if item.unit_usd is not None else f"{item.unit_coins:g} coins"
+            return f"contract {item.source} {item.instrument}: {item.kind}, a unit of size is {unit}"
         case ScalarReading():
             said = f"{item.kind} {item.value:g}"
         case BookReading():

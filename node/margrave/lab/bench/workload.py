@@ -12,7 +12,7 @@ from margrave.collect.source import HOUR_MS, Asked
 from margrave.collect.venues import VENUES
 from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.server import Feed
-from margrave.messages import AnyReading, Kind, Refusal, ScalarReading
+from margrave.messages import AnyReading, Contract, Kind, Refusal, ScalarReading
 from margrave.settings import PROJECT_ROOT, MarketSettings, Settings
 
 SCENARIO: Final = PROJECT_ROOT / "config" / "scenarios" / "may-2021.toml"
@@ -76,7 +76,9 @@ def _heard(feed: Feed, name: str, market: MarketSettings, as_of_ms: int) -> list
                 bar_ms=HOUR_MS,
                 mark_price=mark,
             )
-            said = [item for item in venue.read(request.endpoint, asked, body) if not isinstance(item, Refusal)]
+            said = [
+                item for item in venue.read(request.endpoint, asked, body) if not isinstance(item, Refusal | Contract)
+            ]
             mark = next((x.value for x in said if isinstance(x, ScalarReading) and x.kind is Kind.MARK_PRICE), mark)
             heard += said
     return heard
