@@ -234,6 +234,9 @@ class Contract(Message, frozen=True, kw_only=True, tag_field="type", tag="contra
     """Dollars in one unit of size, where the instrument is margined in coins (inverse)."""
     tick: float | None = None
     """Least step of its price."""
+    price_digits: int | None = None
+    """Decimals of prices and sizes as the venue writes them, where it takes a checksum over the text (Kraken)."""
+    size_digits: int | None = None
     expiry_ms: int | None = None
     trading: bool = True
 

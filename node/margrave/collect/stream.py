@@ -186,6 +186,8 @@ class Stream:
     ping: Callable[[int], bytes] | None = None
     """(now in ms) -> the venue's own ping message, where websocket pings do not keep it open."""
     ping_every_s: float = 15.0
+    plain: frozenset[bytes] = frozenset()
+    """Messages that are not JSON and mean only that the venue is there (OKX answers "ping" with "pong")."""
     says: str = ""
     """One line for docs/sources.md: what is heard, in the venue's channel names."""
 
