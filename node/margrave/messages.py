@@ -11,12 +11,18 @@ Nothing here is edited after it is made: a stage makes the next kind.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from margrave.lanes import Words
 from margrave.mirror.limits import PolicyWords, Timing
-from margrave.verdicts import HaltReason, HoldReason, MarketStatus, Outcome, Rejection, ReportKind, Trigger
+from margrave.verdicts import Doubt, HaltReason, HoldReason, MarketStatus, Outcome, Rejection, ReportKind, Trigger
+
+Slot = tuple[str, str, str]
+"""Source, market and what of it: one reading stands in each, the newest."""
+EVERY_MARKET: Final = "*"
+"""The market of a reading that is about all of them: gas, sentiment."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,10 +68,37 @@ class Reading(Message, frozen=True, kw_only=True, tag_field="type"):
     venue_time_ms: int
     seen_time_ms: int
 
+    @property
+    def what(self) -> str:
+        """What of its source and market this is, in the words of refusals and log lines."""
+        raise NotImplementedError
+
+    @property
+    def slot(self) -> Slot:
+        return (self.source, self.market, self.what)
+
+
+SEVERAL_OF_ONE_SOURCE: Final = frozenset(
+    {
+        Kind.SPOT_TWAP,
+        Kind.ORACLE_PRICE,
+        Kind.REDEMPTION_VALUE,
+        Kind.PEG,
+        Kind.SUPPLY_CHANGE_24H,
+        Kind.TRANSFER_VELOCITY,
+        Kind.HEALTH_AT_RISK,
+    }
+)
+"""Kinds of which one chain tells several at once (two oracles, three stablecoins): the instrument parts them."""
+
 
 class ScalarReading(Reading, frozen=True, kw_only=True, tag="scalar"):
     kind: Kind
     value: float
+
+    @property
+    def what(self) -> str:
+        return f"{self.kind.value} {self.instrument}" if self.kind in SEVERAL_OF_ONE_SOURCE else self.kind.value
 
 
 class DepthBand(msgspec.Struct, frozen=True, array_like=True):
@@ -94,6 +127,10 @@ class BookReading(Reading, frozen=True, kw_only=True, tag="book"):
     """What a buyer of the market's reference size pays above the mid, fraction; `None` where the book is too thin."""
     impact_sell: float | None = None
 
+    @property
+    def what(self) -> str:
+        return "perpetual book" if self.perpetual else "spot book"
+
 
 class Bar(msgspec.Struct, frozen=True, array_like=True):
     """One closed or running hourly candle."""
@@ -111,6 +148,10 @@ class BarsReading(Reading, frozen=True, kw_only=True, tag="bars"):
 
     perpetual: bool
     bars: tuple[Bar, ...]
+
+    @property
+    def what(self) -> str:
+        return "perpetual bars" if self.perpetual else "spot bars"
 
 
 class OptionQuote(msgspec.Struct, frozen=True, array_like=True):
@@ -138,6 +179,10 @@ class ChainReading(Reading, frozen=True, kw_only=True, tag="chain"):
 
     quotes: tuple[OptionQuote, ...]
 
+    @property
+    def what(self) -> str:
+        return "chain"
+
 
 class TradesReading(Reading, frozen=True, kw_only=True, tag="trades"):
     """What was traded from `from_ms` (included) to `venue_time_ms` (the last trade's)."""
@@ -153,6 +198,10 @@ class TradesReading(Reading, frozen=True, kw_only=True, tag="trades"):
     last: float
     vwap: float
 
+    @property
+    def what(self) -> str:
+        return "perpetual trades" if self.perpetual else "spot trades"
+
 
 class LiquidationsReading(Reading, frozen=True, kw_only=True, tag="liquidations"):
     """Positions closed by force from `from_ms` (included) to `venue_time_ms`, on a venue or a lending protocol."""
@@ -164,6 +213,10 @@ class LiquidationsReading(Reading, frozen=True, kw_only=True, tag="liquidations"
     short_usd: float
     largest_usd: float
 
+    @property
+    def what(self) -> str:
+        return f"liquidations {self.instrument}"
+
 
 class HealthReading(Reading, frozen=True, kw_only=True, tag="health"):
     """A lending protocol's debt against one collateral by health factor, at one block."""
@@ -174,6 +227,10 @@ class HealthReading(Reading, frozen=True, kw_only=True, tag="health"):
     debt_usd: tuple[float, ...]
     collateral_usd: tuple[float, ...]
     block: int
+
+    @property
+    def what(self) -> str:
+        return f"health {self.protocol}"
 
 
 class PoolReading(Reading, frozen=True, kw_only=True, tag="pool"):
@@ -187,6 +244,10 @@ class PoolReading(Reading, frozen=True, kw_only=True, tag="pool"):
     """Fraction of a swap."""
     block: int
 
+    @property
+    def what(self) -> str:
+        return f"pool {self.instrument}"
+
 
 class NoticeReading(Reading, frozen=True, kw_only=True, tag="notice"):
     """Something that was decided or announced: a proposal, an execution, a changed reserve, a delisting."""
@@ -194,6 +255,10 @@ class NoticeReading(Reading, frozen=True, kw_only=True, tag="notice"):
     topic: str
     """Dotted, from the general to the special: "governance.proposal.created", "lending.reserve.changed"."""
     text: str
+
+    @property
+    def what(self) -> str:
+        return f"notice {self.topic}"
 
 
 AnyReading = (
@@ -266,6 +331,13 @@ class SourcePrice(Message, frozen=True, kw_only=True):
     age_s: float
 
 
+class Doubted(Message, frozen=True, kw_only=True):
+    """One reason to trust a price less, with the numbers behind it."""
+
+    reason: Doubt
+    detail: str
+
+
 class MarketSnapshot(Message, frozen=True, kw_only=True):
     """What the guard vouches for about one market at `as_of_ms`. `None` means nobody said it, never a default."""
 
@@ -286,6 +358,37 @@ class MarketSnapshot(Message, frozen=True, kw_only=True):
     """Closed hourly bars, ascending and gap-free, the median over venues of each field."""
     quotes: tuple[OptionQuote, ...]
     chain_age_s: float | None
+    doubts: tuple[Doubted, ...] = ()
+    """Why the price, though vouched for, deserves less trust this round."""
+    twap: float | None = None
+    """USD over the last half hour: the pools' where any was read, else the guard's own."""
+    oracle_price: float | None = None
+    """Median of other oracles' answers, USD. It has no vote on `price`."""
+    redemption_value: float | None = None
+    peg: float | None = None
+    """The stablecoin furthest from a dollar."""
+    depth_bands: tuple[DepthBand, ...] = ()
+    """Cumulative, by distance, summed over the venues kept, each capped; the distances that all of them gave."""
+    imbalance: float | None = None
+    slope_usd_per_bp: float | None = None
+    impact_buy: float | None = None
+    impact_sell: float | None = None
+    traded_usd_per_hour: float | None = None
+    buy_share: float | None = None
+    """Of what was traded, what was taken from the asks."""
+    liquidated_long_usd_per_hour: float | None = None
+    liquidated_short_usd_per_hour: float | None = None
+    long_short_ratio: float | None = None
+    base_fee_wei: float | None = None
+    supply_change_24h: float | None = None
+    transfer_velocity: float | None = None
+    health_at_risk: float | None = None
+    fear_greed: float | None = None
+    funding_positioning: float | None = None
+    news_tone: float | None = None
+    health: tuple[HealthReading, ...] = ()
+    pools: tuple[PoolReading, ...] = ()
+    notices: tuple[NoticeReading, ...] = ()
 
 
 class MarketHold(Message, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ class Rejection(StrEnum):
     FROZEN = "frozen"  # same value and same venue time for too long
     # what the other venues say
     OUTLIER = "outlier"  # further from the median than the MAD allows
-    BREAKER = "breaker"  # a jump no other venue confirms
+    BREAKER = "breaker"  # a jump that too few others confirm
     # what a peer sent
     WRONG_SIGNER = "wrong_signer"
     WRONG_ROUND = "wrong_round"
@@ -36,11 +36,24 @@ class Rejection(StrEnum):
     WRONG_MEDIANS = "wrong_medians"  # a proposal whose words are not the medians of what it states
 
 
+class Doubt(StrEnum):
+    """Why a price that enough venues agree on is trusted less. It is published all the same, with less confidence."""
+
+    UNWITNESSED_JUMP = "unwitnessed_jump"  # the venues jumped together, and nothing but their prices moved
+    CHEAP_TO_MOVE = "cheap_to_move"  # a jump by which more could be gained than it costs to make
+    OFF_TWAP = "off_twap"  # spot away from its time-weighted average in the pools
+    OFF_INDEX = "off_index"  # the perpetuals away from the index
+    OFF_REDEMPTION = "off_redemption"  # a wrapped or yield asset away from what its issuer gives for it
+    OFF_ORACLES = "off_oracles"  # other oracles answer otherwise
+    MASKED_LEVEL = "masked_level"  # a figure that jumped without reason was taken out
+
+
 class HoldReason(StrEnum):
     """Why a round or a market is not reported although nothing is broken for good. Next round tries again."""
 
     TOO_FEW_SOURCES = "too_few_sources"
     TOO_LITTLE_HISTORY = "too_little_history"
+    UNCONFIRMED_JUMP = "unconfirmed_jump"  # a move so large that venues alone do not vouch for it, or not yet
     NO_SURFACE = "no_surface"
     UNLIKE_TRAINING = "unlike_training"
     WITHIN_BAND = "within_band"  # nothing to do: distinct from every reason that means «cannot see»

@@ -19,16 +19,11 @@ from margrave.messages import (
     AnyReading,
     BarsReading,
     BookReading,
-    ChainReading,
     Contract,
-    HealthReading,
     Kind,
-    LiquidationsReading,
-    NoticeReading,
-    PoolReading,
     Refusal,
     ScalarReading,
-    TradesReading,
+    Slot,
 )
 from margrave.verdicts import Rejection
 
@@ -37,8 +32,6 @@ MAX_BARS: Final = 1_000
 """Hourly candles kept a market and venue: six weeks."""
 MAX_CONTRACTS: Final = 20_000
 """Several venues with all their options; only those that are asked for are listed here."""
-
-Slot = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +70,7 @@ class Board:
         if isinstance(item, Contract):
             self._list(item)
             return
-        slot = _slot(item)
+        slot = item.slot
         held = self._latest.get(slot)
         if isinstance(item, BarsReading) and isinstance(held, BarsReading):
             item = _merged(held, item)
@@ -161,29 +154,6 @@ class Board:
         )
 
 
-def _slot(reading: AnyReading) -> Slot:
-    match reading:
-        case ScalarReading():
-            what = reading.kind.value
-        case BookReading():
-            what = "perpetual book" if reading.perpetual else "spot book"
-        case BarsReading():
-            what = _bars_slot(reading.perpetual)
-        case ChainReading():
-            what = "chain"
-        case TradesReading():
-            what = "perpetual trades" if reading.perpetual else "spot trades"
-        case LiquidationsReading():
-            what = "liquidations"
-        case HealthReading():
-            what = f"health {reading.protocol}"
-        case PoolReading():
-            what = f"pool {reading.instrument}"
-        case NoticeReading():
-            what = f"notice {reading.topic}"
-    return (reading.source, reading.market, what)
-
-
 def _bars_slot(perpetual: bool) -> str:
     return "perpetual bars" if perpetual else "spot bars"
 
@@ -201,7 +171,7 @@ def _older(item: AnyReading, held: AnyReading) -> Refusal:
     return Refusal(
         source=item.source,
         market=item.market,
-        what=_slot(item)[2],
+        what=item.what,
         reason=Rejection.STALE,
         detail=f"{seconds:.3f} s older than what the board holds",
     )

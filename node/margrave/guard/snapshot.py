@@ -13,27 +13,20 @@ from margrave.messages import (
     BarsReading,
     BookReading,
     ChainReading,
-    HealthReading,
     Kind,
-    LiquidationsReading,
     MarketHold,
     MarketSnapshot,
-    NoticeReading,
     OptionQuote,
-    PoolReading,
     Refusal,
     ScalarReading,
+    Slot,
     Snapshot,
     SourcePrice,
-    TradesReading,
 )
 from margrave.settings import GuardPolicy, MarketSettings
 from margrave.verdicts import HoldReason, Rejection
 
 __all__ = ["Memory", "take"]
-
-Slot = tuple[str, str, str, str]
-"""Source, market, message type, and what of it (kind; spot or perpetual): one reading stands in each."""
 
 
 @dataclass(slots=True)
@@ -106,7 +99,7 @@ def _newest(readings: Iterable[AnyReading]) -> list[AnyReading]:
     """One reading a slot, in the order of the slots; ties of time are broken by content, never by arrival."""
     standing: dict[Slot, AnyReading] = {}
     for reading in readings:
-        slot = _slot(reading)
+        slot = reading.slot
         other = standing.get(slot)
         if other is None or _newer(reading, than=other):
             standing[slot] = reading
@@ -116,25 +109,6 @@ def _newest(readings: Iterable[AnyReading]) -> list[AnyReading]:
 def _newer(reading: AnyReading, than: AnyReading) -> bool:
     times = [(r.venue_time_ms, r.seen_time_ms) for r in (reading, than)]
     return times[0] > times[1] or (times[0] == times[1] and repr(reading) > repr(than))
-
-
-def _slot(reading: AnyReading) -> Slot:
-    match reading:
-        case ScalarReading():
-            what = reading.kind.value
-        case BookReading() | BarsReading():
-            what = "perpetual" if reading.perpetual else "spot"
-        case TradesReading():
-            what = "perpetual" if reading.perpetual else "spot"
-        case HealthReading():
-            what = reading.protocol
-        case PoolReading():
-            what = reading.instrument
-        case NoticeReading():
-            what = reading.topic
-        case ChainReading() | LiquidationsReading():
-            what = ""
-    return reading.source, reading.market, type(reading).__name__, what
 
 
 def _stranger(reading: AnyReading, markets: Mapping[str, MarketSettings]) -> checks.Flaw | None:
@@ -163,11 +137,10 @@ def _place(reading: AnyReading, market: _Market, age_s: float) -> None:
 
 
 def _refuse(reading: AnyReading, flaw: checks.Flaw) -> Refusal:
-    _, _, kind, what = _slot(reading)
     return Refusal(
         source=reading.source,
         market=reading.market,
-        what=f"{kind.removesuffix('Reading').lower()} {what}".strip(),
+        what=reading.what,
         reason=flaw.reason,
         detail=flaw.detail,
     )
