@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 from margrave.collect import checks
 from margrave.collect.source import Asked, Item
+from margrave.collect.stream import Liquidation, Trade
 from margrave.errors import Rejected
 from margrave.messages import (
     Bar,
@@ -14,14 +15,20 @@ from margrave.messages import (
     BookReading,
     ChainReading,
     Kind,
+    LiquidationsReading,
     OptionQuote,
     Refusal,
     ScalarReading,
+    TradesReading,
 )
 from margrave.verdicts import Rejection
 
 DEPTH_SHARE: Final = 0.01
 """Depth is summed within this distance of the mid: never more than the levels the venue sends."""
+
+MAX_GREEK: Final = 1e9
+MAX_RATIO: Final = 1_000.0
+"""Of longs to shorts, or buys to sells: beyond this one side is nobody, and the ratio says nothing."""
 
 RowT = TypeVar("RowT")
 MadeT = TypeVar("MadeT")
@@ -32,6 +39,11 @@ _CHECKS: Final[Mapping[Kind, Callable[[object, str], float]]] = {
     Kind.FUNDING_8H: lambda value, what: checks.within(value, what, -checks.MAX_FUNDING_8H, checks.MAX_FUNDING_8H),
     Kind.OPEN_INTEREST: checks.size,
     Kind.VOL_INDEX: lambda value, what: checks.within(value, what, 0.01, 10.0),
+    Kind.LONG_SHORT_RATIO: lambda value, what: checks.within(value, what, 0.0, MAX_RATIO),
+    Kind.TOP_LONG_SHORT_RATIO: lambda value, what: checks.within(value, what, 0.0, MAX_RATIO),
+    Kind.TAKER_RATIO: lambda value, what: checks.within(value, what, 0.0, MAX_RATIO),
+    Kind.OPTION_OPEN_INTEREST: checks.size,
+    Kind.DELIVERY_PRICE: checks.price,
 }
 
 
@@ -155,6 +167,77 @@ def chain(asked: Asked, venue_ms: int, rows: Iterable[RowT], parse: Callable[[Ro
             quotes=tuple(sorted(quotes, key=lambda q: (q.expiry_ms, q.strike, q.is_call))),
         )
     yield from refusals
+
+
+def trades(asked: Asked, rows: Iterable[RowT], parse: Callable[[RowT], Trade]) -> Iterator[Item]:
+    """The trades of one answer, summed; an answer about several instruments gives one reading each. Bad rows are
+    refused together. `venue_time_ms` is the last trade's."""
+    kept, refusals = _each(asked, "trades", rows, parse)
+    by_instrument: dict[str, list[Trade]] = {}
+    for trade in kept:
+        by_instrument.setdefault(trade.instrument, []).append(trade)
+    for instrument, some in by_instrument.items():
+        try:
+            yield _summed(asked, instrument, sorted(some, key=lambda t: t.venue_ms))
+        except Rejected as rejected:
+            yield asked.refusal("trades", rejected)
+    yield from refusals
+
+
+def _summed(asked: Asked, instrument: str, some: list[Trade]) -> TradesReading:
+    total_usd = checks.size(sum(t.size_usd for t in some), "volume")
+    coins = sum(t.size_usd / t.price for t in some)
+    if coins <= 0:
+        raise Rejected(Rejection.EMPTY, f"{len(some)} trades of {instrument[:40]} without a size")
+    low, high = min(t.price for t in some), max(t.price for t in some)
+    return TradesReading(
+        source=asked.source,
+        market=asked.market or instrument,
+        instrument=instrument,
+        venue_time_ms=some[-1].venue_ms,
+        seen_time_ms=asked.seen_ms,
+        perpetual=some[-1].perpetual,
+        from_ms=some[0].venue_ms,
+        count=len(some),
+        buy_usd=sum(t.size_usd for t in some if t.buyer_takes),
+        sell_usd=sum(t.size_usd for t in some if not t.buyer_takes),
+        low=low,
+        high=high,
+        last=some[-1].price,
+        # Rounding may put a mean of equal prices a digit outside them.
+        vwap=min(max(total_usd / coins, low), high),
+    )
+
+
+def liquidations(asked: Asked, rows: Iterable[RowT], parse: Callable[[RowT], Iterable[Liquidation]]) -> Iterator[Item]:
+    """The positions closed by force that one answer lists, summed for each instrument; a row may be none, one or two
+    (a trade between two of them)."""
+    kept, refusals = _each(asked, "liquidations", rows, lambda row: tuple(parse(row)))
+    by_instrument: dict[str, list[Liquidation]] = {}
+    for closed in (one for row in kept for one in row):
+        by_instrument.setdefault(closed.instrument, []).append(closed)
+    for instrument, some in by_instrument.items():
+        long_usd = checks.size(sum(x.size_usd for x in some if x.long), "longs closed")
+        short_usd = checks.size(sum(x.size_usd for x in some if not x.long), "shorts closed")
+        yield LiquidationsReading(
+            source=asked.source,
+            market=asked.market or instrument,
+            instrument=instrument,
+            venue_time_ms=max(x.venue_ms for x in some),
+            seen_time_ms=asked.seen_ms,
+            from_ms=min(x.venue_ms for x in some),
+            count=len(some),
+            long_usd=long_usd,
+            short_usd=short_usd,
+            largest_usd=max(x.size_usd for x in some),
+        )
+    yield from refusals
+
+
+def greek(value: object, what: str) -> float | None:
+    """One sensitivity of an option, absent where the venue sends none; no option of a dollar's market reaches the
+    bound."""
+    return None if checks.absent(value) else checks.within(value, what, -MAX_GREEK, MAX_GREEK)
 
 
 def _each(
