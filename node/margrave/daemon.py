@@ -32,6 +32,7 @@ from margrave.chain.rpc import Rpc
 from margrave.chain.signer import KeystoreSigner
 from margrave.collect.chains.protocol import ProtocolWatcher
 from margrave.collect.collector import Collector
+from margrave.collect.recording.recorder import recorder_of
 from margrave.errors import Fatal, Rejected, Transient
 from margrave.messages import Receipt
 from margrave.ops import log
@@ -95,7 +96,10 @@ class Node:
             await rpc.verify_chain()
             oracle = Oracle(rpc, node.chain.oracle)
             poll_s = policy.round.period_s / POLLS_A_ROUND
-            collector = Collector(node, settings.markets, clock=clock, interval_s=poll_s)
+            tap = None
+            if node.recording is not None:
+                tap = await held.enter_async_context(recorder_of(node, node.recording, clock))
+            collector = Collector(node, settings.markets, clock=clock, interval_s=poll_s, tap=tap)
             exchange = Exchange(
                 peers=await held.enter_async_context(Peers(node.peers.urls, timeout_s=node.chain.timeout_s)),
                 pool=Pool(),

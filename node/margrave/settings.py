@@ -80,6 +80,14 @@ class ClockSettings(Section):
     speed: Positive
 
 
+class RecordingSettings(Section):
+    """Keep what the venues say, byte for byte, for `margrave replay-feed`."""
+
+    folder: Path
+    keep_gb: Positive | None = None
+    """The oldest files are removed beyond so much; without it everything is kept."""
+
+
 class NodeSettings(Section):
     name: str
     state_dir: Path
@@ -88,6 +96,7 @@ class NodeSettings(Section):
     peers: PeerSettings = PeerSettings()
     venues: dict[str, VenueSettings]
     clock: ClockSettings | None = None
+    recording: RecordingSettings | None = None
     markets_file: Path = PROJECT_ROOT / "config" / "markets.toml"
     policy_file: Path = PROJECT_ROOT / "config" / "policy.toml"
     registry_dir: Path = PROJECT_ROOT / "models" / "registry"
@@ -270,13 +279,14 @@ def load_policy(path: Path) -> Policy:
 
 def _beside(folder: Path, node: NodeSettings) -> NodeSettings:
     """Relative paths in node.toml are relative to node.toml, not to where the command happens to be run."""
-    keys = node.keys
+    keys, recording = node.keys, node.recording
     return node.model_copy(
         update={
             "state_dir": folder / node.state_dir,
             "markets_file": folder / node.markets_file,
             "policy_file": folder / node.policy_file,
             "registry_dir": folder / node.registry_dir,
+            "recording": recording and recording.model_copy(update={"folder": folder / recording.folder}),
             "keys": keys.model_copy(
                 update={"keystore": folder / keys.keystore, "passphrase_file": folder / keys.passphrase_file}
             ),

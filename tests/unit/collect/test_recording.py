@@ -183,6 +183,7 @@ def test_posted_questions_are_told_apart_by_their_body_but_for_times() -> None:
     since = '{"type":"candles","req":{"coin":"BTC","startTime":1700000000000}}'
     later = '{"req":{"startTime":1700000360000,"coin":"BTC"},"type":"candles"}'
     assert asked(since) == asked(later)
+    assert asked(since) != asked('{"type":"candles","req":{"coin":"BTC"}}')
     assert asked(since) != asked(since.replace("BTC", "ETH"))
 
 
@@ -202,3 +203,18 @@ async def test_a_session_is_heard_from_its_first_frame(tmp_path: Path) -> None:
     assert frames_at(T0 + 15) == ["a", "b"]
     assert frames_at(T0 + 500) == ["c", "d"]
     assert frames_at(T0 + 9_000) is None
+
+
+async def test_pages_of_a_history_are_told_apart_by_how_far_back_they_reach(tmp_path: Path) -> None:
+    hour_ms = 3_600_000
+
+    def page(now_ms: int, hours: int) -> str:
+        return f"https://venue.test/candles?after={now_ms - hours * hour_ms}"
+
+    lines = [answer(T0 + d, f"{h} h at {d}", page(T0 + d, h)) for d in (0, hour_ms) for h in (300, 600)]
+    await record(tmp_path, lines)
+    recording, now_ms = Recording(tmp_path), T0 + 2 * hour_ms
+    for hours in (300, 600):
+        told = recording.answer("venue", page(now_ms, hours), "", now_ms)
+        assert told is not None
+        assert told.text == f"{hours} h at {hour_ms}"

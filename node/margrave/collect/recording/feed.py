@@ -2,9 +2,10 @@
 
 A recorded address `https://HOST/PATH` becomes `http://HERE/SOURCE/HOST/PATH`. A question is answered with what the
 venue said to it last before the tape's present. Questions that differ only in times (candles since …) are the same
-question, put at another moment; anything else that was never asked is a 404 that says so. A websocket that connects
-hears the session that was open at that moment from its first frame, the past at once and the rest in its own time:
-books need their snapshot. What a client sends is read and not answered, because the recording holds the answers.
+question, put at another moment: the recorded one that reaches as far back. Anything else is a 404 that says so. A
+websocket that connects hears the session that was open at that moment from its first frame, the past at once and the
+rest in its own time: books need their snapshot. What a client sends is read and not answered, because the recording
+holds the answers.
 """
 
 from __future__ import annotations
@@ -30,11 +31,14 @@ from margrave.collect.recording import tape
 from margrave.collect.recording.line import Line, What
 from margrave.collect.recording.tape import Member
 from margrave.errors import Fatal
+from margrave.ops import strict_json
 
 MEMBERS_HELD: Final = 16
 """Uncompressed at once, about a mebibyte each."""
 MOMENT_DIGITS: Final = 10
-"""A parameter of so many digits or more is a time, in whatever unit."""
+"""A whole number of so many digits or more is a time: seconds, milli-, micro- or nanoseconds."""
+SAME_REACH_MS: Final = 2 * 3_600_000
+"""Questions whose times reach back alike within this are the same page of a history."""
 
 Ask = tuple[str, str, frozenset[tuple[str, str]], str]
 """Source, host and path, parameters that are not times, posted body."""
@@ -53,21 +57,26 @@ class _Told:
     """All lines of one question or one websocket session, by time; parallel columns, because there are millions."""
 
     times_ms: array[int] = field(default_factory=lambda: array("q"))
+    reaches_ms: array[int] = field(default_factory=lambda: array("q"))
+    """How long before the moment of asking the time lies that was asked for; 0 where none was."""
     members: array[int] = field(default_factory=lambda: array("l"))
     rows: array[int] = field(default_factory=lambda: array("l"))
 
-    def add(self, seen_ms: int, place: Place) -> None:
+    def add(self, seen_ms: int, place: Place, reach_ms: int = 0) -> None:
         # A clock that was stepped back must not unsort what bisect searches.
         self.times_ms.append(max(seen_ms, self.times_ms[-1]) if self.times_ms else seen_ms)
+        self.reaches_ms.append(reach_ms)
         self.members.append(place.member)
         self.rows.append(place.row)
 
     def place(self, position: int) -> Place:
         return Place(self.members[position], self.rows[position])
 
-    def last_before(self, now_ms: int) -> int:
-        """The newest not after `now_ms`; the first where all are later."""
-        return max(bisect.bisect_right(self.times_ms, now_ms) - 1, 0)
+    def last_before(self, now_ms: int, reach_ms: int) -> int:
+        """Of those that reach as far back as any does, the newest not after `now_ms`; the first where all are later."""
+        off = [abs(reach - reach_ms) for reach in self.reaches_ms]
+        alike = [i for i, o in enumerate(off) if o <= min(off) + SAME_REACH_MS]
+        return alike[max(bisect.bisect_right(alike, now_ms, key=self.times_ms.__getitem__) - 1, 0)]
 
 
 class Recording:
@@ -103,7 +112,8 @@ class Recording:
     def _place(self, line: Line, place: Place) -> None:
         match line.what:
             case What.ANSWER:
-                self._answers.setdefault(question(line.source, line.url, line.asked), _Told()).add(line.seen_ms, place)
+                told = self._answers.setdefault(question(line.source, line.url, line.asked), _Told())
+                told.add(line.seen_ms, place, reach_ms(line.url, line.asked, line.seen_ms))
             case What.OPENED:
                 self._sessions.setdefault(_socket(line), []).append(_Told())
                 self._sessions[_socket(line)][-1].add(line.seen_ms, place)
@@ -133,7 +143,9 @@ class Recording:
     def answer(self, source: str, url: str, asked: str, now_ms: int) -> Line | None:
         """What the venue had last said by then; `None` where it was never asked."""
         told = self._answers.get(question(source, url, asked))
-        return None if told is None else self.line(told.place(told.last_before(now_ms)))
+        if told is None:
+            return None
+        return self.line(told.place(told.last_before(now_ms, reach_ms(url, asked, now_ms))))
 
     def session(self, source: str, url: str, now_ms: int) -> Iterator[Line] | None:
         """The frames of the session that is open at a moment, or of the next one; `None` where there is none."""
@@ -151,31 +163,55 @@ class Recording:
 def question(source: str, url: str, asked: str) -> Ask:
     """The same for a question put again at another time."""
     pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-    steady = frozenset(p for p in pairs if not (p[1].isdigit() and len(p[1]) >= MOMENT_DIGITS))
-    return source, _address(url), steady, _without_times(asked)
+    steady = frozenset((name, "a time" if _moment_ms(value) else value) for name, value in pairs)
+    posted = msgspec.json.encode(_steady(_json_or_text(asked)), order="deterministic").decode()
+    return source, _address(url), steady, posted
 
 
-def _without_times(asked: str) -> str:
-    """A posted JSON body without its times, its keys in order; any other body as it is."""
+def reach_ms(url: str, asked: str, now_ms: int) -> int:
+    """How long before now the earliest time lies that is asked for; 0 where none is."""
+    named = [_moment_ms(value) for _, value in parse_qsl(urlsplit(url).query)]
+    times = [t for t in (*named, *_times(_json_or_text(asked))) if t]
+    return now_ms - min(times) if times else 0
+
+
+def _json_or_text(asked: str) -> object:
     try:
-        body = msgspec.json.decode(asked or "null")
+        return strict_json.decode(asked.encode()) if asked else None
     except msgspec.DecodeError:
         return asked
-    return msgspec.json.encode(_timeless(body), order="deterministic").decode() if body is not None else ""
 
 
-def _timeless(body: object) -> object:
+def _steady(body: object) -> object:
+    """A posted body with its times blotted out."""
     match body:
         case dict():
-            return {k: _timeless(v) for k, v in body.items() if not _is_time(v)}
+            return {key: _steady(value) for key, value in body.items()}
         case list():
-            return [_timeless(v) for v in body if not _is_time(v)]
+            return [_steady(value) for value in body]
         case _:
-            return body
+            return "a time" if _moment_ms(body) else body
 
 
-def _is_time(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10 ** (MOMENT_DIGITS - 1)
+def _times(body: object) -> Iterator[int]:
+    match body:
+        case dict():
+            for value in body.values():
+                yield from _times(value)
+        case list():
+            for value in body:
+                yield from _times(value)
+        case _:
+            yield _moment_ms(body)
+
+
+def _moment_ms(value: object) -> int:
+    """A whole number, or its text, as the time that it must be by its length; 0 for anything else."""
+    text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+    if not (text.isascii() and text.isdigit() and MOMENT_DIGITS <= len(text) <= MOMENT_DIGITS + 9):
+        return 0
+    scale: int = 10 ** ((len(text) - MOMENT_DIGITS) // 3 * 3)
+    return int(text) * 1000 // scale
 
 
 def _socket(line: Line) -> tuple[str, str]:

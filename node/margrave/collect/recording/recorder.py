@@ -13,14 +13,16 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
+import msgspec
 import structlog
 
 from margrave.collect.recording import tape
 from margrave.collect.recording.line import Line, What, encode, said
 from margrave.collect.source import Clock
 from margrave.errors import Fatal
+from margrave.settings import NodeSettings, RecordingSettings
 
 MEMBER_BYTES: Final = 1 << 20
 MEMBER_S: Final = 1.0
@@ -74,7 +76,7 @@ class Recorder:
         self.dropped = 0
         self.bytes_written = 0
 
-    async def __aenter__(self) -> Recorder:
+    async def __aenter__(self) -> Self:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for left in sorted(self._folder.glob(f"*{tape.OPEN}")):
@@ -208,6 +210,19 @@ class Recorder:
             fresh = self._folder / f"{tape.SUMS}.new"
             fresh.write_text("".join(f"{digest}  {name}\n" for name, digest in kept.items()), encoding="ascii")
             fresh.replace(self._folder / tape.SUMS)
+
+
+def recorder_of(node: NodeSettings, to: RecordingSettings, clock: Clock) -> Recorder:
+    """Its files begin with the venues' addresses, so that a feed of them can be dialled in their place."""
+    addresses = {"base_url", "futures_url", "stream_url", "futures_stream_url"}
+    venues = {
+        name: venue.model_dump(include=addresses, exclude_none=True)
+        for name, venue in node.venues.items()
+        if venue.enabled
+    }
+    header = msgspec.json.encode({"node": node.name, "venues": venues}).decode()
+    keep_bytes = None if to.keep_gb is None else int(to.keep_gb * 1e9)
+    return Recorder(Path(to.folder), clock=clock, header=header, keep_bytes=keep_bytes)
 
 
 def _members(rows: list[bytes]) -> list[bytes]:
