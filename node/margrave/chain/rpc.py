@@ -7,30 +7,47 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from aiohttp import ClientError, ClientTimeout
 from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.exceptions import BadResponseFormat, Web3RPCError
 
 from margrave.errors import Fatal, Transient
-from margrave.settings import ChainSettings
 
 T = TypeVar("T")
 Web3 = AsyncWeb3[AsyncHTTPProvider]
 
-_UNREACHABLE: Final = (ClientError, asyncio.TimeoutError, OSError, BadResponseFormat)
+UNREACHABLE: Final = (ClientError, asyncio.TimeoutError, OSError, BadResponseFormat)
+"""What web3 and aiohttp raise where an endpoint gave no answer worth reading."""
+
+
+class Endpoints(Protocol):
+    """What it takes to reach a chain; `ChainSettings` and each table of [chains] have it."""
+
+    @property
+    def rpc(self) -> list[str]: ...
+
+    @property
+    def chain_id(self) -> int: ...
+
+    @property
+    def timeout_s(self) -> float: ...
 
 
 class Rpc:
-    """Promises: a call returns an endpoint's answer or raises `Transient` naming every endpoint that failed."""
+    """Promises: a call returns an endpoint's answer or raises `Transient` naming every endpoint that failed.
 
-    def __init__(self, settings: ChainSettings) -> None:
+    Args:
+        provider: what moves the bytes; one that bounds them where the endpoints are not the operator's own.
+    """
+
+    def __init__(self, settings: Endpoints, *, provider: type[AsyncHTTPProvider] = AsyncHTTPProvider) -> None:
         self._chain_id = settings.chain_id
         timeout = {"timeout": ClientTimeout(total=settings.timeout_s)}
         # Retries are ours: a provider that retries by itself hides a dead endpoint for the whole round.
         self._endpoints: list[tuple[str, Web3]] = [
-            (url, _web3(AsyncHTTPProvider(url, request_kwargs=timeout, exception_retry_configuration=None)))
+            (url, _web3(provider(url, request_kwargs=timeout, exception_retry_configuration=None)))
             for url in settings.rpc
         ]
 
@@ -45,7 +62,7 @@ class Rpc:
         for url, web3 in self._endpoints:
             try:
                 chain_id = await web3.eth.chain_id
-            except _UNREACHABLE:
+            except UNREACHABLE:
                 continue
             answered = True
             if chain_id != self._chain_id:
@@ -62,13 +79,18 @@ class Rpc:
         for url, web3 in self._endpoints:
             try:
                 return await action(web3)
-            except _UNREACHABLE as error:
+            except UNREACHABLE as error:
                 failures.append((url, type(error).__name__))
             except Web3RPCError as error:
                 if not _is_overload(error):
                     raise
                 failures.append((url, "overloaded"))
         raise self._nobody(failures)
+
+    @property
+    def providers(self) -> tuple[tuple[str, AsyncHTTPProvider], ...]:
+        """(address, provider) in the operator's order, for what must know which endpoint said it."""
+        return tuple((url, web3.provider) for url, web3 in self._endpoints)
 
     async def aclose(self) -> None:
         for _, web3 in self._endpoints:
