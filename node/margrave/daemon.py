@@ -32,7 +32,9 @@ from margrave.chain.rpc import Rpc
 from margrave.chain.signer import KeystoreSigner
 from margrave.collect.chains.protocol import ProtocolWatcher
 from margrave.collect.collector import Collector
+from margrave.collect.recording.line import Tap
 from margrave.collect.recording.recorder import recorder_of
+from margrave.collect.sentiment.watcher import SentimentWatcher
 from margrave.errors import Fatal, Rejected, Transient
 from margrave.messages import Receipt
 from margrave.ops import log
@@ -96,7 +98,7 @@ class Node:
             await rpc.verify_chain()
             oracle = Oracle(rpc, node.chain.oracle)
             poll_s = policy.round.period_s / POLLS_A_ROUND
-            tap = None
+            tap: Tap | None = None
             if node.recording is not None:
                 tap = await held.enter_async_context(recorder_of(node, node.recording, clock))
             collector = Collector(node, settings.markets, clock=clock, interval_s=poll_s, tap=tap)
@@ -131,7 +133,8 @@ class Node:
                 publisher=Publisher(oracle=oracle, sender=sender, clock=clock, address=signer.address),
             )
             assembled = cls(pipeline, collector, rpc, sender, exchange)
-            async with collector, assembled._watching_the_protocol(), assembled._serving(), assembled._slow_jobs():
+            watching = assembled._watching_the_protocol(), assembled._watching_moods(tap)
+            async with collector, watching[0], watching[1], assembled._serving(), assembled._slow_jobs():
                 yield assembled
 
     async def recover(self) -> None:
@@ -197,6 +200,25 @@ class Node:
             clock=clock,
         )
         task = asyncio.create_task(watcher.watch(clock.wall_s(settings.policy.round.period_s / POLLS_A_ROUND)))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    @asynccontextmanager
+    async def _watching_moods(self, tap: Tap | None) -> AsyncIterator[None]:
+        """Sentiment, at its own slow pace; what is not configured is not asked."""
+        node = self.pipeline.settings.node
+        watcher = SentimentWatcher(
+            settings=node.sentiment,
+            markets=tuple(self.pipeline.settings.markets),
+            board=self._collector.board,
+            clock=self.pipeline.clock,
+            past_file=node.state_dir / "funding.json",
+            tap=tap,
+        )
+        task = asyncio.create_task(watcher.watch())
         try:
             yield
         finally:

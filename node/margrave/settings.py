@@ -80,6 +80,16 @@ class ClockSettings(Section):
     speed: Positive
 
 
+class SentimentSettings(Section):
+    """Where moods are read. Nothing is asked that is not named here, and no figure needs them."""
+
+    fear_greed_url: str | None = None
+    """`https://api.alternative.me/fng/` serves it without a key, once a day."""
+    news: dict[str, str] = {}
+    """Outlet -> address of its RSS or Atom feed. Each outlet is one voice, however much it writes."""
+    timeout_s: Positive = 10.0
+
+
 class RecordingSettings(Section):
     """Keep what the venues say, byte for byte, for `margrave replay-feed`."""
 
@@ -97,6 +107,7 @@ class NodeSettings(Section):
     venues: dict[str, VenueSettings]
     clock: ClockSettings | None = None
     recording: RecordingSettings | None = None
+    sentiment: SentimentSettings = SentimentSettings()
     markets_file: Path = PROJECT_ROOT / "config" / "markets.toml"
     policy_file: Path = PROJECT_ROOT / "config" / "policy.toml"
     registry_dir: Path = PROJECT_ROOT / "models" / "registry"

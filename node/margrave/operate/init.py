@@ -33,6 +33,7 @@ PUBLIC_VENUES: Final[Mapping[str, Mapping[str, Any]]] = {
         "requests_per_minute": 60,
     },
 }
+FEAR_GREED_URL: Final = "https://api.alternative.me/fng/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,8 @@ def _toml(plan: Plan) -> str:
         "peers": {"urls": list(plan.peers), "port": plan.port},
         "venues": plan.venues or PUBLIC_VENUES,
     }
+    if plan.venues is None:
+        document["sentiment"] = {"fear_greed_url": FEAR_GREED_URL}
     if plan.clock is not None:
         document["clock"] = plan.clock.model_dump()
     return tomli_w.dumps(document)
