@@ -104,6 +104,7 @@ class Pipeline:
             )
         self.last_refused = len(snapshot.refusals)
         self._tell_refusals(snapshot.refusals)
+        self._tell_doubts(snapshot)
         self._tell_holds(snapshot.holds)
         self.journal.saw(snapshot, dict(self.surfaces))
         return snapshot
@@ -210,6 +211,18 @@ class Pipeline:
         for refusal in refusals:
             self.metrics.refusals.labels(source=refusal.source, reason=refusal.reason).inc()
             log.get().debug("reading refused", source=refusal.source, reason=refusal.reason, detail=refusal.detail)
+
+    def _tell_doubts(self, snapshot: Snapshot) -> None:
+        for market in snapshot.markets:
+            for doubt in market.doubts:
+                self.metrics.doubts.labels(market=market.market, reason=doubt.reason).inc()
+                log.get().warning(
+                    "price in doubt",
+                    market=market.market,
+                    reason=doubt.reason,
+                    detail=doubt.detail,
+                    advice=f"`margrave explain {snapshot.round} {market.market}` shows what was kept and refused",
+                )
 
     def _tell_holds(self, holds: Sequence[MarketHold]) -> None:
         for hold in holds:

@@ -7,6 +7,7 @@ whatever the filters did.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -45,20 +46,25 @@ def agree(venues: Sequence[VenuePrice], believed: Sequence[VenuePrice], policy: 
     venues of which fewer than half lie, the middle one (two, for even n) is within the honest range, whatever honest
     venue the other rules were tricked into dropping.
 
+    Layers that are switched off leave out the band, the cap, or the order statistics.
+
     Raises:
         ValueError: nobody is believed.
     """
+    layers = policy.layers
     center = median(v.price for v in believed)
     allowed = max(policy.mad_multiple * _mad([v.price for v in believed], center), policy.mad_floor_bp * BP * center)
+    if not layers.outliers:
+        allowed = math.inf
     kept = [v for v in believed if abs(v.price - center) <= allowed]
     outliers = {
         v.source: f"{(v.price / center - 1) / BP:+.0f} bp from the median, {allowed / center / BP:.0f} bp allowed"
         for v in believed
         if abs(v.price - center) > allowed
     }
-    weights = capped_weights([v.depth_usd for v in kept], policy.weight_cap)
+    weights = capped_weights([v.depth_usd for v in kept], policy.weight_cap if layers.weight_cap else 1.0)
     price = weighted_median([v.price for v in kept], weights)
-    low, high = middle([v.price for v in venues])
+    low, high = middle([v.price for v in venues]) if layers.middle else (price, price)
     return Agreement(
         price=min(max(price, low), high),
         weights={v.source: w for v, w in zip(kept, weights, strict=True)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -24,13 +24,16 @@ Fields = NDArray[np.float64]
 
 
 def consensus(
-    histories: Mapping[str, Sequence[Bar]], now_ms: int, min_sources: int
+    histories: Mapping[str, Sequence[Bar]],
+    now_ms: int,
+    min_sources: int,
+    bound: Callable[[Fields], Fields] = lambda fields: fields,
 ) -> tuple[tuple[Bar, ...], Mapping[str, Mapping[Rejection, int]]]:
     """The median over venues of each field, hour by hour, and the bars refused, counted by source and reason.
 
     An hour counts if enough of the venues have it that a minority cannot write history alone: liars could otherwise
     offer hours that nobody else serves. The result is the newest gap-free run; it is empty if the hour before last is
-    not in it. Medians keep low <= open, close <= high.
+    not in it. Medians keep low <= open, close <= high; so must `bound`, what is made of them at the end.
     """
     last_open_ms = now_ms // HOUR_MS * HOUR_MS - HOUR_MS
     first_open_ms = last_open_ms - (MAX_BARS - 1) * HOUR_MS
@@ -48,7 +51,7 @@ def consensus(
     begin, end = _newest_run(counts >= max(min_sources, witnesses(len(grids))))
     if end < MAX_BARS - LATE_HOURS or begin == end:
         return (), refused
-    fields = _median_over_venues(stack[:, begin:end], counts[begin:end])
+    fields = bound(_median_over_venues(stack[:, begin:end], counts[begin:end]))
     times = range(first_open_ms + begin * HOUR_MS, first_open_ms + end * HOUR_MS, HOUR_MS)
     return tuple(map(Bar, times, *fields.T.tolist())), refused
 

@@ -5,11 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
-from margrave.messages import AnyReading, BarsReading, BookReading, ChainReading, Kind, OptionQuote, ScalarReading
+from margrave.messages import (
+    AnyReading,
+    BarsReading,
+    BookReading,
+    ChainReading,
+    DepthBand,
+    HealthReading,
+    Kind,
+    LiquidationsReading,
+    NoticeReading,
+    OptionQuote,
+    PoolReading,
+    ScalarReading,
+    TradesReading,
+)
 from margrave.settings import GuardPolicy
 from margrave.verdicts import Rejection
 
@@ -24,6 +39,10 @@ RANGES: Final[Mapping[Kind, tuple[float, float]]] = {
     Kind.COLLATERAL_RATIO: (0.0, 1e6),
     Kind.BASE_FEE: (0.0, 1e15),
     Kind.LONG_SHORT_RATIO: (1e-3, 1e3),
+    Kind.TOP_LONG_SHORT_RATIO: (1e-3, 1e3),
+    Kind.TAKER_RATIO: (1e-3, 1e3),
+    Kind.OPTION_OPEN_INTEREST: (0.0, 1e13),
+    Kind.DELIVERY_PRICE: (1e-8, 1e10),
     Kind.SPOT_TWAP: (1e-8, 1e10),
     Kind.ORACLE_PRICE: (1e-8, 1e10),
     Kind.REDEMPTION_VALUE: (1e-8, 1e10),
@@ -36,14 +55,32 @@ RANGES: Final[Mapping[Kind, tuple[float, float]]] = {
     Kind.NEWS_TONE: (-1.0, 1.0),
 }
 """Wider than anything seen, narrower than a wrong unit: a volatility of 62 is percent points sent as a fraction."""
+PRICES: Final = frozenset(kind for kind, limits in RANGES.items() if limits == (1e-8, 1e10))
+MOST_USD: Final = 1e13
+"""More than all there is to trade: a size of 10^30 is a wrong unit."""
 
 SLOW_S: Final[Mapping[Kind, float]] = {
     Kind.FUNDING_8H: 9 * HOUR_S,  # a rate stands for its whole interval
     Kind.OPEN_INTEREST: 2 * HOUR_S,
     Kind.VOL_INDEX: 2 * HOUR_S,  # served as hourly candles
+    Kind.ORACLE_PRICE: 1.1 * HOUR_S,  # the usual heartbeat of the large feeds, and what a block takes
+    Kind.REDEMPTION_VALUE: 25 * HOUR_S,  # accrues daily
+    Kind.SUPPLY_CHANGE_24H: 2 * HOUR_S,
+    Kind.TRANSFER_VELOCITY: 2 * HOUR_S,
+    Kind.HEALTH_AT_RISK: 2 * HOUR_S,
+    Kind.LONG_SHORT_RATIO: 2 * HOUR_S,
+    Kind.TOP_LONG_SHORT_RATIO: 2 * HOUR_S,
+    Kind.TAKER_RATIO: 2 * HOUR_S,
+    Kind.OPTION_OPEN_INTEREST: 2 * HOUR_S,
+    Kind.DELIVERY_PRICE: 25 * HOUR_S,  # one a day
+    Kind.FEAR_GREED: 49 * HOUR_S,  # a figure a day, published some hours into it
+    Kind.FUNDING_POSITIONING: 9 * HOUR_S,
+    Kind.NEWS_TONE: 25 * HOUR_S,
 }
 """Kinds that venues themselves renew slowly, with the age at which each is stale; the others obey the policy."""
 
+NO_NUMBER: Final = frozenset({Rejection.NOT_FINITE, Rejection.NOT_POSITIVE, Rejection.EMPTY, Rejection.MALFORMED})
+NOTICE_S: Final = 7 * 24 * HOUR_S
 IV_RANGE: Final = (0.01, 10.0)
 FORWARD_BAND: Final = 0.5
 """An option's forward further than this from the agreed price (relative) is not that underlying's."""
@@ -59,7 +96,15 @@ class Flaw:
 
 def flaw(reading: AnyReading, now_ms: int, policy: GuardPolicy) -> Flaw | None:
     """The first thing wrong with `reading`, or `None`."""
-    return _clock_flaw(reading, now_ms, policy) or _value_flaw(reading, policy)
+    layers = policy.layers
+    if layers.staleness and (late := _clock_flaw(reading, now_ms, policy)) is not None:
+        return late
+    found = _value_flaw(reading, policy)
+    if layers.range or found is None:
+        return found
+    # what is no positive number cannot be aggregated, whatever is switched off
+    negative = isinstance(reading, ScalarReading) and reading.kind in PRICES and reading.value <= 0
+    return found if negative or found.reason in NO_NUMBER else None
 
 
 def age_s(reading: AnyReading, now_ms: int) -> float:
@@ -73,11 +118,17 @@ def max_age_s(reading: AnyReading, policy: GuardPolicy) -> float:
             return policy.max_chain_age_s
         case BarsReading():
             return math.inf  # history does not age: `bars` asks how far its last closed hour lies back
-        case ScalarReading(kind=Kind.COLLATERAL_RATIO):
+        case ScalarReading(kind=Kind.COLLATERAL_RATIO | Kind.SPOT_TWAP | Kind.PEG | Kind.BASE_FEE):
             return policy.max_chain_age_s
         case ScalarReading(kind=kind):
             return SLOW_S.get(kind, policy.max_age_s)
-        case _:
+        case PoolReading() | TradesReading():
+            return policy.max_chain_age_s
+        case LiquidationsReading() | HealthReading():
+            return 2 * HOUR_S  # nobody may have been liquidated for that long
+        case NoticeReading():
+            return NOTICE_S
+        case BookReading():
             return policy.max_age_s
 
 
@@ -101,7 +152,15 @@ def _value_flaw(reading: AnyReading, policy: GuardPolicy) -> Flaw | None:
             return None if reading.bars else Flaw(Rejection.EMPTY, "no bars")
         case ChainReading():
             return None if reading.quotes else Flaw(Rejection.EMPTY, "no quotes")
-        case _:
+        case TradesReading():
+            return _trades_flaw(reading)
+        case LiquidationsReading():
+            return _amounts_flaw((reading.long_usd, reading.short_usd, reading.largest_usd))
+        case HealthReading():
+            return _health_flaw(reading)
+        case PoolReading():
+            return _prices_flaw((reading.price,)) or _amounts_flaw((reading.bid_depth_usd, reading.ask_depth_usd))
+        case NoticeReading():
             return None
 
 
@@ -127,8 +186,69 @@ def _book_flaw(book: BookReading, policy: GuardPolicy) -> Flaw | None:
     spread = (book.ask - book.bid) / mid(book)
     if spread > policy.max_spread:
         return Flaw(Rejection.WIDE_SPREAD, f"spread {spread:.2%}, {policy.max_spread:.2%} allowed")
+    if (wrong := _amounts_flaw((book.bid_depth_usd, book.ask_depth_usd))) is not None:
+        return wrong
+    if (wrong := _shape_flaw(book)) is not None:
+        return wrong
     if depth_usd(book) < policy.min_depth_usd:
         return Flaw(Rejection.THIN_BOOK, f"depth {depth_usd(book):,.0f} USD, {policy.min_depth_usd:,.0f} needed")
+    return None
+
+
+def _shape_flaw(book: BookReading) -> Flaw | None:
+    """What a kept local book adds: bands ascend and gather, measures are numbers."""
+    measures = (book.imbalance, book.slope_usd_per_bp, book.impact_buy, book.impact_sell)
+    if not all(m is None or math.isfinite(m) for m in measures):
+        return Flaw(Rejection.NOT_FINITE, f"measures {measures}")
+    before = DepthBand(0.0, 0.0, 0.0)
+    for band in book.bands:
+        if not all(map(math.isfinite, (band.distance_bp, band.bid_usd, band.ask_usd))):
+            return Flaw(Rejection.NOT_FINITE, f"band {band}")
+        if band.distance_bp <= before.distance_bp or band.bid_usd < before.bid_usd or band.ask_usd < before.ask_usd:
+            return Flaw(Rejection.OUT_OF_RANGE, f"the band at {band.distance_bp:g} bp holds less than one nearer")
+        before = band
+    return None
+
+
+def _trades_flaw(trades: TradesReading) -> Flaw | None:
+    if trades.count <= 0:
+        return Flaw(Rejection.EMPTY, "no trades")
+    if (wrong := _prices_flaw((trades.low, trades.high, trades.last, trades.vwap))) is not None:
+        return wrong
+    if not (trades.low <= trades.last <= trades.high and trades.low * (1 - 1e-9) <= trades.vwap):
+        return Flaw(Rejection.OUT_OF_RANGE, f"last {trades.last:g} outside {trades.low:g} to {trades.high:g}")
+    return _amounts_flaw((trades.buy_usd, trades.sell_usd))
+
+
+def _health_flaw(health: HealthReading) -> Flaw | None:
+    edges, buckets = health.edges, len(health.edges) + 1
+    if len(health.debt_usd) != buckets or len(health.collateral_usd) != buckets:
+        return Flaw(Rejection.MALFORMED, f"{len(edges)} edges and {len(health.debt_usd)} buckets of debt")
+    if not all(map(math.isfinite, edges)):
+        return Flaw(Rejection.NOT_FINITE, f"edges {edges}")
+    if any(b <= a for a, b in pairwise(edges)):
+        return Flaw(Rejection.MALFORMED, "health factors do not ascend")
+    return _amounts_flaw((*health.debt_usd, *health.collateral_usd))
+
+
+def _prices_flaw(prices: Sequence[float]) -> Flaw | None:
+    low, high = RANGES[Kind.INDEX_PRICE]
+    for price in prices:
+        if not math.isfinite(price):
+            return Flaw(Rejection.NOT_FINITE, f"price {price}")
+        if price <= 0:
+            return Flaw(Rejection.NOT_POSITIVE, f"price {price:g}")
+        if not low <= price <= high:
+            return Flaw(Rejection.OUT_OF_RANGE, f"price {price:g} is outside {low:g} to {high:g}")
+    return None
+
+
+def _amounts_flaw(amounts_usd: Sequence[float]) -> Flaw | None:
+    for amount in amounts_usd:
+        if not math.isfinite(amount):
+            return Flaw(Rejection.NOT_FINITE, f"amount {amount}")
+        if not 0 <= amount <= MOST_USD:
+            return Flaw(Rejection.OUT_OF_RANGE, f"{amount:g} USD is outside 0 to {MOST_USD:g}")
     return None
 
 

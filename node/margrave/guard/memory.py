@@ -1,10 +1,18 @@
-"""What the guard carries from round to round: each venue's last accepted price, and since when it says the same."""
+"""What the guard carries from round to round: what each venue said, what was agreed, where slow figures stood."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
+
+from margrave.messages import Kind
+
+PATH_MS: Final = 3_600_000
+"""How far back agreed prices are kept."""
+MAX_PATH: Final = 64
+"""Agreed prices kept a market, whatever the round's period."""
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,10 +31,39 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     """What the market agreed on when `value` was first seen."""
 
 
+class Level(msgspec.Struct, frozen=True, array_like=True):
+    """Where a slow figure of one source stands: a moving average, and when it was last believed."""
+
+    kind: Kind
+    who: str
+    value: float
+    believed_ms: int
+
+
+class Waiting(msgspec.Struct, frozen=True, array_like=True):
+    """A move too large to be believed at once."""
+
+    since_ms: int
+    reference: float
+    """Where the market was before it, USD."""
+
+
+class RememberedMarket(msgspec.Struct, frozen=True, kw_only=True):
+    """What the guard keeps of a whole market."""
+
+    market: str
+    path: tuple[tuple[int, float], ...] = ()
+    """(round's time in ms, agreed price), ascending, of the last hour's rounds that were not held."""
+    levels: tuple[Level, ...] = ()
+    waiting: Waiting | None = None
+
+
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry a market and venue. A node that lost it starts from `Memory()`, only less strict for a round."""
+    """One entry a market and venue, and one a market. A node that lost it starts from `Memory()`, less strict for a
+    round only."""
 
     venues: tuple[Remembered, ...] = ()
+    markets: tuple[RememberedMarket, ...] = ()
 
     def by_market(self) -> Mapping[str, Mapping[str, Remembered]]:
         """Market -> source -> what is remembered."""
@@ -34,6 +71,9 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
         for venue in self.venues:
             past.setdefault(venue.market, {})[venue.source] = venue
         return past
+
+    def whole_markets(self) -> Mapping[str, RememberedMarket]:
+        return {market.market: market for market in self.markets}
 
 
 def remember(
@@ -67,3 +107,13 @@ def remember(
             )
         )
     return kept
+
+
+def longer_path(
+    path: Sequence[tuple[int, float]], agreed_price: float | None, now_ms: int
+) -> tuple[tuple[int, float], ...]:
+    """The agreed prices of the last hour, this round's among them; a held round adds none."""
+    kept = [(at_ms, price) for at_ms, price in path if now_ms - PATH_MS <= at_ms < now_ms]
+    if agreed_price is not None:
+        kept.append((now_ms, agreed_price))
+    return tuple(kept[-MAX_PATH:])

@@ -3,42 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 
-from margrave.guard import agreement, bars, breaker, checks
+from margrave.guard import agreement, anchors, bars, breaker, checks, jumps, levels, summary, winsor
 from margrave.guard.agreement import Agreement, VenuePrice
-from margrave.guard.memory import Memory, Remembered, remember
+from margrave.guard.gathered import OBSERVERS, Gathered, gather
+from margrave.guard.memory import Level, Memory, Remembered, RememberedMarket, Waiting, longer_path, remember
 from margrave.messages import (
     AnyReading,
-    BarsReading,
-    BookReading,
-    ChainReading,
+    Doubted,
     Kind,
     MarketHold,
     MarketSnapshot,
     OptionQuote,
     Refusal,
-    ScalarReading,
-    Slot,
     Snapshot,
     SourcePrice,
 )
 from margrave.settings import GuardPolicy, MarketSettings
-from margrave.verdicts import HoldReason, Rejection
+from margrave.verdicts import Doubt, HoldReason, Rejection
 
 __all__ = ["Memory", "take"]
-
-
-@dataclass(slots=True)
-class _Market:
-    """Scratch space of one market while its round is judged."""
-
-    scalars: dict[Kind, dict[str, tuple[float, float]]] = field(default_factory=dict)
-    """Kind -> source -> (value, age in seconds)."""
-    books: dict[bool, dict[str, tuple[BookReading, float]]] = field(default_factory=dict)
-    """Perpetual? -> source -> (book, age in seconds)."""
-    histories: dict[str, BarsReading] = field(default_factory=dict)
-    chains: list[ChainReading] = field(default_factory=list)
 
 
 def take(
@@ -54,99 +40,38 @@ def take(
     The order of `readings` and repeats in it change nothing: the newest reading of each slot stands. Every reading
     that is dropped is in `refusals` with its reason and numbers; every market is either in `markets` or in `holds`.
     """
-    found, refusals = _sort(readings, markets, as_of_ms, policy)
-    past = memory.by_market()
-    snapshots: list[MarketSnapshot] = []
-    holds: list[MarketHold] = []
-    remembered: list[Remembered] = []
-    for name in markets:
-        judged = _judge(name, found[name], past.get(name, {}), as_of_ms, policy)
-        refusals.extend(judged.refusals)
-        remembered.extend(judged.remembered)
-        if isinstance(judged.verdict, MarketHold):
-            holds.append(judged.verdict)
-        else:
-            snapshots.append(judged.verdict)
+    found, refusals = gather(readings, markets, as_of_ms, policy)
+    venues, whole = memory.by_market(), memory.whole_markets()
+    judged = [
+        _judge(
+            found[name], _Past(venues.get(name, {}), whole.get(name, RememberedMarket(market=name))), as_of_ms, policy
+        )
+        for name in markets
+    ]
+    for one in judged:
+        refusals.extend(one.refusals)
     snapshot = Snapshot(
         round=round_,
         as_of_ms=as_of_ms,
-        markets=tuple(snapshots),
-        holds=tuple(holds),
+        markets=tuple(one.verdict for one in judged if isinstance(one.verdict, MarketSnapshot)),
+        holds=tuple(one.verdict for one in judged if isinstance(one.verdict, MarketHold)),
         refusals=tuple(sorted(set(refusals), key=lambda r: (r.market, r.source, r.what, r.reason, r.detail))),
     )
-    return snapshot, Memory(venues=tuple(remembered))
-
-
-# --- from readings to markets ---------------------------------------------------------------------------------------
-
-
-def _sort(
-    readings: Iterable[AnyReading], markets: Mapping[str, MarketSettings], now_ms: int, policy: GuardPolicy
-) -> tuple[dict[str, _Market], list[Refusal]]:
-    found = {name: _Market() for name in markets}
-    refusals: list[Refusal] = []
-    for reading in _newest(readings):
-        if (stranger := _stranger(reading, markets)) is not None:
-            refusals.append(_refuse(reading, stranger))
-        elif (flaw := checks.flaw(reading, now_ms, policy)) is not None:
-            refusals.append(_refuse(reading, flaw))
-        else:
-            _place(reading, found[reading.market], checks.age_s(reading, now_ms))
-    return found, refusals
-
-
-def _newest(readings: Iterable[AnyReading]) -> list[AnyReading]:
-    """One reading a slot, in the order of the slots; ties of time are broken by content, never by arrival."""
-    standing: dict[Slot, AnyReading] = {}
-    for reading in readings:
-        slot = reading.slot
-        other = standing.get(slot)
-        if other is None or _newer(reading, than=other):
-            standing[slot] = reading
-    return [standing[slot] for slot in sorted(standing)]
-
-
-def _newer(reading: AnyReading, than: AnyReading) -> bool:
-    times = [(r.venue_time_ms, r.seen_time_ms) for r in (reading, than)]
-    return times[0] > times[1] or (times[0] == times[1] and repr(reading) > repr(than))
-
-
-def _stranger(reading: AnyReading, markets: Mapping[str, MarketSettings]) -> checks.Flaw | None:
-    """A source nobody listed would count as an independent venue: whoever can add names could outvote the others."""
-    if reading.market not in markets:
-        return checks.Flaw(Rejection.WRONG_INSTRUMENT, "a market that is not watched")
-    if reading.source not in markets[reading.market].instruments and not reading.source.startswith("chain:"):
-        return checks.Flaw(Rejection.WRONG_INSTRUMENT, "a source that is not listed for this market")
-    return None
-
-
-def _place(reading: AnyReading, market: _Market, age_s: float) -> None:
-    match reading:
-        case ScalarReading():
-            market.scalars.setdefault(reading.kind, {})[reading.source] = (reading.value, age_s)
-        case BookReading():
-            market.books.setdefault(reading.perpetual, {})[reading.source] = (reading, age_s)
-        case BarsReading():
-            # one history a venue: spot where there is one, as for the price
-            if not reading.perpetual or reading.source not in market.histories:
-                market.histories[reading.source] = reading
-        case ChainReading():
-            market.chains.append(reading)
-        case _:
-            pass
-
-
-def _refuse(reading: AnyReading, flaw: checks.Flaw) -> Refusal:
-    return Refusal(
-        source=reading.source,
-        market=reading.market,
-        what=reading.what,
-        reason=flaw.reason,
-        detail=flaw.detail,
+    kept = Memory(
+        venues=tuple(venue for one in judged for venue in one.remembered), markets=tuple(one.whole for one in judged)
     )
+    return snapshot, kept
 
 
 # --- one market -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What is remembered of one market."""
+
+    venues: Mapping[str, Remembered]
+    whole: RememberedMarket
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +79,100 @@ class _Judged:
     verdict: MarketSnapshot | MarketHold
     refusals: list[Refusal]
     remembered: list[Remembered]
+    whole: RememberedMarket
 
 
-def _judge(name: str, market: _Market, past: Mapping[str, Remembered], now_ms: int, policy: GuardPolicy) -> _Judged:
+@dataclass(frozen=True, slots=True)
+class _Agreed:
+    """The first half of a verdict: what the venues say, taken together."""
+
+    venues: list[VenuePrice]
+    agreed: Agreement | None
+    refusals: list[Refusal]
+
+
+def _judge(market: Gathered, past: _Past, now_ms: int, policy: GuardPolicy) -> _Judged:
+    name = past.whole.market
+    found = _agree(name, market, past.venues, now_ms, policy)
+    refusals, agreed = found.refusals, found.agreed
+    prices = {v.source: v.price for v in found.venues}
+    price = None if agreed is None else agreed.price
+    masked, standing = _mask_levels(market, past.whole, price, now_ms, policy)
+    refusals += [
+        Refusal(source=who.split(" ")[0], market=name, what=kind.value, reason=Rejection.BREAKER, detail=detail)
+        for (kind, who), detail in sorted(masked.items())
+    ]
+
+    def held(reason: HoldReason, detail: str, *, believed: bool = False, waiting: Waiting | None = None) -> _Judged:
+        """Without a price that is believed nothing of it is remembered, so that what comes back finds its place."""
+        path = longer_path(past.whole.path, price if believed else None, now_ms)
+        accepted = agreed.weights.keys() if believed and agreed is not None else frozenset[str]()
+        return _Judged(
+            MarketHold(market=name, reason=reason, detail=detail),
+            refusals,
+            remember(name, prices, past.venues, price if believed else None, accepted, now_ms),
+            RememberedMarket(market=name, path=path, levels=standing, waiting=waiting),
+        )
+
+    needed = policy.min_sources if policy.layers.quorum else 1
+    if agreed is None or len(agreed.weights) < needed:
+        kept = 0 if agreed is None else len(agreed.weights)
+        refused = ", ".join(f"{r.source} {r.reason}" for r in refusals if r.what == "price")
+        detail = f"{kept} of {needed} venues needed agree" + (f" (refused: {refused})" if refused else "")
+        return held(HoldReason.TOO_FEW_SOURCES, detail, waiting=past.whole.waiting)
+    jump = jumps.judge(agreed.price, market, past.whole, now_ms, policy)
+    if jump.hold is not None:
+        return held(HoldReason.UNCONFIRMED_JUMP, jump.hold, waiting=jump.waiting)
+    history, bad_bars = bars.consensus(
+        {s: r.bars for s, r in market.histories.items()},
+        now_ms,
+        needed,
+        partial(_bounded, price=agreed.price, policy=policy),
+    )
+    refusals += [_part_refusal(source, name, "bars", counts) for source, counts in bad_bars.items()]
+    if len(history) < policy.min_bars:
+        detail = f"{len(history)} closed hourly bars that enough venues share, {policy.min_bars} needed"
+        return held(HoldReason.TOO_LITTLE_HISTORY, detail, believed=True)
+    quotes, chain_age_s, chain_refusals = _chain(name, market, agreed.price, now_ms)
+    perpetuals = _perpetual_prices(market)
+    path = longer_path(past.whole.path, agreed.price, now_ms)
+    doubts = [*jump.doubts, *anchors.doubts(agreed.price, perpetuals, market, policy)]
+    doubts += [Doubted(reason=Doubt.MASKED_LEVEL, detail=f"{k} of {who} {d}") for (k, who), d in sorted(masked.items())]
+    books = [book for source in sorted(agreed.weights) if (book := market.book_of(source)) is not None]
+    snapshot = MarketSnapshot(
+        market=name,
+        price=agreed.price,
+        sources=_source_prices(found.venues, agreed),
+        half_spread=agreement.median_or_none([(b.ask - b.bid) / 2 / checks.mid(b) for b in books]),
+        depth_usd=agreement.capped_sum([checks.depth_usd(b) for b in books]),
+        perp_basis=agreement.median_or_none([p / agreed.price - 1 for p in perpetuals]),
+        funding_8h=agreement.median_or_none(market.values(Kind.FUNDING_8H)),
+        open_interest_usd=agreement.capped_sum(market.values(Kind.OPEN_INTEREST)),
+        vol_index=agreement.median_or_none(market.values(Kind.VOL_INDEX)),
+        collateral_ratio=agreement.median_or_none(market.values(Kind.COLLATERAL_RATIO)),
+        bars=history,
+        quotes=quotes,
+        chain_age_s=chain_age_s,
+        doubts=tuple(doubts),
+        twap=anchors.pools_twap(market) or jumps.own_twap(path, now_ms),
+        **summary.of_books(books),
+        **summary.of_flows(market, now_ms),
+        **summary.of_observers(market),
+    )
+    remembered = remember(name, prices, past.venues, agreed.price, agreed.weights.keys(), now_ms)
+    whole = RememberedMarket(market=name, path=path, levels=standing)
+    return _Judged(snapshot, refusals + chain_refusals, remembered, whole)
+
+
+def _agree(name: str, market: Gathered, past: Mapping[str, Remembered], now_ms: int, policy: GuardPolicy) -> _Agreed:
+    """What the venues agree on, after those are left out that repeat themselves or jump alone."""
+    layers = policy.layers
     venues = _venue_prices(market)
     prices = {v.source: v.price for v in venues}
-    frozen = breaker.frozen(prices, past, now_ms, policy)
+    frozen = breaker.frozen(prices, past, now_ms, policy) if layers.staleness else {}
     alive = [v for v in venues if v.source not in frozen]
-    lone = breaker.unconfirmed({v.source: v.price for v in alive}, past, now_ms, policy)
+    living = {v.source: v.price for v in alive}
+    lone = breaker.unconfirmed(living, past, now_ms, policy) if layers.breaker else {}
     believed = [v for v in alive if v.source not in lone]
     refusals = [
         *_price_refusals(name, frozen, Rejection.FROZEN),
@@ -170,41 +181,35 @@ def _judge(name: str, market: _Market, past: Mapping[str, Remembered], now_ms: i
     agreed = agreement.agree(venues, believed, policy) if believed and 2 * len(frozen) < len(venues) else None
     if agreed is not None:
         refusals += _price_refusals(name, agreed.outliers, Rejection.OUTLIER)
-    if agreed is None or len(agreed.weights) < policy.min_sources:
-        kept = 0 if agreed is None else len(agreed.weights)
-        refused = ", ".join(f"{r.source} {r.reason}" for r in refusals)
-        detail = f"{kept} of {policy.min_sources} venues needed agree" + (f" (refused: {refused})" if refused else "")
-        hold = MarketHold(market=name, reason=HoldReason.TOO_FEW_SOURCES, detail=detail)
-        return _Judged(hold, refusals, remember(name, prices, past, None, frozenset(), now_ms))
-    remembered = remember(name, prices, past, agreed.price, agreed.weights.keys(), now_ms)
-    history, bad_bars = bars.consensus({s: r.bars for s, r in market.histories.items()}, now_ms, policy.min_sources)
-    refusals += [_part_refusal(source, name, "bars", counts) for source, counts in bad_bars.items()]
-    if len(history) < policy.min_bars:
-        detail = f"{len(history)} closed hourly bars that enough venues share, {policy.min_bars} needed"
-        hold = MarketHold(market=name, reason=HoldReason.TOO_LITTLE_HISTORY, detail=detail)
-        return _Judged(hold, refusals, remembered)
-    quotes, chain_age_s, chain_refusals = _chain(name, market, agreed.price, now_ms)
-    books = _best_books(market, agreed.weights.keys())
-    perpetuals = _perpetual_prices(market)
-    snapshot = MarketSnapshot(
-        market=name,
-        price=agreed.price,
-        sources=_source_prices(venues, agreed),
-        half_spread=agreement.median_or_none([(b.ask - b.bid) / 2 / checks.mid(b) for b in books]),
-        depth_usd=agreement.capped_sum([checks.depth_usd(b) for b in books]),
-        perp_basis=agreement.median_or_none([p / agreed.price - 1 for p in perpetuals]),
-        funding_8h=agreement.median_or_none(_values(market, Kind.FUNDING_8H)),
-        open_interest_usd=agreement.capped_sum(_values(market, Kind.OPEN_INTEREST)),
-        vol_index=agreement.median_or_none(_values(market, Kind.VOL_INDEX)),
-        collateral_ratio=agreement.median_or_none(_values(market, Kind.COLLATERAL_RATIO)),
-        bars=history,
-        quotes=quotes,
-        chain_age_s=chain_age_s,
-    )
-    return _Judged(snapshot, refusals + chain_refusals, remembered)
+    return _Agreed(venues, agreed, refusals)
 
 
-def _venue_prices(market: _Market) -> list[VenuePrice]:
+def _mask_levels(
+    market: Gathered, past: RememberedMarket, price: float | None, now_ms: int, policy: GuardPolicy
+) -> tuple[Mapping[tuple[Kind, str], str], tuple[Level, ...]]:
+    """Take the slow figures out of `market` that jump by themselves; returns them, and where the others now stand."""
+    before = _by_key(past.levels)
+    recent = [at for _, at in past.path]
+    # without a price, or a past, nothing says that the price did not move
+    move = max((abs(price / at - 1) for at in recent), default=0.0) if price is not None else 1.0
+    masked = levels.lone_jumps(market.scalars, before, move, now_ms) if policy.layers.levels else {}
+    standing = levels.remembered(market.scalars, before, masked, now_ms)
+    for kind, who in masked:
+        del market.scalars[kind][who]
+    return masked, standing
+
+
+def _by_key(standing: Iterable[Level]) -> dict[tuple[Kind, str], Level]:
+    return {(level.kind, level.who): level for level in standing}
+
+
+def _bounded(fields: bars.Fields, *, price: float, policy: GuardPolicy) -> bars.Fields:
+    if not policy.layers.winsor:
+        return fields
+    return winsor.winsorised(fields, price, policy.winsor_sigmas, policy.witness_volume)[0]
+
+
+def _venue_prices(market: Gathered) -> list[VenuePrice]:
     """One price a venue, ascending by name: spot mid, else its index, else the perpetual's mid, else its mark.
 
     An index (Deribit's) is itself made of other venues: it counts as one source all the same, because it cannot be
@@ -218,7 +223,7 @@ def _venue_prices(market: _Market) -> list[VenuePrice]:
 
     def from_scalars(kind: Kind) -> None:
         for source, (value, age) in market.scalars.get(kind, {}).items():
-            if not source.startswith("chain:"):
+            if not source.startswith(OBSERVERS):
                 found.setdefault(source, VenuePrice(source, value, None, age))
 
     from_books(perpetual=False)
@@ -228,21 +233,10 @@ def _venue_prices(market: _Market) -> list[VenuePrice]:
     return [found[source] for source in sorted(found)]
 
 
-def _best_books(market: _Market, kept: Iterable[str]) -> list[BookReading]:
-    """The deepest book of each venue that was kept: where its traders would go to close."""
-    sides = market.books.values()
-    offered = [[side[source][0] for side in sides if source in side] for source in sorted(kept)]
-    return [max(books, key=checks.depth_usd) for books in offered if books]
-
-
-def _perpetual_prices(market: _Market) -> list[float]:
+def _perpetual_prices(market: Gathered) -> list[float]:
     marks = {source: value for source, (value, _) in market.scalars.get(Kind.MARK_PRICE, {}).items()}
     mids = {source: checks.mid(book) for source, (book, _) in market.books.get(True, {}).items()}
     return [price for _, price in sorted((mids | marks).items())]
-
-
-def _values(market: _Market, kind: Kind) -> list[float]:
-    return [value for _, (value, _) in sorted(market.scalars.get(kind, {}).items())]
 
 
 def _source_prices(venues: Sequence[VenuePrice], agreed: Agreement) -> tuple[SourcePrice, ...]:
@@ -260,7 +254,7 @@ def _source_prices(venues: Sequence[VenuePrice], agreed: Agreement) -> tuple[Sou
 
 
 def _chain(
-    name: str, market: _Market, price: float, now_ms: int
+    name: str, market: Gathered, price: float, now_ms: int
 ) -> tuple[tuple[OptionQuote, ...], float | None, list[Refusal]]:
     """The newest option chain's sound quotes, its age in seconds, and what was dropped from it."""
     if not market.chains:

@@ -19,6 +19,7 @@ class Metrics:
     refusals_dropped: Gauge = field(init=False)
     polls_skipped: Gauge = field(init=False)
     holds: Counter = field(init=False)
+    doubts: Counter = field(init=False)
     source_age: Gauge = field(init=False)
     source_up: Gauge = field(init=False)
     price: Gauge = field(init=False)
@@ -48,6 +49,7 @@ class Metrics:
             Gauge("margrave_polls_skipped", "Polls that did not begin because the last had not ended", registry=at),
         )
         put("holds", Counter("margrave_holds", "Markets or rounds held", ["market", "reason"], registry=at))
+        put("doubts", Counter("margrave_doubts", "Prices published in doubt", ["market", "reason"], registry=at))
         put("source_age", Gauge("margrave_source_age_seconds", "Age of the newest reading", ["source"], registry=at))
         put("source_up", Gauge("margrave_source_up", "1 while a source answers", ["source"], registry=at))
         put("price", Gauge("margrave_price_usd", "Index price of the last round", ["market"], registry=at))

@@ -106,6 +106,7 @@ FLOOR: Final = 0.6
 """No factor but the sources goes below: each is one doubt among several."""
 FALLBACK: Final = 0.8
 MASKED: Final = 0.97
+DOUBTED: Final = 0.8
 
 
 def confidence(
@@ -120,7 +121,8 @@ def confidence(
     """How far the node trusts this row, in (0, 1]: the product of one factor a doubt.
 
     sources kept over sources expected; age of the option chain (no chain counts as a very old one); the surface's
-    fit; how unlike the training data the input is; whether the baseline speaks; 0.97 for every input missing.
+    fit; how unlike the training data the input is; whether the baseline speaks; 0.97 for every input missing; 0.8 for
+    every doubt that the guard has about the price.
     """
     age_s = market.chain_age_s if market.chain_age_s is not None else math.inf
     vol_30d = surface.total_vol_30d / math.sqrt(REFERENCE_DAYS / 365)
@@ -131,5 +133,6 @@ def confidence(
         FLOOR + (1 - FLOOR) / max(unlike, 1.0),
         FALLBACK if fallback else 1.0,
         MASKED ** len(masked),
+        DOUBTED ** len(market.doubts),
     )
     return math.prod(factors)
