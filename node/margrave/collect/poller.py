@@ -132,6 +132,7 @@ class Poller:
             bar_ms=HOUR_MS,
             mark_price=self._board.mark_price(self.venue.name, request.market, since_ms=now_ms - MARK_MAX_AGE_MS),
             contract=self._board.contract(self.venue.name, request.instrument),
+            reference_usd=self._markets[request.market].reference_size_usd,
         )
         return self.venue.read(request.endpoint, asked, payload)
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
+import numpy as np
+
 from margrave.collect import checks
+from margrave.collect.books.levels import levels
+from margrave.collect.books.measures import Measures, Valued, measure
 from margrave.collect.source import Asked, Item
 from margrave.collect.stream import Liquidation, Trade
 from margrave.errors import Rejected
@@ -22,9 +26,6 @@ from margrave.messages import (
     TradesReading,
 )
 from margrave.verdicts import Rejection
-
-DEPTH_SHARE: Final = 0.01
-"""Depth is summed within this distance of the mid: never more than the levels the venue sends."""
 
 MAX_GREEK: Final = 1e9
 MAX_RATIO: Final = 1_000.0
@@ -74,23 +75,29 @@ def scaled(value: object, factor: float, what: str) -> float | None:
 def book(
     asked: Asked, venue_ms: int, bids: object, asks: object, *, unit_coins: float = 1.0, sizes_in_usd: bool = False
 ) -> BookReading:
-    """Top of the book and its depth within 1 % of the mid.
+    """A whole book as one answer gives it: top, depth by distance, slope, and the cost of the market's reference size.
 
     Args:
         bids, asks: lists of [price, size, ...], in any order.
         unit_coins: coins in one unit of size, where sizes are contracts.
         sizes_in_usd: sizes are dollars already (Deribit's inverse perpetuals).
     """
-    bid_levels, ask_levels = _levels(bids, "bids"), _levels(asks, "asks")
-    bid, ask = max(price for price, _ in bid_levels), min(price for price, _ in ask_levels)
+    bid_side = _valued(sorted(_levels(bids, "bids"), reverse=True), unit_coins, sizes_in_usd=sizes_in_usd)
+    ask_side = _valued(sorted(_levels(asks, "asks")), unit_coins, sizes_in_usd=sizes_in_usd)
+    bid, ask = float(bid_side.prices[0]), float(ask_side.prices[0])
     if bid >= ask:
         raise Rejected(Rejection.CROSSED_BOOK, f"bid {bid:g} is not below ask {ask:g}")
-    mid = (bid + ask) / 2
+    return measured(asked, venue_ms, measure(bid_side, ask_side, asked.reference_usd))
 
-    def depth_usd(levels: list[tuple[float, float]]) -> float:
-        near = (x for x in levels if abs(x[0] - mid) <= DEPTH_SHARE * mid)
-        return sum(size if sizes_in_usd else price * size * unit_coins for price, size in near)
 
+def _valued(best_first: list[tuple[float, float]], unit_coins: float, *, sizes_in_usd: bool) -> Valued:
+    """A side of an answer, known as far as the answer reaches."""
+    prices, sizes = np.array(best_first).T
+    return Valued.of(prices, sizes, best_first[-1][0], unit=unit_coins, sizes_in_usd=sizes_in_usd)
+
+
+def measured(asked: Asked, venue_ms: int, measures: Measures) -> BookReading:
+    """A book by its measures; refused where they are beyond any market."""
     return BookReading(
         source=asked.source,
         market=asked.market,
@@ -98,23 +105,24 @@ def book(
         venue_time_ms=venue_ms,
         seen_time_ms=asked.seen_ms,
         perpetual=asked.perpetual,
-        bid=bid,
-        ask=ask,
-        bid_depth_usd=checks.size(depth_usd(bid_levels), "bid depth"),
-        ask_depth_usd=checks.size(depth_usd(ask_levels), "ask depth"),
+        bid=checks.price(measures.bid, "best bid"),
+        ask=checks.price(measures.ask, "best ask"),
+        bid_depth_usd=checks.size(measures.bid_depth_usd, "bid depth"),
+        ask_depth_usd=checks.size(measures.ask_depth_usd, "ask depth"),
+        bands=measures.bands,
+        imbalance=measures.imbalance,
+        slope_usd_per_bp=measures.slope_usd_per_bp,
+        impact_buy=measures.impact_buy,
+        impact_sell=measures.impact_sell,
     )
 
 
 def _levels(side: object, what: str) -> list[tuple[float, float]]:
-    levels = []
-    for entry in checks.sequence(side, what, least=1):
-        level = checks.sequence(entry, f"a level of {what}", least=2)
-        amount = checks.size(level[1], f"size in {what}")
-        if amount > 0:
-            levels.append((checks.price(level[0], f"price in {what}"), amount))
-    if not levels:
+    checks.sequence(side, what, least=1)
+    held = [level for level in levels(side, what) if level[1] > 0]
+    if not held:
         raise Rejected(Rejection.EMPTY, f"{what} have no level with a size")
-    return levels
+    return held
 
 
 def bars(asked: Asked, venue_ms: int, rows: Iterable[RowT], parse: Callable[[RowT], Bar]) -> Iterator[Item]:

@@ -93,6 +93,8 @@ class Asked:
     """This venue's last mark, for figures that it gives in coins only."""
     contract: Contract | None = None
     """How the instrument's sizes are counted, where this venue has listed it."""
+    reference_usd: float | None = None
+    """The size whose cost is measured on a book of this market."""
 
     def refusal(self, what: str, rejected: Rejected) -> Refusal:
         return Refusal(

@@ -9,8 +9,11 @@ from margrave.collect import checks
 from margrave.errors import Rejected
 from margrave.verdicts import Rejection
 
-MAX_LEVELS: Final = 20_000
-"""A side of one message. The longest book that a venue sends whole (Coinbase) has some ten thousand."""
+MAX_LEVELS: Final = 100_000
+"""A side of one message. The longest books that a venue sends whole (Coinbase) have some tens of thousands."""
+MAX_LEVEL_PRICE: Final = 1e13
+"""Of an order, which somebody has left where nothing trades: Kraken's XBT/CHF has had one at ten thousand million. What
+is best in a book is held to `checks.MAX_PRICE_USD`."""
 _NUMBERS: Final = {str, float, int}
 
 Levels = list[tuple[float, float]]
@@ -37,7 +40,7 @@ def levels(rows: object, what: str, *, price: int | str = 0, size: int | str = 1
         kept = [
             (at, amount)
             for row in entries
-            if 0.0 < (at := float(row[price])) <= checks.MAX_PRICE_USD
+            if 0.0 < (at := float(row[price])) <= MAX_LEVEL_PRICE
             and 0.0 <= (amount := float(row[size])) <= checks.MAX_SIZE
         ]
         kinds = {type(row[price]) for row in entries} | {type(row[size]) for row in entries}
@@ -51,12 +54,17 @@ def levels(rows: object, what: str, *, price: int | str = 0, size: int | str = 1
 def _one_by_one(rows: Sequence[object], what: str, price: int | str, size: int | str) -> Levels:
     """The same at leisure, to name the row that is bad."""
     return [
-        (
-            checks.price(_field(row, what, price), f"price in {what}"),
-            checks.size(_field(row, what, size), f"size in {what}"),
-        )
+        (_price(_field(row, what, price), what), checks.size(_field(row, what, size), f"size in {what}"))
         for row in rows
     ]
+
+
+def _price(value: object, what: str) -> float:
+    price = checks.number(value, f"price in {what}")
+    if not 0.0 < price <= MAX_LEVEL_PRICE:
+        reason = Rejection.OUT_OF_RANGE if price > 0 else Rejection.NOT_POSITIVE
+        raise Rejected(reason, f"price in {what} = {price:g}")
+    return price
 
 
 def _field(row: object, what: str, key: int | str) -> object:

@@ -11,7 +11,8 @@ class SequenceRule(StrEnum):
     SPAN = "span"
     """`first <= held + 1 <= last` (Binance spot). What ends at or before `held` is old, and nothing else."""
     PREVIOUS = "previous"
-    """`previous == held` (Deribit, OKX, Binance futures). Numbers may be skipped, and may fall after maintenance."""
+    """`previous == held` (Deribit, OKX, Binance futures). Numbers may be skipped, and may fall after maintenance. A
+    difference that names none is taken where its checksum vouches for it (OKX before 2023)."""
     NEXT = "next"
     """`first == held + 1` for each instrument (Bybit, Kraken futures)."""
     CONNECTION = "connection"
@@ -35,5 +36,6 @@ class Resync(StrEnum):
     SNAPSHOT_TOO_OLD = "snapshot_too_old"  # the REST snapshot ends before the first difference that was heard
     SNAPSHOT_FAILED = "snapshot_failed"  # the venue did not answer with one
     OVERFLOW = "overflow"  # we were too slow and dropped a message of it
+    NARROW = "narrow"  # the price has left the part of the book that the snapshot showed
     RECONNECTED = "reconnected"  # the socket was lost, and with it everything that was said meanwhile
     BAD_MESSAGE = "bad_message"  # a difference of it was refused, so the book lacks it
