@@ -210,6 +210,22 @@ def replay_feed(
 
 
 @app.command()
+def readings(
+    folder: Annotated[Path, typer.Argument(help="A folder that `margrave record` wrote.")],
+    to: Annotated[Path, typer.Option("--out", help="Where the Parquet files go.")],
+) -> None:
+    """Write what a recording's adapters read as Parquet, laid out like the research data."""
+    from margrave.errors import Fatal
+
+    try:
+        from margrave.lab.dataset import write
+    except ModuleNotFoundError as error:
+        raise Fatal(f"{error.name} is not installed", advice="pip install 'margrave[lab]'") from error
+    for file, rows in sorted(write(folder, to).items()):
+        out.print(f"{rows:>9} rows  {to / file}", highlight=False)
+
+
+@app.command()
 def parse(
     venue: Annotated[str, typer.Argument(help="deribit, binance, okx, bybit or kraken.")],
     files: Annotated[list[Path], typer.Argument(help="Recorded payloads: JSON bodies or recorder text, also gzipped.")],

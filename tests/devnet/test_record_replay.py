@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 import uvicorn
 from websockets.asyncio.client import connect
@@ -17,16 +19,19 @@ from websockets.exceptions import ConnectionClosed
 from margrave.collect.collector import Collector
 from margrave.collect.recording.line import Line, What
 from margrave.collect.recording.recorder import Recorder, recorder_of
+from margrave.lab import dataset
+from margrave.lab.feed.recording import load_recording
 from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.server import Feed
 from margrave.lab.feed.serving import serving
-from margrave.messages import AnyReading
+from margrave.messages import AnyReading, BarsReading, ChainReading
 from margrave.operate.replay_feed import WEBSOCKETS, Replay
 from margrave.ops.clock import Clock, wall_ms
 from margrave.settings import PROJECT_ROOT, NodeSettings, RecordingSettings, VenueSettings
 from tests.devnet.venue_bench import MARKETS, node_of
 
 CRASH_MS = 1_621_429_500_000
+DATA = Path(os.environ.get("MARGRAVE_DATA", "nowhere"))
 pytestmark = pytest.mark.devnet
 
 
@@ -76,6 +81,52 @@ async def test_a_recording_served_again_gives_the_same_readings(tmp_path: Path) 
     assert len(live.board.readings()) > 40
     assert all(health.failures == 0 for health in again.board.health().values())
     assert without_times_of_reading(again.board.readings()) == without_times_of_reading(live.board.readings())
+
+
+async def test_what_the_node_read_becomes_research_data_of_the_same_layout(tmp_path: Path) -> None:
+    tape, kept, out = (
+        load_scenario(PROJECT_ROOT / "config" / "scenarios" / "may-2021.toml"),
+        tmp_path / "r",
+        tmp_path / "p",
+    )
+    clock = Clock(origin_ms=CRASH_MS, wall_origin_ms=wall_ms(), speed=1.0)
+    async with serving(Feed(tape, MARKETS, now_ms=lambda: CRASH_MS)) as url:
+        node = node_of(url)
+        async with recorder_of(node, RecordingSettings(folder=kept), clock) as tap:
+            live = Collector(node, MARKETS, clock=clock, interval_s=60, tap=tap)
+            await live.collect_once()
+    written = dataset.write(kept, out)
+    assert list(dataset.readings(kept)), "the recording holds what the board took"
+    chains = [r for r in live.board.readings() if isinstance(r, ChainReading) and r.source == "deribit"]
+    assert written["deribit_option_chain_snapshots/2021-05.parquet"] == sum(len(c.quotes) for c in chains) > 100
+    again = load_recording(out, CRASH_MS - 3 * 3_600_000, CRASH_MS)
+    bars = again.bars("okx", "BTC", perpetual=True, since_ms=CRASH_MS - 30 * 3_600_000, t_ms=CRASH_MS)
+    heard = next(
+        r.bars
+        for r in live.board.readings()
+        if isinstance(r, BarsReading) and r.slot == ("okx", "BTC", "perpetual bars")
+    )
+    volumes = {bar.open_time_ms: bar.volume for bar in heard}
+    assert bars
+    assert all(volumes[bar.open_time_ms] == pytest.approx(bar.volume, rel=1e-6) for bar in bars[:-1])
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not DATA.is_dir(), reason="MARGRAVE_DATA names no folder with market history")
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("ohlcv_venues_perp_1h/candles", "ohlcv_7venues_2025_2026/candles.parquet"),
+        ("funding_venues/funding", "funding_7venues_2025_2026/funding.parquet"),
+        ("open_interest_venues/open_interest", "open_interest_7venues_2025_2026/open_interest.parquet"),
+        ("deribit_option_chain_snapshots/2026-01", "deribit_option_chain_snapshots_2026/2026-01.parquet"),
+    ],
+)
+def test_columns_and_types_are_those_of_the_research_data(ours: str, theirs: str) -> None:
+    layout = pq.read_schema(DATA / theirs)
+    schema = dataset.schema_of(ours)
+    assert schema.names == layout.names
+    assert schema.types == layout.types
 
 
 async def test_what_was_never_asked_is_said_and_not_invented(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from margrave.collect.recording.line import Tap, What
 from margrave.collect.source import Item, Trouble
 from margrave.messages import (
     AnyReading,
@@ -54,7 +55,8 @@ class SourceHealth:
 class Board:
     """Latest readings by source, market and kind. Not for threads: one event loop writes and reads it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tap: Tap | None = None) -> None:
+        self._tap = tap
         self._latest: dict[Slot, AnyReading] = {}
         self._contracts: dict[tuple[str, str], Contract] = {}
         self._refusals: deque[Refusal] = deque(maxlen=MAX_REFUSALS)
@@ -70,6 +72,8 @@ class Board:
         if isinstance(item, Contract):
             self._list(item)
             return
+        if self._tap is not None:
+            self._tap.hear(What.READING, item.source, "", msgspec.json.encode(item))
         slot = item.slot
         held = self._latest.get(slot)
         if isinstance(item, BarsReading) and isinstance(held, BarsReading):

@@ -46,7 +46,7 @@ class Collector:
     ) -> None:
         if unknown := sorted(node.venues.keys() - VENUES.keys()):
             raise Fatal(f"[venues.{unknown[0]}] is not a venue", advice=f"use one of {', '.join(sorted(VENUES))}")
-        self.board = Board()
+        self.board = Board(tap)
         self._poll_s = max(clock.wall_s(interval_s), SHORTEST_POLL_S)
         self._pollers = tuple(
             Poller(VENUES[name], settings, markets, board=self.board, clock=clock, tap=tap)

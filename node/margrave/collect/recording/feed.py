@@ -124,7 +124,7 @@ class Recording:
                 self.header = line.text
             case What.GAP:
                 self.missing += line.missing
-            case What.SENT:
+            case What.SENT | What.READING:
                 pass
 
     def line(self, place: Place) -> Line:

@@ -29,6 +29,7 @@ class What(StrEnum):
     SENT = "sent"  # by us, over a websocket
     FRAME = "frame"  # by the venue
     CLOSED = "closed"  # a websocket; `text` says by whom and why
+    READING = "reading"  # what an adapter made of it and the board took, as JSON
     GAP = "gap"  # so many lines are missing here, because the disk was slower than the venues
 
 

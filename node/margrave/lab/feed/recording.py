@@ -2,10 +2,12 @@
 
 The layout is one folder a data set, each with Parquet files:
 
-    ohlcv_7venues_2025_2026/candles.parquet   ts, venue, coin, open, high, low, close, volume: hourly, of perpetuals
-    funding_7venues_2025_2026/funding.parquet              ts, venue, coin, funding_rate (per the venue's own period)
-    deribit_option_chain_snapshots_2026/*.parquet          whole chains, a few a day
-    deribit_futures_term_structure_2026/perpetual_prices.parquet       Deribit's perpetual, at the same moments
+    ohlcv_*venues*/candles.parquet               ts, venue, coin, open, high, low, close, volume: hourly, of perpetuals
+    funding_*venues*/funding.parquet             ts, venue, coin, funding_rate (per the venue's own period)
+    deribit_option_chain_snapshots*/*.parquet    whole chains, a few a day or more
+    deribit_futures_term_structure*/perpetual_prices.parquet       Deribit's perpetual, at the same moments
+
+`margrave readings` writes the same; its metadata says that volumes are coins and rates per 8 hours.
 
 What the files do not hold is not served: spot markets, volatility index and open interest answer as an unknown symbol
 or leave the field out. Chains, Deribit's index and its perpetual are the latest recorded, under their own time, so that
@@ -33,6 +35,7 @@ from margrave.lab.feed.path import Floats, MinutePath, inside_candle
 from margrave.lab.feed.tape import DAY_MS, HOUR_MS, Chain, ListedOption, Perpetual, Quote, Stamped
 from margrave.messages import Bar
 
+ABOVE: Final = "point --recording at the directory above the data sets"
 HISTORY_MS: Final = 36 * DAY_MS
 CHAIN_REACH_MS: Final = 8 * HOUR_MS
 """Chains are read from this long before the first moment, so that one is there when it begins."""
@@ -131,7 +134,7 @@ def _latest(known: Sequence[Stamped], t_ms: int) -> Stamped | None:
 
 
 def _candle_paths(directory: Path, start_ms: int, end_ms: int) -> dict[tuple[str, str], MinutePath]:
-    table = _read(directory / "ohlcv_7venues_2025_2026" / "candles.parquet")
+    table = _read(_one(directory, "ohlcv_*venues*", "candles.parquet"))
     first_ms = start_ms - start_ms % HOUR_MS - HISTORY_MS
     table = _between(table, first_ms, end_ms + HOUR_MS)
     paths = {}
@@ -153,7 +156,8 @@ def _minutes(
             f"the candles of {venue} {market} have gaps in this period", advice="choose another --from and --to"
         )
     columns = [np.asarray(table[name], dtype=np.float64) for name in ("open", "high", "low", "close", "volume")]
-    columns[4] = columns[4] * CONTRACT_COINS.get((venue, market), 1.0)
+    if not _says(table, "volume_unit"):
+        columns[4] = columns[4] * CONTRACT_COINS.get((venue, market), 1.0)
     candles = np.column_stack(columns)
     hours = []
     for open_ms, candle in zip(times, candles, strict=True):
@@ -173,17 +177,18 @@ def _turn(market: str, open_ms: int, *, rises: bool) -> tuple[bool, Floats, tupl
 
 
 def _funding(directory: Path, end_ms: int) -> dict[tuple[str, str], list[Stamped]]:
-    table = _between(_read(directory / "funding_7venues_2025_2026" / "funding.parquet"), 0, end_ms).sort_by("ts")
+    table = _between(_read(_one(directory, "funding_*venues*", "funding.parquet")), 0, end_ms).sort_by("ts")
+    hours = float(_says(table, "funding_hours") or 0)
     known: dict[tuple[str, str], list[Stamped]] = {(v, m): [] for v in CANDLE_VENUES for m in MARKETS}
     columns = (table["venue"].to_pylist(), table["coin"].to_pylist(), _times(table), table["funding_rate"].to_pylist())
     for venue, coin, t_ms, rate in zip(*columns, strict=True):
         if (venue, coin) in known and rate is not None:
-            known[venue, coin].append(Stamped(int(t_ms), rate * 8 / FUNDING_HOURS[venue]))
+            known[venue, coin].append(Stamped(int(t_ms), rate * 8 / (hours or FUNDING_HOURS[venue])))
     return known
 
 
 def _deribit_marks(directory: Path, start_ms: int, end_ms: int) -> dict[str, list[Stamped]]:
-    path = directory / "deribit_futures_term_structure_2026" / "perpetual_prices.parquet"
+    path = _one(directory, "deribit_futures_term_structure*", "perpetual_prices.parquet")
     table = _between(_read(path), start_ms, end_ms).sort_by("ts")
     known: dict[str, list[Stamped]] = {market: [] for market in MARKETS}
     columns = (table["coin"].to_pylist(), _times(table), table["perp_futures_mark_price"].to_pylist())
@@ -194,10 +199,9 @@ def _deribit_marks(directory: Path, start_ms: int, end_ms: int) -> dict[str, lis
 
 
 def _chains(directory: Path, start_ms: int, end_ms: int) -> dict[str, list[Chain]]:
-    folder = directory / "deribit_option_chain_snapshots_2026"
-    files = sorted(folder.glob("*.parquet"))
+    files = sorted(directory.glob("deribit_option_chain_snapshots*/*.parquet"))
     if not files:
-        raise Fatal(f"{folder} holds no Parquet file", advice="point --recording at the directory above the data sets")
+        raise Fatal(f"{directory} holds no deribit_option_chain_snapshots*/*.parquet", advice=ABOVE)
     table = _between(pa.concat_tables([_read(file) for file in files]), start_ms, end_ms)
     chains: dict[str, list[Chain]] = {market: [] for market in MARKETS}
     for market in MARKETS:
@@ -238,13 +242,25 @@ def _quoted(value: object) -> float | None:
     return round(value, 4) if isinstance(value, float) and value == value and value > 0 else None
 
 
+def _one(directory: Path, folder: str, name: str) -> Path:
+    """The first, by name, of the data sets of a kind."""
+    found = sorted(path for path in directory.glob(f"{folder}/{name}") if "spot" not in path.parent.name)
+    if not found:
+        raise Fatal(f"{directory} holds no {folder}/{name}", advice=ABOVE)
+    return found[0]
+
+
+def _says(table: pa.Table, key: str) -> str | None:
+    """What a file's metadata says, where it says it."""
+    told = (table.schema.metadata or {}).get(key.encode())
+    return None if told is None else told.decode()
+
+
 def _read(path: Path) -> pa.Table:
     try:
         return pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise Fatal(
-            f"{path}: {str(error)[:100]}", advice="point --recording at the directory above the data sets"
-        ) from error
+        raise Fatal(f"{path}: {str(error)[:100]}", advice=ABOVE) from error
 
 
 def _between(table: pa.Table, first_ms: int, last_ms: int) -> pa.Table:
