@@ -28,6 +28,10 @@ class Rejection(StrEnum):
     # what the other venues say
     OUTLIER = "outlier"  # further from the median than the MAD allows
     BREAKER = "breaker"  # a jump that too few others confirm
+    # what a chain says
+    AT_BOUND = "at_bound"  # an oracle's answer at the bound it is clamped to: the true one lies beyond
+    UNSETTLED = "unsettled"  # of a round that is not complete, or carried over from an older one
+    NOT_SIMULATED = "not_simulated"  # a curve, fee or hook that we do not compute, or beyond what was read
     # what a peer sent
     WRONG_SIGNER = "wrong_signer"
     WRONG_ROUND = "wrong_round"

@@ -1,0 +1,129 @@
+"""A pool's state written down as JSON, recognised by its shape: to be simulated, or refused by name.
+
+Recordings differ in where they put things (`scalars` inside or not, ticks as lists or objects, numbers as text), so
+each figure is looked for where any of them has it. Curves that we do not compute (Curve, Balancer, Aerodrome's stable
+pools, pools with meddling hooks) are refused as `not_simulated`, which is not the same as a broken file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from margrave.collect import checks
+from margrave.collect.chains.pools.concentrated import MOST_TICKS, Concentrated, concentrated
+from margrave.collect.chains.pools.constant_product import ConstantProduct, FeeRule, constant_product
+from margrave.collect.chains.pools.uniswap_v3 import known_between
+from margrave.collect.chains.pools.uniswap_v4 import check_simulated, swap_fee
+from margrave.errors import Rejected
+from margrave.verdicts import Rejection
+
+MAX_DIGITS: Final = 80
+"""Of a decimal number: 2^256 has 78."""
+
+_FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
+    "a Curve pool": ("a_coefficient", "initial_a_coefficient", "gamma"),
+    "a Balancer pool": ("weights", "amp", "pow_version", "scaling_factors"),
+}
+
+
+def pool_of(body: object, *, zero_for_one: bool = True) -> Concentrated | ConstantProduct:
+    """The pool of one document.
+
+    Args:
+        zero_for_one: the direction that will be swapped, where the protocol fee depends on it (v4).
+
+    Raises:
+        Rejected: `NOT_SIMULATED` for a curve or hook that is known and not computed, `UNKNOWN_SHAPE` for no pool at
+            all, and what the figures themselves are refused for.
+    """
+    told = checks.mapping(body, "pool")
+    told = dict(told) | dict(checks.mapping(told.get("scalars", {}), "scalars"))
+    told |= dict(checks.mapping(told.get("immutable", {}), "immutable"))
+    if "sqrt_price_x96" in told:
+        return _concentrated(told, zero_for_one=zero_for_one)
+    for name, marks in _FOREIGN.items():
+        if any(mark in told for mark in marks):
+            raise Rejected(Rejection.NOT_SIMULATED, f"{name} is recognised, its curve is not computed")
+    if told.get("stable") is True:
+        raise Rejected(Rejection.NOT_SIMULATED, "a stable pool of Aerodrome is recognised, its curve is not computed")
+    reserve0, reserve1 = _first(told, "reserve0", "reserves_token0"), _first(told, "reserve1", "reserves_token1")
+    if reserve0 is None or reserve1 is None:
+        raise Rejected(Rejection.UNKNOWN_SHAPE, f"no pool that is read: {', '.join(sorted(told)[:6])}")
+    rule = FeeRule.BEFORE if "stable" in told else FeeRule.WITHIN
+    return constant_product(
+        integer(reserve0, "reserve 0"), integer(reserve1, "reserve 1"), fee_per_myriad=_pair_fee(told), rule=rule
+    )
+
+
+def _concentrated(told: Mapping[str, object], *, zero_for_one: bool) -> Concentrated:
+    spacing = integer(_first(told, "tick_spacing"), "tick spacing")
+    ticks = checks.mapping(told.get("tick_data", {}), "tick data")
+    if len(ticks) > MOST_TICKS:
+        raise Rejected(Rejection.OUT_OF_RANGE, f"{len(ticks)} ticks")
+    fee = integer(_first(told, "lp_fee", "fee", "fee_currency0", "fee_token0"), "fee")
+    if hooks := told.get("hook_address") or told.get("hooks"):
+        check_simulated(fee=fee, hooks=checks.text(hooks, "hooks"))
+    protocol = _protocol_fee(told)
+    return concentrated(
+        sqrt_price_x96=integer(told["sqrt_price_x96"], "square-root price"),
+        tick=integer(told.get("tick"), "tick"),
+        liquidity=integer(told.get("liquidity"), "liquidity"),
+        fee_pips=swap_fee(fee, protocol, zero_for_one=zero_for_one) if protocol else fee,
+        tick_spacing=spacing,
+        nets={integer(tick, "tick"): _net(entry) for tick, entry in ticks.items()},
+        known=_known(told, spacing),
+    )
+
+
+def _known(told: Mapping[str, object], spacing: int) -> tuple[int, int]:
+    """A document with the words that were read tells how far its map is complete; one without is taken to be whole."""
+    words = told.get("tick_bitmap")
+    if not isinstance(words, dict) or not words:
+        return known_between(range(-(1 << 15), 1 << 15), spacing)
+    read = sorted(integer(word, "word") for word in words)
+    whole = range(read[0], read[-1] + 1)
+    # Dumps of a whole pool leave out the empty words; those of a neighbourhood have them in a row.
+    return known_between(whole if len(read) == len(whole) else range(-(1 << 15), 1 << 15), spacing)
+
+
+def _protocol_fee(told: Mapping[str, object]) -> int:
+    if (both := _first(told, "protocol_fee")) is not None:
+        return integer(both, "protocol fee")
+    down, up = (told.get(f"protocol_fee_{way}", 0) for way in ("zero_for_one", "one_for_zero"))
+    return integer(down, "protocol fee") | integer(up, "protocol fee") << 12
+
+
+def _pair_fee(told: Mapping[str, object]) -> int:
+    """Of 10,000. Documents say 3 of 1,000, or 30."""
+    fee = integer(_first(told, "fee_token0", "fee_raw", "fee") or 30, "fee")
+    return fee * 10_000 // max(integer(told.get("fee_denominator", 10_000), "fee denominator"), 1)
+
+
+def _net(entry: object) -> int:
+    """[gross, net, block] or {liquidity_net: …}."""
+    if isinstance(entry, list):
+        return integer(checks.sequence(entry, "a tick", least=2)[1], "net liquidity")
+    found = checks.mapping(entry, "a tick")
+    return integer(_first(found, "liquidity_net", "liquidityNet"), "net liquidity")
+
+
+def integer(value: object, what: str) -> int:
+    """A whole number of up to 256 bits, as a number or as text.
+
+    Raises:
+        Rejected: `MALFORMED`; a float is refused, for it has lost the last units already.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 256:
+        return value
+    if isinstance(value, str) and len(value) <= MAX_DIGITS and "_" not in value:
+        try:
+            return int(value, 16 if value[:2] in ("0x", "0X") else 10)
+        except ValueError:
+            pass
+    shown = repr(value)[:40]
+    raise Rejected(Rejection.MALFORMED, f"{what} is {shown}, not a whole number")
+
+
+def _first(told: Mapping[str, object], *names: str) -> object:
+    return next((told[name] for name in names if told.get(name) is not None), None)
