@@ -22,7 +22,7 @@ MAX_DIGITS: Final = 80
 """Of a decimal number: 2^256 has 78."""
 
 _FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
-    "a Curve pool": ("a_coefficient", "initial_a_coefficient", "gamma"),
+    "a Curve pool": ("a_coefficient", "initial_a", "gamma", "base_pool"),
     "a Balancer pool": ("weights", "amp", "pow_version", "scaling_factors"),
 }
 
