@@ -65,6 +65,18 @@ def number(value: object, what: str) -> float:
     return parsed
 
 
+def whole(value: object, what: str) -> int:
+    """An integer from a JSON integer or its decimal string, exactly: numbers of messages exceed what floats hold."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and len(value) <= 24 and value.lstrip("-").isascii() and value.lstrip("-").isdigit():
+        return int(value)
+    parsed = number(value, what)
+    if parsed != int(parsed):
+        raise Rejected(Rejection.MALFORMED, f"{what} = {parsed:g} is not a whole number")
+    return int(parsed)
+
+
 def within(value: object, what: str, low: float, high: float) -> float:
     """A number in [low, high]."""
     parsed = number(value, what)
@@ -109,6 +121,18 @@ _UNITS: Final = {"seconds": 1e3, "microseconds": 1e-3, "nanoseconds": 1e-6}
 def seconds_as_ms(value: object, what: str) -> int:
     """Unix milliseconds from seconds, where a venue documents seconds."""
     return time_ms(number(value, what) * 1000.0, what)
+
+
+_BUYS: Final = frozenset({"buy", "bid", "b"})
+_SELLS: Final = frozenset({"sell", "ask", "offer", "s", "a"})
+
+
+def is_buy(value: object, what: str) -> bool:
+    """Which side, in any venue's word for it: "Buy", "BUY", "bid", "b" against "Sell", "offer", "s", "A"."""
+    word = text(value, what).lower()
+    if word not in _BUYS and word not in _SELLS:
+        raise Rejected(Rejection.MALFORMED, f"{what} is {_shown(value)}, neither a buy nor a sale")
+    return word in _BUYS
 
 
 def same_instrument(found: object, asked: str, what: str) -> None:

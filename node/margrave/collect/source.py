@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -102,6 +104,15 @@ class Asked:
         )
 
 
+@cache
+def _ending(path: str) -> re.Pattern[str]:
+    """A documented path at the end of an address; what stands in braces is one name."""
+    return re.compile("".join("[^/]+" if part[:1] == "{" else re.escape(part) for part in _PARTS.split(path)) + "$")
+
+
+_PARTS: Final = re.compile(r"({[^}]*})")
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One documented question of a venue."""
@@ -125,7 +136,7 @@ class Endpoint:
 
     def answers(self, url_path: str) -> bool:
         """Whether an address, without its query, is one of this endpoint's."""
-        return url_path.endswith(self.path) if "{" not in self.path else self.path.partition("{")[0] in url_path
+        return _ending(self.path).search(url_path) is not None
 
 
 @dataclass(frozen=True, slots=True)
