@@ -8,11 +8,11 @@ import httpx2
 import pytest
 
 from margrave.collect.source import Trouble
-from margrave.collect.venues import VENUES
 from margrave.lab.feed.faults import SKEW_MS, Fault
 from margrave.lab.feed.scenario import ScenarioTape, load_scenario
 from margrave.lab.feed.server import RETRY_AFTER_S
 from margrave.lab.feed.serving import serving
+from margrave.lab.feed.venues import DIALECTS as VENUES
 from margrave.messages import BookReading
 from margrave.settings import PROJECT_ROOT
 from margrave.verdicts import Rejection

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from margrave.collect.collector import Collector
-from margrave.collect.venues import VENUES
 from margrave.lab.feed.server import Feed
 from margrave.lab.feed.serving import serving
 from margrave.lab.feed.tape import Tape
+from margrave.lab.feed.venues import DIALECTS
 from margrave.ops.clock import Clock, wall_ms
 from margrave.settings import (
     PROJECT_ROOT,
@@ -29,7 +29,7 @@ def node_of(url: str, *, timeout_s: float = 5.0) -> NodeSettings:
     """A node whose venues all live under one address; nothing else of it is used."""
     venue = {
         name: VenueSettings(base_url=f"{url}/{name}", timeout_s=timeout_s, requests_per_minute=60_000)
-        for name in VENUES
+        for name in DIALECTS
     }
     keys = KeySettings(keystore=Path("unused"), passphrase_file=Path("unused"))
     chain = ChainSettings(rpc=["http://unused"], chain_id=1, oracle="unused")

@@ -20,10 +20,12 @@ from margrave.collect.source import HOUR_MS, Asked, Item, Request, VenueTrouble
 from margrave.collect.venues import VENUES
 from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.server import Feed
+from margrave.lab.feed.venues import DIALECTS
 from margrave.messages import (
     BarsReading,
     BookReading,
     ChainReading,
+    Contract,
     HealthReading,
     LiquidationsReading,
     NoticeReading,
@@ -45,7 +47,8 @@ def seeds() -> tuple[Seed, ...]:
     t_ms = tape.start_ms + 61 * HOUR_MS + 1_234_567
     feed = Feed(tape, MARKETS, now_ms=lambda: t_ms)
     found = []
-    for name, venue in VENUES.items():
+    for name in DIALECTS:
+        venue = VENUES[name]
         for request in venue.requests("BTC", MARKETS["BTC"].instruments[name], t_ms, few_bars):
             query = {key: str(value) for key, value in request.params.items()}
             status, body = feed.answer(name, request.path, query, t_ms)
@@ -98,9 +101,11 @@ def assert_sound(items: tuple[Item, ...]) -> None:
                 assert 0 <= item.largest_usd <= item.long_usd + item.short_usd
             case HealthReading() | PoolReading() | NoticeReading():
                 assert item.source
+            case Contract():
+                assert (item.unit_coins or item.unit_usd or 0) > 0
             case Refusal():
                 assert item.detail
-        if not isinstance(item, Refusal):
+        if not isinstance(item, Refusal | Contract):
             assert 1_230_768_000_000 <= item.venue_time_ms <= 4_102_444_800_000
 
 
@@ -236,6 +241,6 @@ def test_any_file_at_all_is_survived(venue: str, lines: list[bytes]) -> None:
 def assert_recorded(items: tuple[Item, ...]) -> None:
     """Recordings may lack a time, which then is zero; everything else is as sound as live."""
     for item in items:
-        assert isinstance(item, Refusal) or item.venue_time_ms >= 0
-        if not isinstance(item, Refusal) and item.venue_time_ms:
+        assert isinstance(item, Refusal | Contract) or item.venue_time_ms >= 0
+        if not isinstance(item, Refusal | Contract) and item.venue_time_ms:
             assert_sound((item,))

@@ -188,11 +188,6 @@ def tally(items: Iterator[Item]) -> Counter[str]:
         ("binance", "fixtures_cryptofeed_raw/BINANCE_DELIVERY.http.0.0.gz", {"unknown_shape": 10}),
         ("binance", "fixtures_cryptofeed_raw/BINANCE.ws.1.0.gz", {"unknown_shape": 265}),
         ("deribit", "fixtures_cryptofeed_raw/DERIBIT.ws.1.0.gz", {"ChainReading": 89, "unknown_shape": 47}),
-        (
-            "okx",
-            "fixtures_cryptofeed_raw/OKX.ws.1.0.gz",
-            {"BookReading": 1, "wrong_instrument": 2, "unknown_shape": 407},
-        ),
     ],
 )
 def test_recorded_payloads_give_what_they_hold_and_nothing_is_skipped(

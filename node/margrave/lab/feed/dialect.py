@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from margrave.lab.feed.tape import HOUR_MS, Perpetual, Quote, Tape
 from margrave.messages import Bar
 from margrave.settings import MarketSettings
+
+EVEN: Final = "1"
+HALF: Final = "0.5"
+"""Who is long and who is short is on no tape: the dialects say that both are equally many."""
 
 
 class Says(Exception):

@@ -1,9 +1,9 @@
-"""Bybit v5: /v5/market/{orderbook,kline,tickers}."""
+"""Bybit v5: /v5/market/{orderbook,kline,tickers,instruments-info,account-ratio}."""
 
 from __future__ import annotations
 
 from margrave.lab.feed.book import levels, tick_of
-from margrave.lab.feed.dialect import Question, Says, decimal
+from margrave.lab.feed.dialect import HALF, Question, Says, decimal
 from margrave.lab.feed.tape import HOUR_MS
 
 
@@ -15,6 +15,10 @@ def answer(q: Question) -> object:
             return _ok(q, _kline(q))
         case "/v5/market/tickers":
             return _ok(q, _tickers(q))
+        case "/v5/market/instruments-info":
+            return _ok(q, _instruments(q))
+        case "/v5/market/account-ratio":
+            return _ok(q, _ratio(q))
     raise Says(404, {"retCode": 404, "retMsg": "not found", "result": {}, "retExtInfo": {}, "time": q.t_ms})
 
 
@@ -79,6 +83,24 @@ def _tickers(q: Question) -> object:
         "fundingIntervalHour": "8",
     }
     return {"category": "linear", "list": [ticker]}
+
+
+def _instruments(q: Question) -> object:
+    market, perpetual = _instrument(q)
+    if market is None:
+        raise _unknown(q)
+    listed = {"symbol": q.text("symbol"), "status": "Trading", "priceFilter": {"tickSize": "0.01"}, "lotSizeFilter": {}}
+    kind = {"contractType": "LinearPerpetual", "fundingInterval": 480} if perpetual else {}
+    return {"category": q.text("category"), "list": [{**listed, **kind}]}
+
+
+def _ratio(q: Question) -> object:
+    market, perpetual = _instrument(q)
+    state = q.perpetual(market) if perpetual else None
+    if state is None:
+        raise _unknown(q)
+    row = {"symbol": q.text("symbol"), "buyRatio": HALF, "sellRatio": HALF, "timestamp": str(state.time_ms)}
+    return {"list": [row], "nextPageCursor": ""}
 
 
 def _instrument(q: Question) -> tuple[str | None, bool]:

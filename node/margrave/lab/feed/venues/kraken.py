@@ -26,6 +26,10 @@ def answer(q: Question) -> object:
             return _tickers(q)
         case "/derivatives/api/v3/orderbook":
             return _orderbook(q)
+        case "/0/public/AssetPairs":
+            return _pairs(q)
+        case "/derivatives/api/v3/instruments":
+            return _instruments(q)
     raise Says(404, {"error": ["EGeneral:Unknown method"]})
 
 
@@ -93,6 +97,23 @@ def _orderbook(q: Question) -> object:
     bids, asks = levels(quote, tick_of(quote.mid))
     book = {"bids": [[p, round(s, 4)] for p, s in bids], "asks": [[p, round(s, 4)] for p, s in asks]}
     return {"result": "success", "orderBook": book, "serverTime": _iso(q.t_ms)}
+
+
+def _pairs(q: Question) -> object:
+    name = q.text("pair")
+    if q.market(name, field="spot") is None:
+        raise Says(200, UNKNOWN_PAIR)
+    pair = {"altname": name, "base": name[:3], "pair_decimals": 1, "lot_decimals": 8, "tick_size": "0.1"}
+    return {"error": [], "result": {_answered_as(name): {**pair, "status": "online"}}}
+
+
+def _instruments(q: Question) -> object:
+    listed = [
+        {"symbol": names.perpetual, "type": "flexible_futures", "contractSize": 1, "tickSize": 0.5, "tradeable": True}
+        for market, settings in q.markets.items()
+        if (names := settings.instruments.get("kraken")) and names.perpetual and market in q.tape.markets
+    ]
+    return {"result": "success", "instruments": listed, "serverTime": _iso(q.t_ms)}
 
 
 def _charts(q: Question, symbol: str) -> object:

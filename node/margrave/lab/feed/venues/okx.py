@@ -1,9 +1,9 @@
-"""OKX v5: /api/v5/market and /api/v5/public."""
+"""OKX v5: /api/v5/market, /api/v5/public and /api/v5/rubik."""
 
 from __future__ import annotations
 
 from margrave.lab.feed.book import levels, tick_of
-from margrave.lab.feed.dialect import Question, Says, decimal
+from margrave.lab.feed.dialect import EVEN, Question, Says, decimal
 from margrave.lab.feed.tape import HOUR_MS, Perpetual
 
 UNKNOWN = {"code": "51001", "msg": "Instrument ID, Instrument ID code, or Spread ID doesn't exist.", "data": []}
@@ -24,6 +24,12 @@ def answer(q: Question) -> object:
             return _ok([_funding_rate(q)])
         case "/api/v5/public/open-interest":
             return _ok([_open_interest(q)])
+        case "/api/v5/public/instruments":
+            return _ok([_contract(q)])
+        case "/api/v5/market/index-tickers":
+            return _ok([_index(q)])
+        case "/api/v5/rubik/stat/contracts/long-short-account-ratio-contract":
+            return _ok([[str(_perpetual(q).time_ms), EVEN]])
     raise Says(404, {"code": "404", "msg": "Not found", "data": {}})
 
 
@@ -93,6 +99,23 @@ def _open_interest(q: Question) -> object:
         "oiUsd": decimal(state.open_interest_usd, 2),
         "ts": str(state.time_ms),
     }
+
+
+def _contract(q: Question) -> object:
+    market, perpetual = _instrument(q)
+    if market is None:
+        raise Says(200, UNKNOWN)
+    size = {"ctVal": decimal(COINS_A_CONTRACT[market]), "ctMult": "1", "ctValCcy": market, "ctType": "linear"}
+    nothing = {"ctVal": "", "ctMult": "", "ctValCcy": "", "ctType": ""}
+    listed = {"instType": q.text("instType"), "instId": q.text("instId"), "tickSz": "0.1", "state": "live"}
+    return {**listed, **(size if perpetual else nothing)}
+
+
+def _index(q: Question) -> object:
+    state = q.perpetual(q.market(q.text("instId") + "-SWAP", field="perpetual"))
+    if state is None or state.index is None:
+        raise Says(200, UNKNOWN)
+    return {"instId": q.text("instId"), "idxPx": decimal(state.index), "ts": str(state.time_ms)}
 
 
 def _perpetual(q: Question) -> Perpetual:
