@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
 
+from margrave.collect.books.rules import Resync
 from margrave.collect.recording.line import Tap, What
+from margrave.collect.skew import Skew
 from margrave.collect.source import Item, Trouble
 from margrave.messages import (
     AnyReading,
@@ -35,6 +37,35 @@ MAX_CONTRACTS: Final = 20_000
 """Several venues with all their options; only those that are asked for are listed here."""
 
 
+RACE_MS: Final = 5_000
+"""A book that a poll brings may be so much older than the one that a socket keeps, without anything being wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketHealth:
+    """How one websocket of a source has been doing since the node began."""
+
+    up: bool = False
+    """It is open, and has said something that could be read."""
+    trouble: Trouble | None = None
+    """Why it was lost last; `None` while it is up."""
+    last_error: str | None = None
+    frames: int = 0
+    refused: int = 0
+    """Frames, or parts of them, that were refused."""
+    repeats: int = 0
+    """Messages that said nothing new: duplicates, and what is older than what is held."""
+    reconnects: int = 0
+    resyncs: Mapping[Resync, int] = field(default_factory=dict)
+    """Books that were given up, by reason."""
+    dropped: int = 0
+    """Frames that were dropped unread, because they came faster than they were read."""
+    forgotten: int = 0
+    """Levels far from the price that were dropped for want of room."""
+    books: int = 0
+    books_whole: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class SourceHealth:
     """How one source has been doing, for metrics, `margrave check` and the operator."""
@@ -50,6 +81,29 @@ class SourceHealth:
     last_error: str | None = None
     lag_ms: int | None = None
     """Seen time minus venue time of the last quote: network, venue and clock skew together."""
+    skew_ms: int | None = None
+    """Our clock less the venue's, at most (`margrave.collect.skew`); below zero the venue's runs ahead."""
+    superseded: int = 0
+    """Books that a poll brought after a socket had brought a newer one."""
+    sockets: Mapping[str, SocketHealth] = field(default_factory=dict)
+    """By the stream's name; empty where the source is only polled."""
+
+    @property
+    def frames(self) -> int:
+        return sum(socket.frames for socket in self.sockets.values())
+
+    @property
+    def reconnects(self) -> int:
+        return sum(socket.reconnects for socket in self.sockets.values())
+
+    @property
+    def resyncs(self) -> int:
+        return sum(sum(socket.resyncs.values()) for socket in self.sockets.values())
+
+    @property
+    def dropped(self) -> int:
+        """Frames that came faster than they were read."""
+        return sum(socket.dropped for socket in self.sockets.values())
 
 
 class Board:
@@ -58,9 +112,10 @@ class Board:
     def __init__(self, tap: Tap | None = None) -> None:
         self._tap = tap
         self._latest: dict[Slot, AnyReading] = {}
-        self._contracts: dict[tuple[str, str], Contract] = {}
+        self._contracts: dict[str, dict[str, Contract]] = {}
         self._refusals: deque[Refusal] = deque(maxlen=MAX_REFUSALS)
         self._health: dict[str, SourceHealth] = {}
+        self._skews: dict[str, Skew] = {}
         self.refusals_dropped: int = 0
         self.contracts_dropped: int = 0
 
@@ -79,11 +134,13 @@ class Board:
         if isinstance(item, BarsReading) and isinstance(held, BarsReading):
             item = _merged(held, item)
         elif held is not None and item.venue_time_ms < held.venue_time_ms:
-            self._refuse(_older(item, held))
+            self._set_aside(item, held)
             return
         self._latest[slot] = item
         health = self.health_of(item.source)
         lag_ms = item.seen_time_ms - item.venue_time_ms if isinstance(item, BookReading | ScalarReading) else None
+        if lag_ms:  # none at all is a reading that we stamped ourselves
+            self.heard(item.source, lag_ms, item.seen_time_ms)
         self._health[item.source] = replace(
             health,
             last_ok_ms=item.seen_time_ms,
@@ -91,6 +148,7 @@ class Board:
             failures_in_a_row=0,
             trouble=None,
             lag_ms=health.lag_ms if lag_ms is None else lag_ms,
+            skew_ms=self.skew_ms(item.source),
         )
 
     def fail(self, source: str, problem: str, trouble: Trouble | None) -> None:
@@ -103,6 +161,25 @@ class Board:
             trouble=trouble,
             last_error=problem,
         )
+
+    def heard(self, source: str, lag_ms: int, now_ms: int) -> None:
+        """One message's lag, for the estimate of the source's clock, whether the message is kept or not."""
+        self._skews.setdefault(source, Skew()).heard(lag_ms, now_ms)
+
+    def skew_ms(self, source: str) -> int | None:
+        held = self._skews.get(source)
+        return None if held is None else held.ms
+
+    def fail_socket(self, source: str, problem: str) -> None:
+        """Count a websocket that was lost or refused. The source may well be heard by polling."""
+        health = self.health_of(source)
+        self._health[source] = replace(health, failures=health.failures + 1, last_error=problem)
+
+    def tell_socket(self, source: str, name: str, socket: SocketHealth) -> None:
+        """What a socket says of itself. Its trouble is its own: the source may well be heard by polling."""
+        health = self.health_of(source)
+        sockets = {**health.sockets, name: socket}
+        self._health[source] = replace(health, sockets=sockets, skew_ms=self.skew_ms(source))
 
     def readings(self) -> tuple[AnyReading, ...]:
         return tuple(self._latest.values())
@@ -126,11 +203,11 @@ class Board:
 
     def contract(self, source: str, instrument: str) -> Contract | None:
         """How the instrument's sizes are counted, as last listed."""
-        return self._contracts.get((source, instrument))
+        return self.contracts(source).get(instrument)
 
     def contracts(self, source: str) -> Mapping[str, Contract]:
-        """All that this source has listed, by instrument."""
-        return {c.instrument: c for c in self._contracts.values() if c.source == source}
+        """All that this source has listed, by instrument: a view that stays current."""
+        return self._contracts.setdefault(source, {})
 
     def last_bar_ms(self, source: str, market: str, *, perpetual: bool) -> int | None:
         """When the newest candle that we hold opened."""
@@ -138,15 +215,23 @@ class Board:
         return held.bars[-1].open_time_ms if isinstance(held, BarsReading) else None
 
     def _list(self, contract: Contract) -> None:
-        key = (contract.source, contract.instrument)
-        if key not in self._contracts and len(self._contracts) >= MAX_CONTRACTS:
+        listed = self._contracts.setdefault(contract.source, {})
+        if contract.instrument not in listed and sum(map(len, self._contracts.values())) >= MAX_CONTRACTS:
             self.contracts_dropped += 1
             return
-        self._contracts[key] = contract
+        listed[contract.instrument] = contract
         health = self.health_of(contract.source)
         self._health[contract.source] = replace(
             health, last_ok_ms=contract.seen_time_ms, failures_in_a_row=0, trouble=None
         )
+
+    def _set_aside(self, item: AnyReading, held: AnyReading) -> None:
+        """A reading older than the one that is held: a race between poll and socket, or a stale repeat."""
+        if isinstance(item, BookReading) and held.venue_time_ms - item.venue_time_ms <= RACE_MS:
+            health = self.health_of(item.source)
+            self._health[item.source] = replace(health, superseded=health.superseded + 1)
+            return
+        self._refuse(_older(item, held))
 
     def _refuse(self, refusal: Refusal) -> None:
         if len(self._refusals) == MAX_REFUSALS:

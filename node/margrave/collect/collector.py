@@ -1,4 +1,4 @@
-"""What the daemon starts: a poller for each venue, on a cadence, writing to one board."""
+"""What the daemon starts: for each venue a poller on a cadence and its websockets, writing to one board."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEve
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from margrave.collect.board import Board
+from margrave.collect.listener import listener_of
 from margrave.collect.poller import Poller
 from margrave.collect.recording.line import Tap
-from margrave.collect.source import Clock
+from margrave.collect.socket import Socket
+from margrave.collect.source import Clock, Venue
 from margrave.collect.venues import VENUES
 from margrave.errors import Fatal
 from margrave.ops.clock import wall_ms
-from margrave.settings import MarketSettings, NodeSettings
+from margrave.settings import MarketSettings, NodeSettings, VenueSettings
 
 SHORTEST_POLL_S: Final = 0.2
 """Of the wall's clock, however fast the market's runs."""
+LONGEST_TELL_S: Final = 2.0
+"""Clock seconds between two times that what sockets have heard is put on the board: a round reads no older book."""
 
 
 class Collector:
@@ -48,11 +52,14 @@ class Collector:
             raise Fatal(f"[venues.{unknown[0]}] is not a venue", advice=f"use one of {', '.join(sorted(VENUES))}")
         self.board = Board(tap)
         self._poll_s = max(clock.wall_s(interval_s), SHORTEST_POLL_S)
+        self._sockets: list[Socket] = []
         self._pollers = tuple(
-            Poller(VENUES[name], settings, markets, board=self.board, clock=clock, tap=tap)
+            self._poller(VENUES[name], settings, markets, clock, tap)
             for name, settings in node.venues.items()
             if settings.enabled
         )
+        self._tell_s = min(self._poll_s, max(clock.wall_s(LONGEST_TELL_S), SHORTEST_POLL_S))
+        self._listening: list[asyncio.Task[None]] = []
         self._scheduler: AsyncIOScheduler | None = None
         self._polls: set[asyncio.Task[object]] = set()
         self.polls_skipped = 0
@@ -66,7 +73,7 @@ class Collector:
         await self.stop()
 
     async def start(self) -> None:
-        """Begin polling, at once and then at the interval."""
+        """Open the websockets, and begin polling, at once and then at the interval."""
         # Our own log tells polls apart by venue; the scheduler's lines would name only its jobs.
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
         self._scheduler = AsyncIOScheduler(timezone="UTC")
@@ -85,11 +92,20 @@ class Collector:
                 misfire_grace_time=max(1, round(self._poll_s)),
             )
 
+        self._listening = [asyncio.create_task(socket.run()) for socket in self._sockets]
+        if self._sockets:
+            self._scheduler.add_job(self._tell, "interval", id="sockets", seconds=self._tell_s, coalesce=True)
+
     async def stop(self) -> None:
-        """End polling, the polls under way included, and close all connections; safe to call twice."""
+        """End polling and listening, what is under way included, and close all connections; safe to call twice."""
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
+        listening, self._listening = self._listening, []
+        for task in listening:
+            task.cancel()
+        if listening:
+            await asyncio.wait(listening)
         while under_way := tuple(self._polls):
             for poll in under_way:
                 poll.cancel()
@@ -120,6 +136,35 @@ class Collector:
             await poller.poll()
         finally:
             self._polls.discard(task)
+
+    def _poller(
+        self,
+        venue: Venue,
+        settings: VenueSettings,
+        markets: Mapping[str, MarketSettings],
+        clock: Clock,
+        tap: Tap | None,
+    ) -> Poller:
+        """A venue's poller, and its sockets where the operator names their host: they share its budget and pauses."""
+        mine: list[Socket] = []
+
+        def kept(market: str, perpetual: bool) -> bool:
+            return any(socket.keeps(market, perpetual=perpetual) for socket in mine)
+
+        poller = Poller(venue, settings, markets, board=self.board, clock=clock, tap=tap, kept=kept)
+        if settings.stream_url is not None:
+            for stream in venue.streams:
+                listener = listener_of(venue, stream, markets, board=self.board)
+                if listener.channels:
+                    mine.append(Socket(listener, settings, board=self.board, clock=clock, fetch=poller.fetch, tap=tap))
+        self._sockets.extend(mine)
+        return poller
+
+    async def _tell(self) -> None:
+        """What the sockets have heard, one at a time, so that measuring books holds up nothing for long."""
+        for socket in self._sockets:
+            socket.tell()
+            await asyncio.sleep(0)
 
     def _skipped(self, _event: JobEvent) -> None:
         self.polls_skipped += 1

@@ -152,7 +152,7 @@ class Host:
             headers={"user-agent": USER_AGENT},
             limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
             timeout=self._timeout_s,
-            verify=_tls(),
+            verify=tls(),
             transport=self._transport,
             follow_redirects=False,
         )
@@ -161,26 +161,28 @@ class Host:
 def _sound(answer: httpx2.Response, body: bytes, what: str, explained: Callable[[bytes], bool]) -> bytes:
     """The body, unless the status says that it is none and the body does not say why."""
     if not answer.is_success:
-        _name_status(answer, what)
+        problem = f"{what}: HTTP {answer.status_code}"
+        if (named := named_status(answer.status_code, answer.headers, problem)) is not None:
+            raise named
         if not explained(body):
-            raise VenueTrouble(Trouble.BAD_STATUS, f"{what}: HTTP {answer.status_code}")
+            raise VenueTrouble(Trouble.BAD_STATUS, problem)
     return body
 
 
-def _name_status(answer: httpx2.Response, what: str) -> None:
-    """Raise what a status means by itself."""
-    problem = f"{what}: HTTP {answer.status_code}"
-    retry_after_s = _retry_after_s(answer.headers.get("retry-after"), answer.headers.get("date"))
-    if answer.status_code in (403, 451):
-        raise VenueTrouble(Trouble.GEO_BLOCKED, problem)
-    if answer.status_code in (418, 429):
-        raise VenueTrouble(Trouble.RATE_LIMITED, problem, retry_after_s=retry_after_s)
-    if answer.status_code >= 500:
-        raise VenueTrouble(Trouble.MAINTENANCE, problem, retry_after_s=retry_after_s)
+def named_status(status: int, headers: Mapping[str, str], problem: str) -> VenueTrouble | None:
+    """What an HTTP status means by itself, of an answer or of a handshake; `None` where it means nothing special."""
+    retry_after_s = _retry_after_s(headers.get("retry-after"), headers.get("date"))
+    if status in (403, 451):
+        return VenueTrouble(Trouble.GEO_BLOCKED, problem)
+    if status in (418, 429):
+        return VenueTrouble(Trouble.RATE_LIMITED, problem, retry_after_s=retry_after_s)
+    if status >= 500:
+        return VenueTrouble(Trouble.MAINTENANCE, problem, retry_after_s=retry_after_s)
+    return None
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     """One for all hosts: reading the certificate store takes longer than a poll."""
     return httpx2.create_ssl_context()
 

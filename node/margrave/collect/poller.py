@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import httpx2
@@ -12,7 +12,7 @@ import structlog
 from margrave.collect.board import Board
 from margrave.collect.host import Host
 from margrave.collect.recording.line import Tap
-from margrave.collect.source import HOUR_MS, Asked, Clock, Item, Pace, Request, Venue, VenueTrouble, decode
+from margrave.collect.source import HOUR_MS, Asked, Clock, Item, Pace, Request, Trouble, Venue, VenueTrouble, decode
 from margrave.errors import Rejected
 from margrave.messages import Refusal
 from margrave.settings import MarketSettings, VenueSettings
@@ -28,13 +28,17 @@ comes each minute does not find it due a moment too late, and wait for the next.
 MARK_MAX_AGE_MS: Final = 1_800_000
 """An older mark does not value an open interest."""
 
+Kept = Callable[[str, bool], bool]
+"""(market, whether its perpetual) -> whether a socket keeps that book now."""
+
 log = structlog.get_logger(__name__)
 
 
 class Poller:
     """One venue: makes the requests that are due and puts what the parsers say on the board.
 
-    Connections open as they are needed, until `close`. `transport` takes the place of the network in tests.
+    Connections open as they are needed, until `close`. `transport` takes the place of the network in tests; `kept` says
+    which books need no asking.
     """
 
     def __init__(
@@ -47,8 +51,10 @@ class Poller:
         clock: Clock,
         transport: httpx2.AsyncBaseTransport | None = None,
         tap: Tap | None = None,
+        kept: Kept = lambda *_: False,
     ) -> None:
         self.venue = venue
+        self._kept = kept
         self._settings = settings
         self._markets = markets
         self._board = board
@@ -70,17 +76,38 @@ class Poller:
         await self._ask_all(request for request in due if not request.needs_mark)
         await self._ask_all(request for request in due if request.needs_mark)
 
+    async def fetch(self, request: Request) -> bytes:
+        """One answer now, outside the cadence but within the budget and the pauses: a socket's snapshot.
+
+        Raises:
+            VenueTrouble: no answer, or the host is being left alone.
+        """
+        host = self._host_of(request)
+        what = f"{self.venue.name} {request.endpoint.name} of {request.instrument}"
+        if host.resting(self._clock.now_ms()):
+            raise VenueTrouble(Trouble.RATE_LIMITED, f"{what}: not asked while the venue is left alone")
+        try:
+            return await self._put(host, request, what)
+        except VenueTrouble as trouble:
+            self._note(host, trouble)
+            raise
+
     def _due(self) -> list[Request]:
         now_ms = self._clock.now_ms()
         due: list[Request] = []
         for market, settings in self._markets.items():
             if names := settings.instruments.get(self.venue.name):
                 wanted = self.venue.requests(market, names, now_ms, self._bars_wanted)
-                due.extend(r for r in wanted if self._is_due(r) and (self._settings.options_url or not r.options_host))
+                due.extend(r for r in wanted if self._is_due(r) and self._is_wanted(r))
         return due
 
     def _is_due(self, request: Request) -> bool:
         return self._clock.now_ms() >= self._due_ms.get(request.key, 0)
+
+    def _is_wanted(self, request: Request) -> bool:
+        if request.options_host and not self._settings.options_url:
+            return False
+        return not (request.endpoint.streamed and self._kept(request.market, request.perpetual))
 
     def _can_be_read(self, request: Request) -> bool:
         """Whether the answer could be valued: sizes in contracts of an unknown size could not."""
@@ -117,11 +144,7 @@ class Poller:
                 self._board.put(item)
 
     async def _answer(self, host: Host, request: Request) -> tuple[Item, ...]:
-        what = f"{self.venue.name} {request.endpoint.name} of {request.instrument}"
-        if request.body is None:
-            payload = await host.get(request.path, request.params, what=what, explained=self._explained)
-        else:
-            payload = await host.post(request.path, request.body, what=what, explained=self._explained)
+        payload = await self._put(host, request, f"{self.venue.name} {request.endpoint.name} of {request.instrument}")
         now_ms = self._clock.now_ms()
         asked = Asked(
             source=self.venue.name,
@@ -135,6 +158,11 @@ class Poller:
             reference_usd=self._markets[request.market].reference_size_usd,
         )
         return self.venue.read(request.endpoint, asked, payload)
+
+    async def _put(self, host: Host, request: Request, what: str) -> bytes:
+        if request.body is None:
+            return await host.get(request.path, request.params, what=what, explained=self._explained)
+        return await host.post(request.path, request.body, what=what, explained=self._explained)
 
     def _host_of(self, request: Request) -> Host:
         settings = self._settings

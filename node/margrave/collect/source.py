@@ -133,6 +133,8 @@ class Endpoint:
     limit: str = ""
     """A budget of its own, in the venue's words; empty where the venue's `budget` holds."""
     key_needed: bool = False
+    streamed: bool = False
+    """It gives a book and nothing else: not asked for a market whose book a socket keeps."""
 
     def answers(self, url_path: str) -> bool:
         """Whether an address, without its query, is one of this endpoint's."""

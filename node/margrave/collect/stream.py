@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from margrave.collect.books.checksums import Checksum
 from margrave.collect.books.levels import Levels
 from margrave.collect.books.rules import SequenceRule
 from margrave.collect.source import Item, Request
@@ -180,6 +181,13 @@ class Stream:
     """The REST question whose answer the differences apply to; `None` where the channel begins with a snapshot."""
     read_snapshot: Callable[[Heard, Channel, object], BookSnapshot] | None = None
     """That answer, decoded, as a snapshot; raises `Rejected`. Goes with `snapshot`."""
+    checksum: Checksum | None = None
+    """The venue's sum over the top of a book (`books.checksums`), verified wherever a message states one."""
+    needs_contracts: bool = False
+    """Opened once the instruments are listed (or half a minute later): sizes are counted in contracts, or the checksum
+    wants the venue's decimals."""
+    data_silence_s: float | None = 90.0
+    """Heartbeats, and nothing of any market, for so long: the subscription is dead. `None` where that is normal."""
     resubscribe: Callable[[Channel], Iterable[bytes]] | None = None
     """Messages that make the venue send this channel's snapshot again (usually: unsubscribe, subscribe); `None`: the
     socket is opened anew."""

@@ -106,6 +106,10 @@ class Keeper:
         self.ladder = _emptied(self.ladder)
         return why
 
+    def forget_waiting(self) -> None:
+        """Drop differences that no snapshot can follow on any more."""
+        self._waiting.clear()
+
     def narrow(self) -> bool:
         """Whether the price has moved so far that the side it moved to is known for less than half of what it was."""
         return self.whole and self._by_rest and self._reaches() < REACH_LEFT * self._reach
@@ -169,8 +173,9 @@ class Keeper:
         if self._depth is not None:
             bids.truncate(self._depth)
             asks.truncate(self._depth)
+        # A REST answer may carry our own time: the first difference says what the venue's is.
+        self.venue_ms = said.venue_ms if self._joining else max(self.venue_ms, said.venue_ms)
         self._held, self._joining = said.last, False
-        self.venue_ms = max(self.venue_ms, said.venue_ms)
         self.applied += 1
         wrong = self._wrong(said.checksum)
         return self.give_up(wrong) if wrong else None
