@@ -63,13 +63,18 @@ def any_leg(rng: random.Random, spot: int) -> Leg:
 
 def any_portfolio(rng: random.Random, spot: int) -> list[Leg]:
     legs = [any_leg(rng, spot) for _ in range(rng.randrange(1, 9))]
-    shape = rng.randrange(4)
+    shape = rng.randrange(6)
     if shape == 0:
         legs = [Leg(x.expiry_s, x.strike, x.is_call, abs(x.quantity)) for x in legs]
     if shape == 1:  # spreads, so that what can be lost is bounded
         legs += [Leg(x.expiry_s, x.strike + rng.randrange(1, 10**9), x.is_call, -x.quantity) for x in legs]
     if shape == 2:  # one expiry
         legs = [Leg(legs[0].expiry_s, x.strike, x.is_call, x.quantity) for x in legs]
+    if shape == 4:  # of one kind: few scenarios count
+        sign = 1 if legs[0].quantity > 0 else -1
+        legs = [Leg(x.expiry_s, x.strike, legs[0].is_call, sign * abs(x.quantity)) for x in legs]
+    if shape == 5:  # all sold
+        legs = [Leg(x.expiry_s, x.strike, x.is_call, -abs(x.quantity)) for x in legs]
     return legs
 
 

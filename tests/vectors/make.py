@@ -287,6 +287,11 @@ def margin_vectors(rng: random.Random) -> Vectors:
             legs += [portfolio.Leg(x.expiry_s, x.strike + 10**8, x.is_call, -x.quantity) for x in legs]
         multiplier = (0, 10_000, 17_500)[case % 3]
         rows.append((words, legs, multiplier, portfolio.requirement(words, legs, NOW_S, multiplier)))
+    own = random.Random("margrave corners")
+    for case in range(42):
+        words = honest(own) if case % 6 else any_words(own)
+        legs = [_one_way(case, random_leg(own, words)) for _ in range(1 + case % 4)]
+        rows.append((words, legs, 10_000, portfolio.requirement(words, legs, NOW_S)))
     return {
         "now": NOW_S,
         "risk": _hex(words.risk for words, *_ in rows),
@@ -300,6 +305,13 @@ def margin_vectors(rng: random.Random) -> Vectors:
         "worstLoss": _hex(result.worst_loss for *_, result in rows),
         "worstScenario": [result.worst_scenario for *_, result in rows],
     }
+
+
+def _one_way(case: int, leg: portfolio.Leg) -> portfolio.Leg:
+    """A leg of a book that loses by one kind of move only, or that is sold as a whole: `corners` has few scenarios."""
+    is_call = case % 7 % 2 == 0 if case % 7 < 4 else leg.is_call
+    sold = case % 7 < 2 or case % 7 == 4 or (case % 7 > 4 and (case % 7 == 5) is is_call)
+    return portfolio.Leg(leg.expiry_s, leg.strike, is_call, -abs(leg.quantity) if sold else abs(leg.quantity))
 
 
 def random_leg(rng: random.Random, words: Words) -> portfolio.Leg:

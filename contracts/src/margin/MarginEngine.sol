@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {IRiskOracle} from "../interfaces/IRiskOracle.sol";
 import {PRICE_SHIFT} from "../oracle/Lanes.sol";
+import {Corners} from "./Corners.sol";
 import {Portfolio} from "./Portfolio.sol";
 
 /// @title Portfolio margin as a contract: stateless, bound to one oracle.
@@ -27,6 +28,6 @@ contract MarginEngine is IMarginEngine {
         uint256 words;
         (risk, words,, r.status) = oracle.effective(market);
         if (legs.length == 0 || words >> PRICE_SHIFT == 0) return r;
-        Portfolio.requirementUp(r, risk, words, legs, multiplierBp);
+        Portfolio.requirementUp(r, Corners.rowsOf(legs), risk, words, legs, multiplierBp);
     }
 }

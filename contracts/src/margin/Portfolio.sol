@@ -5,6 +5,7 @@ import {FixedPointMathLib as Math} from "solady/utils/FixedPointMathLib.sol";
 import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import "../oracle/Lanes.sol";
 import {Black76} from "./Black76.sol";
+import {Corners} from "./Corners.sol";
 import {Leg} from "./Leg.sol";
 import {LogExp} from "./LogExp.sol";
 import {MaxLoss} from "./MaxLoss.sol";
@@ -37,7 +38,6 @@ library Portfolio {
     int256 private constant LARGEST_FALL = ONE * 99 / 100;
     int256 private constant LEAST_VOL = ONE / 10; // a lowered volatility keeps a tenth
     uint256 private constant NAKED_FLOOR_BP = 40;
-    uint256 private constant TODAY = 10;
     uint256 private constant FORWARD_BITS = 24;
     /// @dev One, in the basis points that lanes are; confidence stretches by (30,000 - confidence) / 20,000.
     int256 private constant PAR = 10_000;
@@ -69,12 +69,14 @@ library Portfolio {
 
     /// @notice What an account must hold for its legs in one market, each figure rounded up.
     /// @param r Where the answer goes.
+    /// @param rows Which scenarios count: see `Corners`.
     /// @param risk Risk word as the oracle gives it.
     /// @param market Market word as the oracle gives it, with a price.
     /// @param legs At least one; a series twice only with the same sign.
     /// @param multiplierBp The account's own, held between 10,000 and what 32 bits hold.
     function requirementUp(
         IMarginEngine.Requirement memory r,
+        uint256 rows,
         uint256 risk,
         uint256 market,
         uint256[] calldata legs,
@@ -83,12 +85,12 @@ library Portfolio {
         unchecked {
             Sheet.claim();
             Normal.load();
-            _writeGrid(risk, market);
+            _writeGrid(risk, market, rows);
             SurfaceParams memory surface = Surface.unpack(market);
-            Sums memory sums = _sum(surface, legs);
+            Sums memory sums = _sum(surface, rows, legs);
             int256 today = Sheet.load(Sheet.HERE + Sheet.UNCHANGED)
                 + ((sums.putStrikes << FORWARD_BITS) - sums.putForwards) * Black76.ONE;
-            (r.worstLoss, r.worstScenario) = _worst(sums, today);
+            (r.worstLoss, r.worstScenario) = _worst(sums, rows, today);
             r.value = _dollarsDown(today);
             uint256 maintenance = _maintenanceUp(risk, surface.spot, sums, r.worstLoss);
             uint256 paidFor = uint256(_dollarsDown(sums.longValue));
@@ -100,31 +102,41 @@ library Portfolio {
         }
     }
 
-    /// @dev The moves and the shocks, onto the sheet.
-    function _writeGrid(uint256 risk, uint256 market) private pure {
+    /// @dev The moves of the rows that count and the shocks, onto the sheet.
+    function _writeGrid(uint256 risk, uint256 market, uint256 rows) private pure {
         unchecked {
             int256 stretch = 3 * PAR - int256(Math.min(market >> CONFIDENCE_SHIFT & LANE_MAX, PAR_BP));
             int256 contagion = _lane(risk, CONTAGION_SHIFT);
-            int256 fall = (_lane(risk, DOWN_ES99_SHIFT) + contagion) * stretch * ONE;
-            int256 rise = (_lane(risk, UP_ES99_SHIFT) + contagion) * stretch * ONE;
-            _move(Sheet.START, -fall / STRETCHED);
-            _move(Sheet.START + Sheet.ROW, -fall * 2 / (3 * STRETCHED));
-            _move(Sheet.START + 2 * Sheet.ROW, -fall / (3 * STRETCHED));
-            Sheet.store(Sheet.HERE + Sheet.FACTOR, ONE);
-            _move(Sheet.START + 4 * Sheet.ROW, rise / (3 * STRETCHED));
-            _move(Sheet.START + 5 * Sheet.ROW, rise * 2 / (3 * STRETCHED));
-            _move(Sheet.START + 6 * Sheet.ROW, rise / STRETCHED);
             int256 cascade = _lane(risk, CASCADE_PROBABILITY_SHIFT) * _lane(risk, CASCADE_SIZE_SHIFT);
-            fall = ((_lane(risk, DOWN_ES999_SHIFT) + contagion) * PAR + cascade) * stretch * ONE;
-            rise = ((_lane(risk, UP_ES999_SHIFT) + contagion) * PAR + cascade) * stretch * ONE;
-            _move(Sheet.EXTREMES, -fall / (STRETCHED * PAR));
-            _move(Sheet.EXTREMES + Sheet.ROW, rise / (STRETCHED * PAR));
+            stretch *= ONE;
+            Sheet.store(Sheet.HERE + Sheet.FACTOR, ONE);
+            if (Corners.hasFalls(rows)) {
+                int256 fall = -(_lane(risk, DOWN_ES99_SHIFT) + contagion) * stretch;
+                _move(Sheet.START, fall / STRETCHED);
+                if (rows == Corners.ALL) {
+                    _move(Sheet.START + Sheet.ROW, fall * 2 / (3 * STRETCHED));
+                    _move(Sheet.START + 2 * Sheet.ROW, fall / (3 * STRETCHED));
+                }
+                fall = -((_lane(risk, DOWN_ES999_SHIFT) + contagion) * PAR + cascade) * stretch;
+                _move(Sheet.EXTREMES, fall / (STRETCHED * PAR));
+            }
+            if (Corners.hasRises(rows)) {
+                int256 rise = (_lane(risk, UP_ES99_SHIFT) + contagion) * stretch;
+                if (rows == Corners.ALL) {
+                    _move(Sheet.START + 4 * Sheet.ROW, rise / (3 * STRETCHED));
+                    _move(Sheet.START + 5 * Sheet.ROW, rise * 2 / (3 * STRETCHED));
+                }
+                _move(Sheet.START + 6 * Sheet.ROW, rise / STRETCHED);
+                rise = ((_lane(risk, UP_ES999_SHIFT) + contagion) * PAR + cascade) * stretch;
+                _move(Sheet.EXTREMES + Sheet.ROW, rise / (STRETCHED * PAR));
+            }
+            Sheet.store(Sheet.VOL_UP, _lane(risk, VOL_UP_SHIFT) * stretch / STRETCHED);
+            Sheet.store(Sheet.VOL_DOWN, _lane(risk, VOL_DOWN_SHIFT) * stretch / STRETCHED);
+            if (rows != Corners.ALL) return;
             Sheet.store(Sheet.LOWEST, Math.min(Sheet.load(Sheet.START), Sheet.load(Sheet.EXTREMES)));
             Sheet.store(
                 Sheet.HIGHEST, Math.max(Sheet.load(Sheet.EXTREMES - Sheet.ROW), Sheet.load(Sheet.EXTREMES + Sheet.ROW))
             );
-            Sheet.store(Sheet.VOL_UP, _lane(risk, VOL_UP_SHIFT) * stretch * ONE / STRETCHED);
-            Sheet.store(Sheet.VOL_DOWN, _lane(risk, VOL_DOWN_SHIFT) * stretch * ONE / STRETCHED);
         }
     }
 
@@ -136,26 +148,35 @@ library Portfolio {
         }
     }
 
-    function _sum(SurfaceParams memory surface, uint256[] calldata legs) private view returns (Sums memory sums) {
+    function _sum(SurfaceParams memory surface, uint256 rows, uint256[] calldata legs)
+        private
+        view
+        returns (Sums memory sums)
+    {
         unchecked {
-            Expiry memory e = _expiry(surface, legs[0].expiry());
+            Expiry memory e = _expiry(surface, rows, legs[0].expiry());
             uint256 gap = Math.dist(e.forward, surface.spot << FORWARD_BITS);
             for (uint256 i = 0; i < legs.length; ++i) {
                 uint256 leg = legs[i];
                 if (e.expiry != leg.expiry()) {
-                    e = _expiry(surface, leg.expiry());
+                    e = _expiry(surface, rows, leg.expiry());
                     gap = Math.dist(e.forward, surface.spot << FORWARD_BITS);
                 }
-                _addLeg(sums, e.forward, gap, leg, _addCalls(e, leg));
+                _addLeg(sums, e.forward, gap, leg, _addCalls(e, rows, leg));
             }
         }
     }
 
-    function _expiry(SurfaceParams memory surface, uint256 expiry) private view returns (Expiry memory e) {
+    function _expiry(SurfaceParams memory surface, uint256 rows, uint256 expiry)
+        private
+        view
+        returns (Expiry memory e)
+    {
         unchecked {
             int256 t = expiry > block.timestamp ? int256(expiry - block.timestamp) : int256(0);
             uint256 forward = Surface.forwardAt(surface, t);
-            for (uint256 row = Sheet.START; row < Sheet.ROWS_END; row += Sheet.ROW) {
+            for (uint256 rest = rows; rest != 0; rest >>= 8) {
+                uint256 row = Sheet.rowOf(rest);
                 Sheet.store(row + Sheet.FORWARD, int256(forward) * Sheet.load(row + Sheet.FACTOR) >> 40);
             }
             int256 theta = Surface.thetaAt(surface, t);
@@ -173,7 +194,7 @@ library Portfolio {
     }
 
     /// @return added What today's sum has grown by.
-    function _addCalls(Expiry memory e, uint256 leg) private pure returns (int256 added) {
+    function _addCalls(Expiry memory e, uint256 rows, uint256 leg) private pure returns (int256 added) {
         unchecked {
             int256 moneyness = e.logForward - leg.logStrike();
             int256 vol = 0;
@@ -184,7 +205,7 @@ library Portfolio {
             Sheet.store(Sheet.VOLS + 0x20, vol);
             Sheet.store(Sheet.VOLS + 0x40, vol * e.lowered >> 40);
             added = -Sheet.load(Sheet.HERE + Sheet.UNCHANGED);
-            Black76.addCalls(moneyness, uint256(leg.strike()) << FORWARD_BITS, leg.quantity());
+            Black76.addCalls(rows, moneyness, uint256(leg.strike()) << FORWARD_BITS, leg.quantity());
             added += Sheet.load(Sheet.HERE + Sheet.UNCHANGED);
         }
     }
@@ -212,32 +233,33 @@ library Portfolio {
         }
     }
 
-    /// @return Largest loss, rounded up, and where: the first such scenario, or today when nothing loses. The extremes
-    /// count half.
-    function _worst(Sums memory sums, int256 today) private pure returns (uint256, uint256) {
+    /// @return Largest loss over the rows that count, rounded up, and where: the first such scenario, or today when
+    /// nothing loses. The extremes count half.
+    function _worst(Sums memory sums, uint256 rows, int256 today) private pure returns (uint256, uint256) {
         unchecked {
             int256 strikes = sums.putStrikes << FORWARD_BITS;
             int256 forwards = sums.putForwards;
             int256 worst = 0;
-            uint256 scenario = TODAY;
-            uint256 row = Sheet.START;
-            for (uint256 j = 0; j < 21; j += 3) {
+            uint256 place = Sheet.HERE + Sheet.UNCHANGED;
+            for (; rows != 0; rows >>= 8) {
+                uint256 row = Sheet.rowOf(rows);
                 int256 rest = today - (strikes - (forwards * Sheet.load(row + Sheet.FACTOR) >> 40)) * Black76.ONE;
-                int256 loss = rest - Sheet.load(row + Sheet.RAISED);
-                if (loss > worst) (worst, scenario) = (loss, j);
-                loss = rest - Sheet.load(row + Sheet.UNCHANGED);
-                if (loss > worst) (worst, scenario) = (loss, j + 1);
-                loss = rest - Sheet.load(row + Sheet.LOWERED);
-                if (loss > worst) (worst, scenario) = (loss, j + 2);
-                row += Sheet.ROW;
+                int256 loss;
+                if (rows & Corners.RAISED != 0) {
+                    loss = rest - Sheet.load(row + Sheet.RAISED);
+                    if (row >= Sheet.EXTREMES) loss = loss + 1 >> 1;
+                    if (loss > worst) (worst, place) = (loss, row + Sheet.RAISED);
+                }
+                if (rows & Corners.UNCHANGED != 0) {
+                    loss = rest - Sheet.load(row + Sheet.UNCHANGED);
+                    if (loss > worst) (worst, place) = (loss, row + Sheet.UNCHANGED);
+                }
+                if (rows & Corners.LOWERED != 0) {
+                    loss = rest - Sheet.load(row + Sheet.LOWERED);
+                    if (loss > worst) (worst, place) = (loss, row + Sheet.LOWERED);
+                }
             }
-            for (uint256 j = 21; j < 23; ++j) {
-                int256 rest = today - (strikes - (forwards * Sheet.load(row + Sheet.FACTOR) >> 40)) * Black76.ONE;
-                int256 loss = rest - Sheet.load(row + Sheet.RAISED) + 1 >> 1;
-                if (loss > worst) (worst, scenario) = (loss, j);
-                row += Sheet.ROW;
-            }
-            return (uint256(-_dollarsDown(-worst)), scenario);
+            return (uint256(-_dollarsDown(-worst)), Sheet.scenarioAt(place));
         }
     }
 

@@ -23,7 +23,7 @@ library Sheet {
     uint256 internal constant EXTREMES = START + 7 * ROW;
     uint256 internal constant ROWS_END = START + 9 * ROW;
     uint256 internal constant VOLS = ROWS_END;
-    /// @dev Least and greatest ln of all moves.
+    /// @dev Least and greatest ln of all moves, where all rows count.
     uint256 internal constant LOWEST = VOLS + 0x60;
     uint256 internal constant HIGHEST = VOLS + 0x80;
     /// @dev Shocks of the 30-day volatility, doubt included.
@@ -41,6 +41,22 @@ library Sheet {
             mstore(0x40, 0x1ac0)
         }
         if (pointer > 0x240) revert MemoryTaken(pointer);
+    }
+
+    /// @return The place of the first row of a list: see `Corners`.
+    function rowOf(uint256 rows) internal pure returns (uint256) {
+        unchecked {
+            return (rows >> 3 & 15) * ROW;
+        }
+    }
+
+    /// @param place Of a sum.
+    /// @return 3·row + column, and 21 and 22 for the extremes.
+    function scenarioAt(uint256 place) internal pure returns (uint256) {
+        unchecked {
+            uint256 row = (place - START) / ROW;
+            return place < EXTREMES ? 3 * row + (place - START - RAISED) % ROW / 0x20 : 14 + row;
+        }
     }
 
     function load(uint256 place) internal pure returns (int256 x) {

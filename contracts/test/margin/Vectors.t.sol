@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {FixedPointMathLib as Math} from "solady/utils/FixedPointMathLib.sol";
 import {IMarginEngine} from "../../src/interfaces/IMarginEngine.sol";
 import {Black76} from "../../src/margin/Black76.sol";
+import {Corners} from "../../src/margin/Corners.sol";
 import {LogExp} from "../../src/margin/LogExp.sol";
 import {Normal} from "../../src/margin/Normal.sol";
 import {Sheet} from "../../src/margin/Sheet.sol";
@@ -91,7 +92,7 @@ contract MarginVectorsTest is MarginSetup {
         for (uint256 i = 0; i < 3; ++i) {
             Sheet.store(Sheet.VOLS + 32 * i, int256(vol));
         }
-        Black76.addCalls(moneyness, strike, 1);
+        Black76.addCalls(Corners.ALL, moneyness, strike, 1);
         price = Sheet.load(Sheet.START + Sheet.RAISED);
         for (uint256 row = Sheet.START; row < Sheet.EXTREMES; row += Sheet.ROW) {
             same(Sheet.load(row + Sheet.RAISED), price, "raised");
@@ -101,6 +102,12 @@ contract MarginVectorsTest is MarginSetup {
         same(Sheet.load(Sheet.EXTREMES + Sheet.RAISED), price, "extreme down");
         same(Sheet.load(Sheet.EXTREMES + Sheet.ROW + Sheet.RAISED), price, "extreme up");
         same(Sheet.load(Sheet.EXTREMES + Sheet.UNCHANGED), 0, "and nothing else");
+        uint256 some = Corners.ALL & 0xf9fafc; // a column each of the three deepest falls
+        Black76.addCalls(some, moneyness, strike, 1);
+        same(Sheet.load(Sheet.START + Sheet.LOWERED), 2 * price, "again, of a list");
+        same(Sheet.load(Sheet.START + Sheet.ROW + Sheet.UNCHANGED), 2 * price, "row by row");
+        same(Sheet.load(Sheet.START + 2 * Sheet.ROW + Sheet.RAISED), 2 * price, "each its column");
+        same(Sheet.load(Sheet.START + 2 * Sheet.ROW + Sheet.LOWERED), price, "and no other");
     }
 
     function test_working_memory_is_not_taken_twice() external {

@@ -62,6 +62,7 @@ def _normal() -> Iterator[str]:
 
 def _black76() -> Iterator[str]:
     yield from """\
+import {Corners} from "./Corners.sol";
 import {Sheet} from "./Sheet.sol";
 
 /// @title Undiscounted Black (1976) calls over a whole grid at once.
@@ -80,15 +81,17 @@ library Black76 {
     yield "    uint256 private constant TOP = 1024 << 52;"
     yield "    uint256 private constant CELL = 1 << 52;"
     yield "    uint256 private constant FRACTION = (1 << 52) - 1;"
+    yield f"    uint256 private constant VOLS = {VOLS:#x};"
     yield f"    uint256 private constant NODES = {NODES:#x};"
     yield from """
-    /// @notice Adds quantity·price of a call to each of the sheet's 23 sums, at the sheet's volatilities.
+    /// @notice Adds quantity·price of a call to the sheet's sums, at the sheet's volatilities.
+    /// @param rows Which of them count: see `Corners`.
     /// @param moneyness ln(forward / strike) before the moves, 40 fractional bits.
     /// @param strike In the unit of the sheet's forwards.
     /// @param quantity Signed.
-    function addCalls(int256 moneyness, uint256 strike, int256 quantity) internal pure {
+    function addCalls(uint256 rows, int256 moneyness, uint256 strike, int256 quantity) internal pure {
         if (uint256(Sheet.load(Sheet.VOLS + 0x40)) < LEAST_VOL) return _addIntrinsic(strike, quantity);
-        if (_leavesTable(moneyness)) return _addFarCalls(moneyness, strike, quantity);
+        if (rows != Corners.ALL || _leavesTable(moneyness)) return _addSome(rows, moneyness, strike, quantity);
         // The engine's cost is here: 46 readings of the table a leg. Written out it is a quarter cheaper than a loop.
         // No overflow: forwards are below 2^96, nodes below 2^84, quantity below 2^63, and the engine takes at most 256
         // legs, so that a sum stays below 2^252.
@@ -119,31 +122,37 @@ library Black76 {
         }
     }
 
-    /// @notice The same calls, where some are so far from the money that they lie beyond the table: its first node then
-    /// counts, or its last. A loop, for it is the rarer case.
-    function _addFarCalls(int256 moneyness, uint256 strike, int256 quantity) private pure {
+    /// @notice The same calls for some rows, or where some are so far from the money that they lie beyond the table,
+    /// whose first node then counts, or its last. For few scenarios a loop is good enough.
+    function _addSome(uint256 rows, int256 moneyness, uint256 strike, int256 quantity) private pure {
         assembly ("memory-safe") {
-            function held(place) -> x {
-                x := place
-                if gt(place, TOP) { x := mul(TOP, sgt(place, 0)) }
-            }
-            function distribution(place) -> n {
-                let cell := mload(add(NODES, and(shr(50, place), 0x1ffc)))
-                let part := and(place, FRACTION)
-                n := add(mul(shr(224, cell), sub(CELL, part)), mul(and(shr(192, cell), 0xffffffff), part))
-            }
-            for { let column := 0x00 } lt(column, 0x60) { column := add(column, 0x20) } {\
-""".splitlines()
-    yield from _column(" " * 16)
-    yield f"                let end := {SHEET + ROW * MOVES:#x}"
-    yield f"                if iszero(column) {{ end := {SHEET + ROW * ROWS:#x} }}"
-    yield f"                for {{ let row := {SHEET:#x} }} lt(row, end) {{ row := add(row, {ROW:#x}) }} {{"
-    yield from """\
-                    let v := add(mul(a, mload(row)), b)
-                    let price := mul(mload(add(row, 0x20)), distribution(held(add(v, step))))
-                    price := sub(price, mul(strike, distribution(held(v))))
-                    let sum := add(add(row, 0x40), column)
-                    mstore(sum, add(mload(sum), mul(quantity, price)))
+            for {} rows { rows := shr(8, rows) } {
+                let row := mul(and(shr(3, rows), 15), 0xc0)
+                let log := add(moneyness, mload(row))
+                let vol := VOLS
+                let sum := add(row, 0x40)
+                for { let columns := and(rows, 7) } columns { columns := shr(1, columns) } {
+                    if and(columns, 1) {
+                        let step := mload(vol)
+                        let v := mul(div(shl(40, CELLS), step), log)
+                        step := mul(step, CELLS)
+                        v := add(v, shr(1, sub(TOP, step)))
+                        let u := add(v, step)
+                        if gt(or(u, v), TOP) {
+                            if gt(u, TOP) { u := mul(TOP, sgt(u, 0)) }
+                            if gt(v, TOP) { v := mul(TOP, sgt(v, 0)) }
+                        }
+                        let cell := mload(add(NODES, and(shr(50, u), 0x1ffc)))
+                        let part := and(u, FRACTION)
+                        u := add(mul(shr(224, cell), sub(CELL, part)), mul(and(shr(192, cell), 0xffffffff), part))
+                        cell := mload(add(NODES, and(shr(50, v), 0x1ffc)))
+                        part := and(v, FRACTION)
+                        v := add(mul(shr(224, cell), sub(CELL, part)), mul(and(shr(192, cell), 0xffffffff), part))
+                        u := sub(mul(mload(add(row, 0x20)), u), mul(strike, v))
+                        mstore(sum, add(mload(sum), mul(quantity, u)))
+                    }
+                    sum := add(sum, 0x20)
+                    vol := add(vol, 0x20)
                 }
             }
         }

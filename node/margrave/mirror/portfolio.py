@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Final
 
 from margrave.lanes import Words, raw
-from margrave.mirror import black76, surface
+from margrave.mirror import black76, corners, surface
 from margrave.mirror.fixed_point import BITS, ONE, WAD, ceiling_quotient, exp, ln, ln_wad, quotient
 from margrave.mirror.surface import DAY_S, FORWARD_BITS, PAR, Slice, Surface
 
@@ -20,9 +20,8 @@ LARGEST_FALL: Final = ONE * 99 // 100
 LEAST_VOL: Final = ONE // 10
 NAKED_FLOOR_BP: Final = 40
 MOST_MULTIPLIER: Final = (1 << 32) - 1
-TODAY: Final = 10
+TODAY: Final = corners.TODAY
 MOVES: Final = 7
-SCENARIOS: Final = 3 * MOVES + 2
 _STRETCHED: Final = 2 * PAR * PAR
 
 
@@ -80,7 +79,14 @@ class _Expiry:
     lowered: int
 
 
-def requirement(words: Words, legs: Sequence[Leg], now_s: int, multiplier_bp: int = PAR) -> Requirement:
+def requirement(
+    words: Words,
+    legs: Sequence[Leg],
+    now_s: int,
+    multiplier_bp: int = PAR,
+    *,
+    scenarios: Sequence[int] | None = None,
+) -> Requirement:
     """What an account must hold for its legs in one market, rounded up.
 
     Args:
@@ -88,14 +94,17 @@ def requirement(words: Words, legs: Sequence[Leg], now_s: int, multiplier_bp: in
         legs: positions; a series twice only with the same sign.
         now_s: Unix seconds, the block's; a leg that has expired counts at its intrinsic value.
         multiplier_bp: the account's own, in basis points, held between 10,000 and 2^32 - 1.
+        scenarios: those that count, ascending and with today: unless said, those of `corners`.
     """
+    if scenarios is None:
+        scenarios = corners.scenarios((leg.is_call, leg.quantity) for leg in legs)
     market = surface.unpack(words)
     if not legs or market.spot == 0:
         return Requirement(0, 0, 0, 0, 0)
     grid = _grid(words)
     expiries = {expiry_s: _expiry(market, grid, expiry_s - now_s) for expiry_s in {leg.expiry_s for leg in legs}}
-    calls = [_call_prices(grid, expiries[leg.expiry_s], leg) for leg in legs]
-    values = _values(grid, expiries, legs, calls)
+    calls = [_call_prices(grid, expiries[leg.expiry_s], leg, scenarios) for leg in legs]
+    values = _values(grid, expiries, legs, calls, scenarios)
     today = values[TODAY]
     worst, scenario = _worst(values)
     short = [leg for leg in legs if leg.quantity < 0]
@@ -183,22 +192,22 @@ def _expiry(market: Surface, grid: _Grid, time_s: int) -> _Expiry:
     )
 
 
-def _call_prices(grid: _Grid, expiry: _Expiry, leg: Leg) -> list[int]:
-    """A call of the leg's terms in each scenario, in `black76.ONE` of the forward's unit."""
+def _call_prices(grid: _Grid, expiry: _Expiry, leg: Leg, scenarios: Iterable[int]) -> dict[int, int]:
+    """A call of the leg's terms in each of the scenarios, in `black76.ONE` of the forward's unit."""
     strike = leg.strike << FORWARD_BITS
     moneyness = expiry.slice.log_forward - leg.log_strike
     vol = 0
     if expiry.slice.theta:
         vol = min(surface.total_vol(expiry.slice, -moneyness), black76.MOST_VOL)
     vols = (min(vol * expiry.raised >> BITS, black76.MOST_VOL), vol, vol * expiry.lowered >> BITS)
-    prices = []
-    for j in range(SCENARIOS):
+    prices = {}
+    for j in scenarios:
         row, column = _row(j), j % 3 if j < 3 * MOVES else 0
         forward = expiry.slice.forward * grid.factor[row] >> BITS
         if vols[-1] < black76.LEAST_VOL:
-            prices.append(black76.intrinsic(forward, strike))
+            prices[j] = black76.intrinsic(forward, strike)
         else:
-            prices.append(black76.call(forward, strike, moneyness + grid.log_factor[row], vols[column]))
+            prices[j] = black76.call(forward, strike, moneyness + grid.log_factor[row], vols[column])
     return prices
 
 
@@ -208,16 +217,20 @@ def _parity(expiry: _Expiry, leg: Leg) -> int:
 
 
 def _values(
-    grid: _Grid, expiries: Mapping[int, _Expiry], legs: Sequence[Leg], calls: Sequence[Sequence[int]]
-) -> list[int]:
-    """The portfolio in each scenario: its legs as calls, and for its puts the strikes less the forwards."""
+    grid: _Grid,
+    expiries: Mapping[int, _Expiry],
+    legs: Sequence[Leg],
+    calls: Sequence[Mapping[int, int]],
+    scenarios: Iterable[int],
+) -> dict[int, int]:
+    """The portfolio in each of the scenarios: its legs as calls, and for its puts the strikes less the forwards."""
     puts = [leg for leg in legs if not leg.is_call]
     strikes = sum(leg.quantity * leg.strike for leg in puts) << FORWARD_BITS
     forwards = sum(leg.quantity * expiries[leg.expiry_s].slice.forward for leg in puts)
-    values = []
-    for j in range(SCENARIOS):
+    values = {}
+    for j in scenarios:
         parity = strikes - (forwards * grid.factor[_row(j)] >> BITS)
-        values.append(sum(leg.quantity * row[j] for leg, row in zip(legs, calls, strict=True)) + parity * black76.ONE)
+        values[j] = sum(leg.quantity * row[j] for leg, row in zip(legs, calls, strict=True)) + parity * black76.ONE
     return values
 
 
@@ -225,10 +238,10 @@ def _row(scenario: int) -> int:
     return scenario // 3 if scenario < 3 * MOVES else scenario - 2 * MOVES
 
 
-def _worst(values: Sequence[int]) -> tuple[int, int]:
+def _worst(values: Mapping[int, int]) -> tuple[int, int]:
     """Largest loss, rounded up, and where; the two extremes count half."""
     worst, scenario = 0, TODAY
-    for j, each in enumerate(values):
+    for j, each in values.items():
         loss = values[TODAY] - each if j < 3 * MOVES else values[TODAY] - each + 1 >> 1
         if loss > worst:
             worst, scenario = loss, j
