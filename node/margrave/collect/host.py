@@ -101,7 +101,7 @@ class Host:
         return _sound(answer, body, what, explained)
 
     async def post(
-        self, path: str, question: Mapping[str, str | int], *, what: str, explained: Callable[[bytes], bool]
+        self, path: str, question: Mapping[str, object], *, what: str, explained: Callable[[bytes], bool]
     ) -> bytes:
         """The same for a venue that takes its questions as JSON."""
         async with self._budget:
@@ -120,7 +120,7 @@ class Host:
         params: Mapping[str, str | int],
         what: str,
         *,
-        question: Mapping[str, str | int] | None = None,
+        question: Mapping[str, object] | None = None,
     ) -> tuple[httpx2.Response, bytes]:
         client = self._client = self._client or self._connect()
         content = None if question is None else msgspec.json.encode(question)

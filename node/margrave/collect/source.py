@@ -157,7 +157,7 @@ class Request:
     """On `VenueSettings.options_url`; not asked where the operator names none."""
     needs_mark: bool = False
     """Asked after the others: its answer is in coins and wants this venue's mark price."""
-    body: Mapping[str, str | int] | None = None
+    body: Mapping[str, object] | None = None
     """Put by POST as JSON, where a venue takes no questions by address (Hyperliquid)."""
     needs_contract: bool = False
     """Not asked before the venue has listed the instrument: its sizes are counted in contracts."""
