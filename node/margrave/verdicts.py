@@ -11,6 +11,7 @@ class Rejection(StrEnum):
     # what the bytes say
     MALFORMED = "malformed"  # not the JSON or ABI that the venue documents
     UNKNOWN_SHAPE = "unknown_shape"  # well formed, but no endpoint that the adapter reads
+    NOT_READ = "not_read"  # recognised, and nothing of the market: an account's own order, a clock, a ping
     EMPTY = "empty"  # well formed, and nothing in it
     VENUE_ERROR = "venue_error"  # the venue answered with an error of its own
     WRONG_INSTRUMENT = "wrong_instrument"  # an answer about something that was not asked

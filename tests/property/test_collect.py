@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from margrave.collect.board import Board
 from margrave.collect.recorded import parse_text
 from margrave.collect.source import HOUR_MS, Asked, Item, Request, VenueTrouble
+from margrave.collect.stream import BookDiff, BookSnapshot, Counted, Event, Liquidation, Quiet, Reply, Trade
 from margrave.collect.venues import VENUES
 from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.server import Feed
@@ -102,11 +103,31 @@ def assert_sound(items: tuple[Item, ...]) -> None:
             case HealthReading() | PoolReading() | NoticeReading():
                 assert item.source
             case Contract():
-                assert (item.unit_coins or item.unit_usd or 0) > 0
+                assert (item.unit_usd is None) != (item.unit_coins is None)
+                assert item.usd(1.0, 1.0) > 0
             case Refusal():
                 assert item.detail
         if not isinstance(item, Refusal | Contract):
             assert 1_230_768_000_000 <= item.venue_time_ms <= 4_102_444_800_000
+
+
+def assert_sound_event(
+    event: BookSnapshot | BookDiff | Trade | Liquidation | Reply | Quiet | Counted,
+) -> None:
+    match event:
+        case BookSnapshot() | BookDiff():
+            assert all(0 < price <= 1e9 and 0 <= size <= 1e13 for price, size in (*event.bids, *event.asks))
+            assert event.venue_ms >= 0
+        case Trade() | Liquidation():
+            assert 0 < event.price <= 1e9
+            assert 0 <= event.size_usd <= 1e13
+            assert 1_230_768_000_000 <= event.venue_ms <= 4_102_444_800_000
+        case Reply():
+            assert event.body
+        case Quiet():
+            assert event.why
+        case Counted():
+            assert event.number >= 0
 
 
 POISON = st.one_of(
@@ -238,9 +259,15 @@ def test_any_file_at_all_is_survived(venue: str, lines: list[bytes]) -> None:
     assert_recorded(tuple(parse_text(VENUES[venue], b"\n".join(lines))))
 
 
-def assert_recorded(items: tuple[Item, ...]) -> None:
+def assert_recorded(events: tuple[Event, ...]) -> None:
     """Recordings may lack a time, which then is zero; everything else is as sound as live."""
-    for item in items:
-        assert isinstance(item, Refusal | Contract) or item.venue_time_ms >= 0
-        if not isinstance(item, Refusal | Contract) and item.venue_time_ms:
-            assert_sound((item,))
+    for event in events:
+        match event:
+            case BookSnapshot() | BookDiff() | Trade() | Liquidation() | Reply() | Quiet() | Counted():
+                assert_sound_event(event)
+            case Contract() | Refusal():
+                assert_sound((event,))
+            case _:
+                assert event.venue_time_ms >= 0
+                if event.venue_time_ms:
+                    assert_sound((event,))

@@ -18,6 +18,7 @@ MAX_PRICE_USD: Final = 1e9
 MAX_SIZE: Final = 1e13
 """Coins or dollars: more than any market holds."""
 MAX_FUNDING_8H: Final = 0.5
+MAX_DIGITS: Final = 24
 EARLIEST_MS: Final = 1_230_768_000_000  # 2009-01-01: no market is older
 LATEST_MS: Final = 4_102_444_800_000  # 2100-01-01
 
@@ -67,10 +68,12 @@ def number(value: object, what: str) -> float:
 
 def whole(value: object, what: str) -> int:
     """An integer from a JSON integer or its decimal string, exactly: numbers of messages exceed what floats hold."""
+    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit() and len(value) <= MAX_DIGITS:
+        value = int(value)
     if type(value) is int:
+        if abs(value) >= 10**MAX_DIGITS:
+            raise Rejected(Rejection.OUT_OF_RANGE, f"{what} has more than {MAX_DIGITS} digits")
         return value
-    if isinstance(value, str) and len(value) <= 24 and value.lstrip("-").isascii() and value.lstrip("-").isdigit():
-        return int(value)
     parsed = number(value, what)
     if parsed != int(parsed):
         raise Rejected(Rejection.MALFORMED, f"{what} = {parsed:g} is not a whole number")
@@ -93,6 +96,11 @@ def price(value: object, what: str) -> float:
     if parsed > MAX_PRICE_USD:
         raise Rejected(Rejection.OUT_OF_RANGE, f"{what} = {parsed:g} is above {MAX_PRICE_USD:g} USD")
     return parsed
+
+
+def optional_price(value: object, what: str) -> float | None:
+    """A price where the venue states one; zero means that it states none."""
+    return None if absent(value) or number(value, what) == 0 else price(value, what)
 
 
 def size(value: object, what: str) -> float:

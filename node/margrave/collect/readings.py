@@ -18,6 +18,7 @@ from margrave.messages import (
     BarsReading,
     BookReading,
     ChainReading,
+    Contract,
     Kind,
     LiquidationsReading,
     OptionQuote,
@@ -54,17 +55,21 @@ def scalars(asked: Asked, venue_ms: int, values: Mapping[Kind, object]) -> Itera
         if checks.absent(value):
             continue
         try:
-            yield ScalarReading(
-                source=asked.source,
-                market=asked.market,
-                instrument=asked.instrument,
-                venue_time_ms=venue_ms,
-                seen_time_ms=asked.seen_ms,
-                kind=kind,
-                value=_CHECKS[kind](value, kind.value),
-            )
+            yield _scalar(asked, venue_ms, kind, value, asked.instrument)
         except Rejected as rejected:
             yield asked.refusal(kind.value, rejected)
+
+
+def _scalar(asked: Asked, venue_ms: int, kind: Kind, value: object, instrument: str) -> ScalarReading:
+    return ScalarReading(
+        source=asked.source,
+        market=asked.market or instrument,
+        instrument=instrument,
+        venue_time_ms=venue_ms,
+        seen_time_ms=asked.seen_ms,
+        kind=kind,
+        value=_CHECKS[kind](value, kind.value),
+    )
 
 
 def scaled(value: object, factor: float, what: str) -> float | None:
@@ -79,8 +84,8 @@ def book(
 
     Args:
         bids, asks: lists of [price, size, ...], in any order.
-        unit_coins: coins in one unit of size, where sizes are contracts.
-        sizes_in_usd: sizes are dollars already (Deribit's inverse perpetuals).
+        unit_coins: coins in one unit of size, where sizes are contracts; dollars where `sizes_in_usd`.
+        sizes_in_usd: sizes are dollars (Deribit's inverse perpetuals) or contracts of so many (Binance's).
     """
     bid_side = _valued(sorted(_levels(bids, "bids"), reverse=True), unit_coins, sizes_in_usd=sizes_in_usd)
     ask_side = _valued(sorted(_levels(asks, "asks")), unit_coins, sizes_in_usd=sizes_in_usd)
@@ -239,6 +244,47 @@ def liquidations(asked: Asked, rows: Iterable[RowT], parse: Callable[[RowT], Ite
             short_usd=short_usd,
             largest_usd=max(x.size_usd for x in some),
         )
+    yield from refusals
+
+
+def contracts(
+    asked: Asked, rows: Iterable[RowT], parse: Callable[[RowT], Contract], *, only: str = ""
+) -> Iterator[Item]:
+    """What a venue lists; of one instrument where `only` names it. Rows that cannot be read are refused together."""
+    kept, refusals = _each(asked, "contracts", rows, parse)
+    yield from (contract for contract in kept if contract.instrument == only or not only)
+    yield from refusals
+
+
+def many(asked: Asked, what: str, rows: Iterable[RowT], parse: Callable[[RowT], Item]) -> Iterator[Item]:
+    """One item a row; bad rows are refused together, by reason."""
+    kept, refusals = _each(asked, what, rows, parse)
+    yield from kept
+    yield from refusals
+
+
+def history(
+    asked: Asked, rows: Iterable[Mapping[str, object]], time: str, fields: Mapping[Kind, str], *, name: str = ""
+) -> Iterator[Item]:
+    """Past figures, ascending, each with its own time: what a backfill reads; a board keeps the last.
+
+    Args:
+        time, fields, name: the rows' keys of the time, of each figure, and of the instrument where rows say it.
+    """
+
+    def parse(row: Mapping[str, object]) -> list[ScalarReading]:
+        venue_ms = checks.time_ms(row.get(time), time)
+        if name:
+            checks.same_instrument(row.get(name), asked.instrument, name)
+        said = {kind: row.get(field) for kind, field in fields.items()}
+        return [
+            _scalar(asked, venue_ms, kind, value, str(row.get(name) or asked.instrument)[:40])
+            for kind, value in said.items()
+            if not checks.absent(value)
+        ]
+
+    kept, refusals = _each(asked, "history", rows, parse)
+    yield from sorted((reading for some in kept for reading in some), key=lambda reading: reading.venue_time_ms)
     yield from refusals
 
 

@@ -188,6 +188,9 @@ class Venue:
     """Which instrument a recorded answer names (empty where it names none), and whether that is a perpetual."""
     unframe: Callable[[object], object] = lambda body: body
     """A websocket frame as the REST answer with the same content, where there is one."""
+    unread: tuple[tuple[str, Callable[[object], bool]], ...] = ()
+    """What it is known to say and nobody here reads, by name: an account's own orders, a clock. Refused by that
+    name."""
     streams: tuple[Stream, ...] = ()
     """Its websockets; empty where it is only polled."""
     site: str = ""

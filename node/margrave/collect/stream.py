@@ -174,6 +174,9 @@ class Stream:
     parse: Callable[[Heard, object], Iterable[Event]]
     """Pure. Raises `Rejected` for a frame that is bad as a whole, `VenueTrouble` where the venue says that it must be
     left alone (rate limit, maintenance); refuses parts as items."""
+    hears: Callable[[str, object], bool] = lambda _address, _frame: False
+    """(address of the socket, empty where a recording does not say; a decoded frame) -> whether it is one of this
+    socket's. For recordings, where frames of several sockets and answers lie side by side."""
     silence_s: float = 15.0
     """Nothing at all for so long: the socket is down, whatever TCP thinks of it."""
     sequence: SequenceRule = SequenceRule.NONE

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from margrave.collect.recorded import parse_file
+from margrave.collect.stream import BookDiff, BookSnapshot, Counted, Event, Liquidation, Quiet, Reply, Trade
 from margrave.messages import (
     AnyReading,
     BarsReading,
@@ -30,18 +31,34 @@ def lines(venue: str, files: Sequence[Path], *, as_json: bool) -> Iterator[tuple
     Raises:
         Fatal: no such venue, or a file cannot be read.
     """
+    listed: dict[str, Contract] = {}
     for file in files:
-        for item in parse_file(venue, file):
+        for item in parse_file(venue, file, listed=listed):
             is_reading = not isinstance(item, Refusal)
             if as_json:
-                told = {"file": str(file)} | msgspec.to_builtins(item) | ({} if is_reading else {"type": "refusal"})
+                kind = {} if isinstance(item, AnyReading | Contract) else {"type": type(item).__name__.lower()}
+                told = {"file": str(file)} | msgspec.to_builtins(item) | kind
                 yield msgspec.json.encode(told).decode(), is_reading
             else:
                 yield _sentence(item), is_reading
 
 
-def _sentence(item: AnyReading | Refusal | Contract) -> str:
+def _sentence(item: Event) -> str:
     match item:
+        case BookSnapshot() | BookDiff():
+            what = "book" if isinstance(item, BookSnapshot) else "change of the book"
+            levels = f"{len(item.bids)} bids, {len(item.asks)} asks"
+            return f"event    {item.instrument}: {what}, {levels} at {item.venue_ms} ms"
+        case Trade():
+            side = "bought" if item.buyer_takes else "sold"
+            return (
+                f"event    {item.instrument}: {item.size_usd:,.2f} USD {side} at {item.price:g} at {item.venue_ms} ms"
+            )
+        case Liquidation():
+            side = "long" if item.long else "short"
+            return f"event    {item.instrument}: a {side} of {item.size_usd:,.2f} USD liquidated at {item.venue_ms} ms"
+        case Reply() | Counted() | Quiet():
+            return f"event    {type(item).__name__.lower()}{f': {item.why}' if isinstance(item, Quiet) else ''}"
         case Refusal():
             return f"refused  {item.source} {item.market or '-'} {item.what}: {item.reason} ({item.detail})"
         case Contract():

@@ -85,6 +85,8 @@ def venue(request: httpx2.Request) -> httpx2.Response:
             return httpx2.Response(200, json={"symbol": "BTCUSDT", "markPrice": "100", "time": NOW_MS})
         case "/fapi/v1/openInterest":
             return httpx2.Response(200, json={"openInterest": "5", "symbol": "BTCUSDT", "time": NOW_MS})
+        case "/futures/data/globalLongShortAccountRatio":
+            return httpx2.Response(200, json=[{"symbol": "BTCUSDT", "longShortRatio": "1.5", "timestamp": NOW_MS}])
     return httpx2.Response(200, json=[[hour, "1", "1", "1", "1", "1", hour + 3_599_999, "1", 1, "1", "1", "0"]])
 
 
@@ -96,8 +98,8 @@ async def test_one_poll_brings_everything_and_open_interest_is_valued_at_the_fre
     bench = Bench(venue)
     await bench.poll()
     found = {r.kind: r.value for r in bench.board.readings() if isinstance(r, ScalarReading)}
-    assert found == {Kind.MARK_PRICE: 100, Kind.OPEN_INTEREST: 500}
-    assert len(bench.board.readings()) == 6
+    assert found == {Kind.MARK_PRICE: 100, Kind.OPEN_INTEREST: 500, Kind.LONG_SHORT_RATIO: 1.5}
+    assert len(bench.board.readings()) == 7
     assert bench.board.refusals() == ()
 
 

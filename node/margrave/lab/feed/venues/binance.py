@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from margrave.lab.feed.book import levels, tick_of
-from margrave.lab.feed.dialect import Question, Says, decimal
+from margrave.lab.feed.dialect import EVEN, HALF, Question, Says, decimal
 from margrave.lab.feed.tape import HOUR_MS, Perpetual
 
 UNKNOWN = {"code": -1121, "msg": "Invalid symbol."}
@@ -23,6 +23,8 @@ def answer(q: Question) -> object:
             return _premium_index(q)
         case "/fapi/v1/openInterest":
             return _open_interest(q)
+        case "/futures/data/globalLongShortAccountRatio":
+            return _long_short(q)
     raise Says(404, {"code": -1100, "msg": "Unknown path."})
 
 
@@ -78,6 +80,12 @@ def _open_interest(q: Question) -> object:
         raise Says(400, UNKNOWN)
     coins = decimal(state.open_interest_usd / state.mark, 3)
     return {"openInterest": coins, "symbol": q.text("symbol"), "time": state.time_ms}
+
+
+def _long_short(q: Question) -> object:
+    state = _perpetual(q)
+    row = {"longShortRatio": EVEN, "longAccount": HALF, "shortAccount": HALF, "timestamp": state.time_ms}
+    return [{"symbol": q.text("symbol"), **row}]
 
 
 def _perpetual(q: Question) -> Perpetual:
