@@ -30,7 +30,8 @@ from margrave.attest.service import service
 from margrave.chain.oracle import Oracle
 from margrave.chain.rpc import Rpc
 from margrave.chain.signer import KeystoreSigner
-from margrave.collect.chains.protocol import ProtocolWatcher
+from margrave.collect.chains.build import protocol_watch, watches
+from margrave.collect.chains.watch import ChainWatch
 from margrave.collect.collector import Collector
 from margrave.collect.recording.line import Tap
 from margrave.collect.recording.recorder import recorder_of
@@ -133,7 +134,7 @@ class Node:
                 publisher=Publisher(oracle=oracle, sender=sender, clock=clock, address=signer.address),
             )
             assembled = cls(pipeline, collector, rpc, sender, exchange)
-            watching = assembled._watching_the_protocol(), assembled._watching_moods(tap)
+            watching = assembled._watching_chains(), assembled._watching_moods(tap)
             async with collector, watching[0], watching[1], assembled._serving(), assembled._slow_jobs():
                 yield assembled
 
@@ -185,26 +186,29 @@ class Node:
         return status(self.pipeline, self._receipts[-ROUNDS_TO_BE_READY:], self._collector.board.health())
 
     @asynccontextmanager
-    async def _watching_the_protocol(self) -> AsyncIterator[None]:
-        """The chain's readings, at the venues' pace; a deployment without a clearinghouse has none."""
-        settings, clock = self.pipeline.settings, self.pipeline.clock
-        if settings.node.chain.clearinghouse is None:
-            yield
-            return
-        watcher = ProtocolWatcher(
-            rpc=self._rpc,
-            chain_id=settings.node.chain.chain_id,
-            clearinghouse=settings.node.chain.clearinghouse,
-            markets=tuple(settings.markets),
-            board=self._collector.board,
-            clock=clock,
-        )
-        task = asyncio.create_task(watcher.watch(clock.wall_s(settings.policy.round.period_s / POLLS_A_ROUND)))
+    async def _watching_chains(self) -> AsyncIterator[None]:
+        """The protocol's own book at the venues' pace, if it has one, and the chains of [chains] at theirs."""
+        found = self._watches()
+        tasks = [asyncio.create_task(watch.watch()) for watch in found]
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait((task,))
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for watch in found:
+                await watch.aclose()
+
+    def _watches(self) -> list[ChainWatch]:
+        settings, clock, board = self.pipeline.settings, self.pipeline.clock, self._collector.board
+        node, markets = settings.node, tuple(settings.markets)
+        found = watches(node.chains, markets, board=board, clock=clock, state_dir=node.state_dir)
+        if (house := node.chain.clearinghouse) is not None:
+            every_s = settings.policy.round.period_s / POLLS_A_ROUND
+            found.append(
+                protocol_watch(self._rpc, node.chain, house, markets, every_s=every_s, board=board, clock=clock)
+            )
+        return found
 
     @asynccontextmanager
     async def _watching_moods(self, tap: Tap | None) -> AsyncIterator[None]:

@@ -22,7 +22,9 @@ from margrave.chain.oracle import Oracle
 from margrave.chain.rpc import Rpc
 from margrave.chain.signer import KeystoreSigner
 from margrave.collect.board import Board
-from margrave.collect.chains.protocol import RATIO_CAP, ProtocolWatcher
+from margrave.collect.chains.build import protocol_watch
+from margrave.collect.chains.protocol import RATIO_CAP
+from margrave.collect.chains.watch import ChainWatch
 from margrave.decide.limits import looser, policy_digest, policy_words
 from margrave.errors import Fatal, Rejected, Transient
 from margrave.lab.bench.chain import FUNDED_KEYS, MODEL_SET, local_chain, ordinary
@@ -297,12 +299,14 @@ async def test_a_chain_that_is_gone_is_transient(devnet: Devnet) -> None:
             await Oracle(rpc, devnet.deployment.oracle).state()
 
 
-def watcher(devnet: Devnet, clearinghouse: str, board: Board, rpc: Rpc | None = None) -> ProtocolWatcher:
-    return ProtocolWatcher(
-        rpc=rpc or devnet.rpc,
-        chain_id=CHAIN_ID,
-        clearinghouse=clearinghouse,
-        markets=("BTC", "ETH"),
+def watcher(devnet: Devnet, clearinghouse: str, board: Board, rpc: Rpc | None = None) -> ChainWatch:
+    settings = ChainSettings(rpc=["unused"], chain_id=CHAIN_ID, oracle=devnet.deployment.oracle)
+    return protocol_watch(
+        rpc or devnet.rpc,
+        settings,
+        clearinghouse,
+        ("BTC", "ETH"),
+        every_s=1.0,
         board=board,
         clock=devnet.clock,
     )

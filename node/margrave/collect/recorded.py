@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+from margrave.collect.chains import recorded as chain_recorded
 from margrave.collect.recording.line import What
 from margrave.collect.recording.line import decode as decode_line
 from margrave.collect.source import Asked, Endpoint, Venue, VenueTrouble, decode
@@ -33,6 +34,8 @@ from margrave.errors import Fatal, Rejected
 from margrave.messages import Contract, Refusal
 from margrave.verdicts import Rejection
 
+CHAIN: Final = "chain"
+"""In the place of a venue: what was written down of a chain, whichever it is."""
 ANSWER: Final = re.compile(r"(?P<url>https?://\S+) -> (?P<seconds>[\d.]+): (?P<body>.*)", re.DOTALL)
 FRAME: Final = re.compile(r"(?P<seconds>\d{9,11}(?:\.\d+)?): (?P<body>.*)", re.DOTALL)
 STAMPED: Final = re.compile(r"(?P<nanoseconds>\d{19}) (?P<body>[\[{].*)", re.DOTALL)
@@ -62,15 +65,18 @@ def parse_file(venue: str, path: Path, *, listed: dict[str, Contract] | None = N
     """All that one file says, in its order.
 
     Args:
-        venue: a name of `VENUES`.
+        venue: a name of `VENUES`, or "chain".
         path: a recording in one of the layouts, plain or gzip.
         listed: contracts by instrument, from other files; those that this one lists are added.
 
     Raises:
         Fatal: no such venue, or the file cannot be read.
     """
+    if venue == CHAIN:
+        yield from chain_recorded.parse_text(_text(path))
+        return
     if venue not in VENUES:
-        raise Fatal(f"{venue} is not a venue", advice=f"use one of {', '.join(sorted(VENUES))}")
+        raise Fatal(f"{venue} is not a venue", advice=f"use one of {', '.join((*sorted(VENUES), CHAIN))}")
     yield from parse_text(VENUES[venue], _text(path), listed=listed)
 
 

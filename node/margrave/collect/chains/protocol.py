@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from web3 import Web3
-from web3.exceptions import BadFunctionCallOutput, ContractLogicError, Web3RPCError
-
-from margrave.chain import artifacts
-from margrave.chain.rpc import Rpc
-from margrave.chain.rpc import Web3 as Endpoint
-from margrave.collect.board import Board
-from margrave.collect.source import Clock
-from margrave.errors import Transient
+from margrave.collect.chains.abi import Call, one
+from margrave.collect.chains.logs import Log, LogFilter
+from margrave.collect.chains.multicall import Question
+from margrave.collect.chains.reader import Sweep
+from margrave.collect.source import Item
+from margrave.errors import Rejected
 from margrave.messages import Kind, Refusal, ScalarReading
-from margrave.ops import log
 from margrave.verdicts import Rejection
 
 RATIO_CAP: Final = 1_000.0
@@ -28,68 +23,79 @@ MOST_ACCOUNTS: Final = 16_384
 """Beyond it the book is not read: its pages would take longer than a round."""
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """`totals`: sums over a page of accounts, micro-dollars. `value` may be negative."""
+
+    assets: int
+    value: int
+    maintenance: int
+
+
+ACCOUNTS: Final[Call[int]] = Call("accountCount()", "(uint256)", one)
+TOTALS: Final = Call("totals(uint256,uint256)", "(uint256,int256,uint256)", Totals)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolWatcher:
     """Adds up the clearinghouse's accounts, page by page and all at one block."""
 
-    rpc: Rpc
     chain_id: int
     clearinghouse: str
     markets: Sequence[str]
-    board: Board
-    clock: Clock
 
     @property
     def source(self) -> str:
         return f"chain:{self.chain_id}"
 
-    async def watch(self, every_s: float) -> None:
-        """Poll until cancelled; a chain that does not answer is counted and asked again."""
-        while True:
-            await self.poll()
-            await asyncio.sleep(every_s)
+    @property
+    def every_s(self) -> float:
+        return 0.0
 
-    async def poll(self) -> None:
-        try:
-            await self.rpc.use(self._read)
-        except Transient as error:
-            self.board.fail(self.source, error.problem, None)
-            log.get().warning("chain", problem=error.problem, advice=error.advice)
-        except (BadFunctionCallOutput, ContractLogicError, Web3RPCError) as error:
-            self._refuse("totals", f"{self.clearinghouse} does not answer as a clearinghouse: {error}")
+    @property
+    def history_s(self) -> float:
+        return 0.0
 
-    async def _read(self, web3: Endpoint) -> None:
-        block = await web3.eth.get_block("latest")
-        contract = web3.eth.contract(
-            address=Web3.to_checksum_address(self.clearinghouse), abi=artifacts.load("OptionsClearinghouse").abi
-        )
-        count = await contract.functions.accountCount().call(block_identifier=block["number"])
+    def wanted(self) -> LogFilter:
+        """None: its sums are read whole each time."""
+        return LogFilter()
+
+    def heard(self, log: Log, time_ms: int) -> Iterable[Item]:
+        raise Rejected(Rejection.UNKNOWN_SHAPE, f"a log that nobody asked for, of {log.address} at {time_ms} ms")
+
+    def withdrawn(self, log: Log) -> None: ...
+
+    def forget(self) -> None: ...
+
+    async def read(self, sweep: Sweep, seen_ms: int) -> Iterable[Item]:
+        count = await sweep.one(Question(self.clearinghouse, ACCOUNTS))
+        if isinstance(count, Rejected):
+            return [self._no_clearinghouse(count)]
         if count > MOST_ACCOUNTS:
-            self._refuse("totals", f"{count} accounts are more than the {MOST_ACCOUNTS} that are read")
-            return
+            return [self._refusal(f"{count} accounts are more than the {MOST_ACCOUNTS} that are read")]
         equity = required = 0
         for start in range(0, count, PAGE):
-            page = contract.functions.totals(start, PAGE)
-            assets, value, maintenance = await page.call(block_identifier=block["number"])
-            equity += assets + value
-            required += maintenance
-        time_ms = block["timestamp"] * 1000
+            page = await sweep.one(Question(self.clearinghouse, TOTALS, (start, PAGE)))
+            if isinstance(page, Rejected):
+                return [self._no_clearinghouse(page)]
+            equity += page.assets + page.value
+            required += page.maintenance
         ratio = min(equity / required, RATIO_CAP) if required else RATIO_CAP
-        for market in self.markets:
-            self._put(market, Kind.COLLATERAL_RATIO, ratio, time_ms)
-
-    def _put(self, market: str, kind: Kind, value: float, time_ms: int) -> None:
-        self.board.put(
+        return [
             ScalarReading(
                 source=self.source,
                 market=market,
                 instrument=self.clearinghouse,
-                venue_time_ms=time_ms,
-                seen_time_ms=self.clock.now_ms(),
-                kind=kind,
-                value=value,
+                venue_time_ms=sweep.block.time_ms,
+                seen_time_ms=seen_ms,
+                kind=Kind.COLLATERAL_RATIO,
+                value=ratio,
             )
-        )
+            for market in self.markets
+        ]
 
-    def _refuse(self, what: str, detail: str) -> None:
-        self.board.put(Refusal(source=self.source, market="*", what=what, reason=Rejection.MALFORMED, detail=detail))
+    def _no_clearinghouse(self, rejected: Rejected) -> Refusal:
+        return self._refusal(f"{self.clearinghouse} does not answer as a clearinghouse: {rejected.problem}")
+
+    def _refusal(self, detail: str) -> Refusal:
+        return Refusal(source=self.source, market="*", what="totals", reason=Rejection.MALFORMED, detail=detail)

@@ -9,7 +9,6 @@ answers. Where endpoints contradict each other about a final block and no majori
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -18,16 +17,15 @@ from margrave.collect import checks
 from margrave.collect.chains import multicall
 from margrave.collect.chains.blocks import Block, block_of
 from margrave.collect.chains.endpoint import Complaint, Endpoint, RpcComplaint
+from margrave.collect.chains.heads import agree, majority
 from margrave.collect.chains.logs import Log, LogFilter, data_of, in_order, log_of
 from margrave.collect.chains.multicall import MULTICALL3, Question
 from margrave.errors import Rejected, Transient
-from margrave.ops import log as logs_of_ours
+from margrave.ops import log as our_log
 from margrave.verdicts import Rejection
 
 T = TypeVar("T")
 
-MAX_LAG_BLOCKS: Final = 3
-"""An endpoint whose head is further behind the others', or ahead of them, is not heard in this sweep."""
 BATCH: Final = 250
 """Reads a multicall: a few million gas, which every node's `eth_call` allows."""
 WIDEST_RANGE: Final = 10_000
@@ -37,47 +35,12 @@ MOST_LOGS: Final = 20_000
 MAX_CALL_BYTES: Final = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Agreed:
-    """Who is heard in a sweep, and who is not and why."""
-
-    number: int
-    """The newest block that all who are heard have."""
-    heard: tuple[str, ...]
-    left_out: tuple[tuple[str, str], ...]
-
-
-def agree(heads: Sequence[tuple[str, int]], *, max_lag: int = MAX_LAG_BLOCKS) -> Agreed:
-    """Pure: from (endpoint, head number) in the operator's order to those that can be heard together.
-
-    The reference is the upper median: with three endpoints neither one that is late nor one that runs ahead moves it.
-    With two the higher one counts, because late endpoints are common and liars are not; its hash is compared anyway.
-    """
-    ordered = sorted(number for _, number in heads)
-    reference = ordered[len(ordered) // 2]
-    heard = tuple((name, number) for name, number in heads if abs(number - reference) <= max_lag)
-    left_out = tuple(
-        (name, f"{abs(number - reference)} blocks {'behind' if number < reference else 'ahead of'} the others")
-        for name, number in heads
-        if abs(number - reference) > max_lag
-    )
-    return Agreed(min(number for _, number in heard), tuple(name for name, _ in heard), left_out)
-
-
-def majority(said: Sequence[tuple[str, bytes]]) -> tuple[bytes | None, tuple[str, ...]]:
-    """Pure: the hash that more than half say, and who says otherwise; no hash where there is no majority."""
-    counted = Counter(block_hash for _, block_hash in said)
-    best, times = counted.most_common(1)[0]
-    if 2 * times <= len(said):
-        return None, tuple(name for name, _ in said)
-    return best, tuple(name for name, block_hash in said if block_hash != best)
-
-
 class Reader:
     """Reads one chain. Holds no state of the chain, only what it knows of its endpoints.
 
     Args:
         endpoints: in the operator's order of preference.
+        chain_id: asked of each endpoint before anything else; one of another chain is never heard.
         finality_blocks: a block so deep is taken to be final.
         witnesses: how many endpoints must give the same answer to each read (1: the first that answers is believed).
     """
@@ -86,13 +49,17 @@ class Reader:
         self,
         endpoints: Sequence[Endpoint],
         *,
+        chain_id: int,
         finality_blocks: int,
         witnesses: int = 1,
         batch: int = BATCH,
         widest_range: int = WIDEST_RANGE,
     ) -> None:
         self.endpoints = tuple(endpoints)
+        self.chain_id = chain_id
         self.finality_blocks = finality_blocks
+        self._verified: set[str] = set()
+        self._has_multicall = True
         self._witnesses = witnesses
         self._batch = batch
         self._widest = widest_range
@@ -104,16 +71,14 @@ class Reader:
         Raises:
             Transient: nobody answers, or they contradict each other and there is no majority.
         """
-        answers = await self._everybody(self.endpoints, lambda endpoint: self._block(endpoint, "latest"))
+        answers = await self._everybody(self.endpoints, self._head)
         heads = {endpoint.name: block for endpoint, block in answers}
         agreed = agree([(endpoint.name, block.number) for endpoint, block in answers])
         newest = max(block.number for block in heads.values())
         for endpoint, block in answers:
             endpoint.conduct.lag_blocks = newest - block.number
         for name, why in agreed.left_out:
-            logs_of_ours.get().warning(
-                "rpc_lag", endpoint=name, problem=why, advice="it is not heard until it is level"
-            )
+            our_log.get().warning("rpc_lag", endpoint=name, problem=why, advice="it is not heard until it is level")
         heard = [endpoint for endpoint, _ in answers if endpoint.name in agreed.heard]
         level = [(e, heads[e.name]) for e in heard if heads[e.name].number == agreed.number]
         behind = [e for e in heard if heads[e.name].number != agreed.number]
@@ -121,8 +86,9 @@ class Reader:
         block_hash, others = majority([(endpoint.name, block.hash) for endpoint, block in level])
         if block_hash is None or others:
             block_hash = await self._settle(level, block_hash)
-        by_hash = [(endpoint, block) for endpoint, block in level if block.hash == block_hash]
-        return Sweep(self, by_hash[0][1], tuple(endpoint for endpoint, _ in by_hash))
+        by_name = {endpoint.name: block for endpoint, block in level if block.hash == block_hash}
+        among = tuple(endpoint for endpoint in self.endpoints if endpoint.name in by_name)
+        return Sweep(self, by_name[among[0].name], among)
 
     async def block_by_hash(self, block_hash: bytes, among: Sequence[Endpoint]) -> Block:
         """A header by its hash; an answer with another hash is a lie that counts as no answer."""
@@ -245,7 +211,7 @@ class Reader:
         if final_hash is None:
             for endpoint, block in deep:
                 endpoint.conduct.disagreements += 1
-                logs_of_ours.get().error(
+                our_log.get().error(
                     "rpc_disagreement",
                     endpoint=endpoint.name,
                     problem=f"says {block}",
@@ -255,7 +221,7 @@ class Reader:
         for endpoint, block in deep:
             if endpoint.name in others:
                 lie = endpoint.contradicts(f"final {block}")
-                logs_of_ours.get().error("rpc_disagreement", problem=lie.problem, advice="remove it from [chains]")
+                our_log.get().error("rpc_disagreement", problem=lie.problem, advice="remove it from [chains]")
         agreeing = {endpoint.name for endpoint, _ in deep} - set(others)
         left = [(endpoint, block) for endpoint, block in level if endpoint.name in agreeing]
         if not left:
@@ -287,6 +253,16 @@ class Reader:
             read.append((endpoint, answer))
         return read
 
+    async def _head(self, endpoint: Endpoint) -> Block:
+        if endpoint.name not in self._verified:
+            said = await endpoint.ask("eth_chainId", [])
+            if said != hex(self.chain_id):
+                lie = endpoint.contradicts(f"it is chain {str(said)[:20]}, not {hex(self.chain_id)}")
+                our_log.get().error("rpc_chain", problem=lie.problem, advice="correct rpc or chain_id of this table")
+                raise lie
+            self._verified.add(endpoint.name)
+        return await self._block(endpoint, "latest")
+
     @staticmethod
     def _awake(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
         return [endpoint for endpoint in endpoints if not endpoint.resting()]
@@ -305,24 +281,37 @@ class Reader:
     ) -> list[Any | Rejected]:
         """Answers to view calls at one block, in order, each a value or why there is none.
 
-        A batch that an endpoint finds too much is halved, down to single calls.
+        A batch that an endpoint finds too much is halved, down to single calls; a chain without Multicall3 is asked
+        one by one.
         """
         answers: list[Any | Rejected] = []
         for start in range(0, len(questions), self._batch):
             answers += await self._batched(questions[start : start + self._batch], block, among)
         return answers
 
+    async def one(self, question: Question[T], block: Block, among: Sequence[Endpoint]) -> T | Rejected:
+        """One view call by itself: for an answer that takes all the gas that a call may have."""
+        try:
+            return question.answered(True, await self.call(question.to, question.calldata, block, among))
+        except RpcComplaint as complained:
+            if complained.meant not in (Complaint.REVERTED, Complaint.TOO_WIDE):
+                raise
+            return Rejected(Rejection.VENUE_ERROR, f"{question.call.name} of {question.to}: {complained.problem}")
+
     async def _batched(
         self, questions: Sequence[Question[Any]], block: Block, among: Sequence[Endpoint]
     ) -> list[Any | Rejected]:
+        if len(questions) == 1 or not self._has_multicall:
+            return [await self.one(question, block, among) for question in questions]
         try:
             data = await self.call(MULTICALL3, multicall.calldata(questions), block, among)
+            if not data:
+                self._has_multicall = False
+                return await self._batched(questions, block, among)
             read = multicall.results(data, len(questions))
         except RpcComplaint as complained:
             if complained.meant not in (Complaint.TOO_WIDE, Complaint.REVERTED):
                 raise
-            if len(questions) == 1:
-                return [Rejected(Rejection.VENUE_ERROR, complained.problem)]
             half = len(questions) // 2
             before = await self._batched(questions[:half], block, among)
             return before + await self._batched(questions[half:], block, among)
@@ -346,6 +335,10 @@ class Sweep:
             Transient: no endpoint answers, or the block was orphaned meanwhile: the next sweep will do.
         """
         return await self.reader.ask(questions, self.block, self.endpoints)
+
+    async def one(self, question: Question[T]) -> T | Rejected:
+        """One view call at this block that is too large to share a multicall. Raises as `ask` does."""
+        return await self.reader.one(question, self.block, self.endpoints)
 
 
 def _block(endpoint: Endpoint, body: object) -> Block:
