@@ -13,41 +13,27 @@ from margrave.collect.chains.pools.swaps import Family, calls_of, swap_of, swaps
 from margrave.collect.chains.pools.ticks import tick_at
 from margrave.errors import Rejected
 from margrave.verdicts import Rejection
+from tests.unit.collect.chains.made import CONTRACT, HASH, SENDER, log, words
 from tests.unit.collect.chains.recordings import files, needs_data, opened, opened_lines, recording
-
-POOL = "0x" + "11" * 20
-SENDER = "0x" + "22" * 20
-HASH = "0x" + "ab" * 32
-
-
-def words(*values: int) -> str:
-    return "0x" + b"".join(value.to_bytes(32, "big", signed=value < 0) for value in values).hex()
-
-
-def log(topic: bytes, data: str, *indexed: str, **more: object) -> Any:
-    topics = ["0x" + topic.hex(), *("0x" + value.removeprefix("0x").rjust(64, "0") for value in indexed)]
-    body = {"address": POOL, "topics": topics, "data": data, "blockNumber": "0x10", "logIndex": "0x1"}
-    return log_of(body | {"blockHash": HASH, "transactionHash": HASH} | more)
-
 
 V3 = (5 * 10**17, -(10**18), 1 << 96, 10**20, -3)
 
 
 def test_a_v3_swap_says_price_tick_and_liquidity() -> None:
-    swap = swap_of(log(uniswap_v3.SWAP.topic, words(*V3), SENDER, SENDER))
+    swap = swap_of(log(uniswap_v3.SWAP, words(*V3), SENDER, SENDER))
     assert swap is not None
-    assert (swap.family, swap.pool, swap.amount0, swap.amount1) == (Family.UNISWAP_V3, POOL, V3[0], V3[1])
+    assert (swap.family, swap.pool, swap.amount0, swap.amount1) == (Family.UNISWAP_V3, CONTRACT, V3[0], V3[1])
     assert (swap.sqrt_price_x96, swap.liquidity, swap.tick, swap.paid_per_unit) == (1 << 96, 10**20, -3, 2.0)
 
 
 def test_pancakeswaps_two_words_more_change_nothing() -> None:
-    swap = swap_of(log(uniswap_v3.PANCAKE_SWAP.topic, words(*V3, 7, 8), SENDER, SENDER))
+    swap = swap_of(log(uniswap_v3.PANCAKE_SWAP, words(*V3, 7, 8), SENDER, SENDER))
     assert swap is not None
     assert (swap.family, swap.tick) == (Family.PANCAKESWAP_V3, -3)
 
 
 def test_a_v4_swap_is_turned_to_the_pools_side_and_names_its_pool_and_fee() -> None:
-    swap = swap_of(log(uniswap_v4.SWAP.topic, words(-5, 10, 1 << 96, 10**20, -3, 500), HASH, SENDER))
+    swap = swap_of(log(uniswap_v4.SWAP, words(-5, 10, 1 << 96, 10**20, -3, 500), HASH, SENDER))
     assert swap is not None
     assert (swap.family, swap.pool, swap.amount0, swap.amount1, swap.fee_pips) == (Family.UNISWAP_V4, HASH, 5, -10, 500)
 
@@ -56,16 +42,16 @@ def test_a_v4_swap_is_turned_to_the_pools_side_and_names_its_pool_and_fee() -> N
     ("event", "family"), [(uniswap_v2.SWAP, Family.UNISWAP_V2), (uniswap_v2.AERODROME_SWAP, Family.AERODROME_V2)]
 )
 def test_a_pairs_swap_is_what_came_in_less_what_went_out(event: Any, family: Family) -> None:
-    swap = swap_of(log(event.topic, words(100, 3, 0, 50), SENDER, SENDER))
+    swap = swap_of(log(event, words(100, 3, 0, 50), SENDER, SENDER))
     assert swap is not None
     assert (swap.family, swap.amount0, swap.amount1, swap.sqrt_price_x96) == (family, 100, -47, None)
 
 
 def test_another_event_is_no_swap_and_a_broken_one_stands_as_its_refusal() -> None:
-    good = log(uniswap_v3.SWAP.topic, words(*V3), SENDER, SENDER)
-    other = log(uniswap_v3.MINT.topic, words(1), SENDER, SENDER, SENDER)
-    cut = log(uniswap_v3.SWAP.topic, words(*V3[:3]), SENDER, SENDER)
-    free = log(uniswap_v3.SWAP.topic, words(1, 1, *V3[2:]), SENDER, SENDER)
+    good = log(uniswap_v3.SWAP, words(*V3), SENDER, SENDER)
+    other = log(uniswap_v3.MINT, words(1), SENDER, SENDER, SENDER)
+    cut = log(uniswap_v3.SWAP, words(*V3[:3]), SENDER, SENDER)
+    free = log(uniswap_v3.SWAP, words(1, 1, *V3[2:]), SENDER, SENDER)
     found = list(swaps_of_logs([other, good, cut, free]))
     assert [getattr(item, "reason", "swap") for item in found] == ["swap", Rejection.MALFORMED, Rejection.MALFORMED]
 
@@ -218,7 +204,7 @@ def test_calls_that_failed_and_all_within_them_are_no_swaps() -> None:
     def call(path: list[int], calldata: str, **more: object) -> dict[str, object]:
         return {
             "type": "call",
-            "action": {"from": SENDER, "to": POOL, "callType": "call", "input": calldata},
+            "action": {"from": SENDER, "to": CONTRACT, "callType": "call", "input": calldata},
             "result": {"output": "0x"},
             "traceAddress": path,
             "transactionHash": HASH,
@@ -230,7 +216,7 @@ def test_calls_that_failed_and_all_within_them_are_no_swaps() -> None:
         call([0], "0xaaaaaaaa", error="Reverted", result=None),
         call([0, 1], "0xbbbbbbbb"),
         call([1], "0xcccccccc"),
-        {"type": "reward", "action": {"author": POOL}},
+        {"type": "reward", "action": {"author": CONTRACT}},
         {"type": "create", "action": {"init": "0x"}, "result": None},
     ]
     assert [entry.calldata.hex() for entry in calls_of({"result": json.loads(json.dumps(traces))})] == ["", "cccccccc"]
