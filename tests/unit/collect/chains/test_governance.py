@@ -242,16 +242,18 @@ def test_a_watcher_tells_each_market_that_its_operator_named() -> None:
     watcher = GovernanceWatcher(chain_id=1, contracts={CONTRACT: ("BTC", "ETH"), SENDER: ()})
     told = created([])
     assert watcher.wanted().wants(told)
-    notices = list(watcher.heard(told, 1_700_000_000_000))
-    assert all(isinstance(notice, NoticeReading) for notice in notices)
+    notices = heard(watcher, told)
     assert [(n.market, n.source, n.instrument) for n in notices] == [
         ("BTC", "governance:1", CONTRACT),
         ("ETH", "governance:1", CONTRACT),
     ]
-    (every,) = watcher.heard(log(PROPOSAL_CREATED, encoded(CREATED_TYPES, *_empty()), address=SENDER), 1)
-    assert every.market == EVERY_MARKET
-    assert governance.CREATED == getattr(every, "topic", "")
+    empty = encoded(CREATED_TYPES, 1, SENDER, [], [], [], [], 0, 0, "")
+    (every,) = heard(watcher, log(PROPOSAL_CREATED, empty, address=SENDER))
+    assert (every.market, every.topic) == (EVERY_MARKET, governance.CREATED)
 
 
-def _empty() -> tuple[Any, ...]:
-    return (1, SENDER, [], [], [], [], 0, 0, "")
+def heard(watcher: GovernanceWatcher, told: Log) -> list[NoticeReading]:
+    items = list(watcher.heard(told, 1_700_000_000_000))
+    notices = [item for item in items if isinstance(item, NoticeReading)]
+    assert len(notices) == len(items)
+    return notices

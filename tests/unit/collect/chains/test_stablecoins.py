@@ -133,9 +133,10 @@ def test_more_burned_in_a_day_than_there_was_is_refused() -> None:
         replace(full_day().day(NOW_MS), minted=10, burned=0).change(5)
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 200), st.integers(1, 10**30), st.sampled_from(Flow), st.booleans()), max_size=60)
-)
+tellings = st.tuples(st.integers(0, 200), st.integers(1, 10**30), st.sampled_from(Flow), st.booleans())
+
+
+@given(st.lists(tellings, max_size=60))
 def test_any_order_of_telling_and_taking_back_leaves_what_was_not_taken_back(
     told: list[tuple[int, int, Flow, bool]],
 ) -> None:
