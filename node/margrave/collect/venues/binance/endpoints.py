@@ -58,7 +58,13 @@ def _lists(symbols: str, *, of: str = "") -> Callable[[object], bool]:
 # --- spot -----------------------------------------------------------------------------------------------------------
 
 SPOT_DEPTH: Final = Endpoint(
-    "depth", "/api/v3/depth", messages.parse_depth, has("lastUpdateId", "bids", "asks"), says="spot book", weight=50
+    "depth",
+    "/api/v3/depth",
+    messages.parse_depth,
+    has("lastUpdateId", "bids", "asks"),
+    says="spot book",
+    weight=50,
+    streamed=True,
 )
 SPOT_KLINES: Final = Endpoint(
     "klines", "/api/v3/klines", messages.parse_klines, _looks_like_klines, says="spot candles", weight=2
@@ -116,12 +122,19 @@ def _futures(
     *,
     weight: float = 1,
     limit: str = "",
+    streamed: bool = False,
 ) -> Endpoint:
-    return Endpoint(name, path, parse, fits, perpetual=True, says=says, weight=weight, limit=limit)
+    return Endpoint(name, path, parse, fits, perpetual=True, says=says, weight=weight, limit=limit, streamed=streamed)
 
 
 FUTURES_DEPTH: Final = _futures(
-    "futures depth", "/fapi/v1/depth", messages.parse_depth, has("lastUpdateId", "E", "bids", "asks"), "book", weight=20
+    "futures depth",
+    "/fapi/v1/depth",
+    messages.parse_depth,
+    has("lastUpdateId", "E", "bids", "asks"),
+    "book",
+    weight=20,
+    streamed=True,
 )
 COIN_DEPTH: Final = _futures(
     "coin-margined depth",
@@ -130,6 +143,7 @@ COIN_DEPTH: Final = _futures(
     has("lastUpdateId", "pair", "bids", "asks"),
     "book, in contracts",
     weight=20,
+    streamed=True,
 )
 FUTURES_KLINES: Final = _futures(
     "futures klines", "/fapi/v1/klines", messages.parse_klines, _never, "candles", weight=5
@@ -176,7 +190,7 @@ OPEN_INTEREST_HISTORY: Final = _futures(
 )
 FUNDING_HISTORY: Final = _futures(
     "fundingRate",
-    "/v1/fundingRate",
+    "/{fapi|dapi}/v1/fundingRate",
     messages.parse_funding_history,
     _rows("fundingRate", "fundingTime"),
     "funding of the past",
@@ -195,7 +209,7 @@ COIN_TRADES: Final = _futures(
 )
 FUTURES_AGG_TRADES: Final = _futures(
     "futures aggTrades",
-    "pi/v1/aggTrades",
+    "/{fapi|dapi}/v1/aggTrades",
     messages.parse_aggregate_trades,
     _rows("a", "p", "q", "T", "m"),
     "trades, those of one order together",
@@ -203,7 +217,7 @@ FUTURES_AGG_TRADES: Final = _futures(
 )
 FUTURES_BOOK_TICKER: Final = _futures(
     "futures bookTicker",
-    "pi/v1/ticker/bookTicker",
+    "/{fapi|dapi}/v1/ticker/bookTicker",
     messages.parse_book_ticker,
     _one_or_rows("bidPrice", "bidQty", "askPrice", "askQty", "time"),
     "best bid and ask",
@@ -243,7 +257,7 @@ TAKER_RATIO: Final = _futures(
 )
 FORCE_ORDERS: Final = _futures(
     "allForceOrders",
-    "pi/v1/allForceOrders",
+    "/{fapi|dapi}/v1/allForceOrders",
     messages.parse_force_orders,
     _rows("averagePrice", "executedQty", "side", without="orderId"),
     "liquidations; closed by the venue, recordings hold it",
