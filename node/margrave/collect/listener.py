@@ -35,7 +35,7 @@ from margrave.collect.stream import (
     Trade,
 )
 from margrave.errors import Rejected
-from margrave.messages import Refusal
+from margrave.messages import BookReading, Refusal
 from margrave.settings import MarketSettings
 from margrave.verdicts import Rejection
 
@@ -254,6 +254,8 @@ class Listener:
                 self._board.put(event)
             case Reply():
                 pass
+            case BookReading() if event.instrument in self.books:
+                self.data_frames += 1  # a top of a book that is kept whole here says less than the book
             case _:
                 self.data_frames += 1
                 self._board.put(event)
