@@ -287,8 +287,10 @@ class GuardPolicy(Section):
     max_twap_gap: Share = 0.05
     max_basis: Share = 0.05
     max_redemption_gap: Share = 0.03
-    max_oracle_gap: Share = 0.05
-    winsor_sigmas: Positive = 8.0
+    max_oracle_gap: Share = 0.03
+    """Large feeds answer anew at deviations of 0.5 to 1 %."""
+    winsor_sigmas: Positive = 4.0
+    """Beyond its neighbours, at which an hour that nobody traded on is left out of history."""
 
 
 class LaneLimit(Section):
