@@ -162,9 +162,10 @@ def _stream(venue: Venue, payload: Payload, body: object) -> Stream | None:
 
 def _endpoint(venue: Venue, url: str, body: object) -> Endpoint:
     path = urlsplit(url).path
-    for endpoint in venue.endpoints:
-        if endpoint.answers(path) if url else endpoint.fits(body):
-            return endpoint
+    found = [e for e in venue.endpoints if (e.answers(path) if url else e.fits(body))]
+    if found:
+        # Where all questions go to one address, the answer's shape tells them apart.
+        return next((e for e in found if e.fits(body)), found[0])
     for what, fits in venue.unread:
         if fits(body):
             raise Rejected(Rejection.NOT_READ, f"recognised, and not read: {what}")

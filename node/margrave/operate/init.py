@@ -25,11 +25,31 @@ PUBLIC_VENUES: Final[Mapping[str, Mapping[str, Any]]] = {
         "futures_url": "https://fapi.binance.com",
         "requests_per_minute": 600,
     },
-    "okx": {"base_url": "https://www.okx.com", "requests_per_minute": 300},
-    "bybit": {"base_url": "https://api.bybit.com", "requests_per_minute": 300},
+    "okx": {
+        "base_url": "https://www.okx.com",
+        "stream_url": "wss://ws.okx.com:8443",
+        "requests_per_minute": 300,
+    },
+    "bybit": {
+        "base_url": "https://api.bybit.com",
+        "stream_url": "wss://stream.bybit.com",
+        "requests_per_minute": 300,
+    },
     "kraken": {
         "base_url": "https://api.kraken.com",
         "futures_url": "https://futures.kraken.com",
+        "stream_url": "wss://ws.kraken.com",
+        "futures_stream_url": "wss://futures.kraken.com",
+        "requests_per_minute": 60,
+    },
+    "coinbase": {
+        "base_url": "https://api.coinbase.com",
+        "stream_url": "wss://advanced-trade-ws.coinbase.com",
+        "requests_per_minute": 300,
+    },
+    "hyperliquid": {
+        "base_url": "https://api.hyperliquid.xyz",
+        "stream_url": "wss://api.hyperliquid.xyz",
         "requests_per_minute": 60,
     },
 }

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from margrave.collect.source import Endpoint, Pace, Request, Venue, Wanted
-from margrave.collect.venues.bybit import messages as bybit
-from margrave.collect.venues.bybit.legacy import SYMBOLS
-from margrave.collect.venues.bybit.options import OPTION_TICKERS
+from margrave.collect.venues.bybit import endpoints as bybit
+from margrave.collect.venues.bybit import messages
 from margrave.collect.venues.bybit.stream import STREAMS
 from margrave.settings import Instruments
 
@@ -47,44 +46,16 @@ def requests(market: str, names: Instruments, _now_ms: int, wanted: Wanted) -> I
             yield ask(bybit.ACCOUNT_RATIO, Pace.BARS, period="5min", limit=1)
     if coin := names.options:
         params: dict[str, str | int] = {"category": "option", "baseCoin": coin}
-        yield Request(OPTION_TICKERS, market, coin, OPTION_TICKERS.path, params, Pace.CHAIN)
-
-
-def unframe(body: object) -> object:
-    """Websocket snapshots of orderbook, kline and tickers, as the REST answer that says the same."""
-    if not (isinstance(body, dict) and isinstance(topic := body.get("topic"), str) and body.get("type") == "snapshot"):
-        return body
-    data, symbol = body.get("data"), topic.rpartition(".")[2]
-    if topic.startswith("orderbook."):
-        result: object = data
-    elif topic.startswith("tickers."):
-        result = {"category": "linear", "list": [data]}
-    elif topic.startswith("kline.") and isinstance(data, list):
-        fields = ("start", "open", "high", "low", "close", "volume")
-        result = {"symbol": symbol, "list": [[k.get(f) for f in fields] for k in data if isinstance(k, dict)]}
-    else:
-        return body
-    return {"retCode": 0, "result": result, "time": body.get("ts")}
+        yield Request(bybit.OPTION_TICKERS, market, coin, bybit.OPTION_TICKERS.path, params, Pace.CHAIN)
 
 
 BYBIT: Final = Venue(
     name="bybit",
-    endpoints=(
-        bybit.INSTRUMENTS,
-        bybit.ORDERBOOK,
-        bybit.KLINE,
-        bybit.TICKERS,
-        bybit.ACCOUNT_RATIO,
-        bybit.FUNDING_HISTORY,
-        bybit.RECENT_TRADE,
-        bybit.OPEN_INTEREST,
-        OPTION_TICKERS,
-        SYMBOLS,
-    ),
+    endpoints=bybit.ENDPOINTS,
     requests=requests,
-    complaint=bybit.complaint,
-    about=bybit.about,
-    unframe=unframe,
+    complaint=messages.complaint,
+    about=messages.about,
+    unread=bybit.UNREAD,
     streams=STREAMS,
     site="https://bybit-exchange.github.io/docs/v5/intro",
     budget="600 requests in 5 s an address, over all of /v5",

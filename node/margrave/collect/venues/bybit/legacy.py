@@ -6,11 +6,10 @@ Those addresses are gone; what was recorded from them is research data, and read
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from margrave.collect import checks
 from margrave.collect.books.levels import levels
-from margrave.collect.source import Asked, Endpoint, Item, has
+from margrave.collect.source import Asked, Item, has
 from margrave.collect.stream import BookDiff, BookSnapshot, Heard, Trade
 from margrave.collect.venues.bybit.messages import in_dollars, usd
 from margrave.errors import Rejected
@@ -39,16 +38,6 @@ def parse_symbols(asked: Asked, body: object) -> Iterator[Item]:
             )
         except Rejected as rejected:
             yield asked.refusal("symbols", rejected)
-
-
-def _lists_symbols(body: object) -> bool:
-    result = body.get("result") if isinstance(body, dict) else None
-    return isinstance(result, list) and bool(result) and has("name", "quote_currency", "lot_size_filter")(result[0])
-
-
-SYMBOLS: Final = Endpoint(
-    "symbols (before v5)", "/v2/public/symbols", parse_symbols, _lists_symbols, says="recordings only"
-)
 
 
 def book(heard: Heard, name: str, frame: Mapping[str, object]) -> BookSnapshot | BookDiff:

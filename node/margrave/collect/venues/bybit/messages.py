@@ -6,11 +6,11 @@ contracts dollars. Funding is per fundingIntervalHour, 8 where the answer does n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from margrave.collect import checks, funding, readings
-from margrave.collect.source import Asked, Endpoint, Item, Trouble, VenueTrouble, has
+from margrave.collect.source import Asked, Item, Trouble, VenueTrouble
 from margrave.collect.stream import Trade
 from margrave.errors import MargraveError, Rejected
 from margrave.messages import Bar, Contract, ContractKind, Kind
@@ -203,81 +203,11 @@ def parse_recent_trade(asked: Asked, body: object) -> Iterator[Item]:
     return readings.trades(asked, rows_of(result), one)
 
 
-def result_has(*keys: str) -> Callable[[object], bool]:
-    inner = has(*keys)
-    return lambda body: isinstance(body, dict) and inner(body.get("result"))
-
-
-def lists(kind: type, *keys: str) -> Callable[[object], bool]:
-    """The first entry of result.list is of that kind, and has at least these keys."""
-
-    def fits(body: object) -> bool:
-        entry = first(body, kind)
-        return entry is not None and (not keys or has(*keys)(entry))
-
-    return fits
-
-
 def first(body: object, kind: type) -> object | None:
     """The first entry of result.list, where it is of that kind."""
     result = body.get("result") if isinstance(body, dict) else None
     entries = result.get("list") if isinstance(result, dict) else None
     return entries[0] if isinstance(entries, list) and entries and isinstance(entries[0], kind) else None
-
-
-def _lists_tickers(body: object) -> bool:
-    ticker = first(body, dict)
-    return has("symbol", "markPrice", "indexPrice", "fundingRate")(ticker) or (
-        has("symbol", "bid1Price", "ask1Price")(ticker) and not has("underlyingPrice")(ticker)
-    )
-
-
-PATH: Final = "/v5/market/"
-INSTRUMENTS: Final = Endpoint(
-    "instruments-info",
-    PATH + "instruments-info",
-    parse_instruments,
-    lists(dict, "symbol", "lotSizeFilter"),
-    says="contract kinds, ticks",
-)
-ORDERBOOK: Final = Endpoint(
-    "orderbook", PATH + "orderbook", parse_orderbook, result_has("s", "b", "a"), says="200 or 500 levels a side"
-)
-KLINE: Final = Endpoint("kline", PATH + "kline", parse_kline, lists(list), says="hourly bars")
-TICKERS: Final = Endpoint(
-    "tickers", PATH + "tickers", parse_tickers, _lists_tickers, says="mark, index, funding, open interest"
-)
-ACCOUNT_RATIO: Final = Endpoint(
-    "account-ratio",
-    PATH + "account-ratio",
-    parse_account_ratio,
-    lists(dict, "buyRatio", "sellRatio"),
-    perpetual=True,
-    says="accounts net long over net short, each five minutes",
-)
-FUNDING_HISTORY: Final = Endpoint(
-    "funding history",
-    PATH + "funding/history",
-    parse_funding_history,
-    lists(dict, "fundingRate", "fundingRateTimestamp"),
-    perpetual=True,
-    says="funding that was settled",
-)
-OPEN_INTEREST: Final = Endpoint(
-    "open-interest",
-    PATH + "open-interest",
-    parse_open_interest,
-    lists(dict, "openInterest", "timestamp"),
-    perpetual=True,
-    says="open interest each five minutes",
-)
-RECENT_TRADE: Final = Endpoint(
-    "recent-trade",
-    PATH + "recent-trade",
-    parse_recent_trade,
-    lists(dict, "execId", "price", "size", "side"),
-    says="the last trades",
-)
 
 
 def complaint(body: object) -> MargraveError | None:

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Final
 
 from margrave.collect import checks, readings
-from margrave.collect.source import Asked, Endpoint, Item
-from margrave.collect.venues.bybit.messages import PATH, lists, result_of, rows_of
+from margrave.collect.source import Asked, Item
+from margrave.collect.venues.bybit.messages import result_of, rows_of
 from margrave.errors import Rejected
 from margrave.messages import OptionQuote
 from margrave.verdicts import Rejection
@@ -87,12 +87,3 @@ def option_terms(name: str) -> tuple[str, int, float, bool]:
     except ValueError:
         raise Rejected(Rejection.MALFORMED, f"{name[:40]} does not name a day") from None
     return parts[0], int(expiry.timestamp() * 1000), checks.price(parts[2], f"strike of {name[:40]}"), parts[3] == "C"
-
-
-OPTION_TICKERS: Final = Endpoint(
-    "option tickers",
-    PATH + "tickers",
-    parse_option_tickers,
-    lists(dict, "symbol", "underlyingPrice", "markIv", "delta"),
-    says="the whole option chain with greeks",
-)

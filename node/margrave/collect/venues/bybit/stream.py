@@ -33,7 +33,9 @@ from margrave.collect.stream import (
 from margrave.collect.venues.bybit import legacy, messages
 from margrave.collect.venues.bybit.messages import in_dollars, usd
 from margrave.collect.venues.bybit.options import option
+from margrave.errors import Rejected
 from margrave.settings import Instruments
+from margrave.verdicts import Rejection
 
 BOOK_DEPTH: Final = 200
 TOPICS: Final[Mapping[str, str]] = {
@@ -41,6 +43,7 @@ TOPICS: Final[Mapping[str, str]] = {
     TRADES: "publicTrade.",
     LIQUIDATIONS: "allLiquidation.",
 }
+ACCOUNT_TOPICS: Final = frozenset({"order", "execution", "position", "wallet", "greeks", "dcp"})
 TOPICS_A_MESSAGE: Final = 10
 """Spot takes no more in one subscription."""
 
@@ -102,6 +105,8 @@ def parse(heard: Heard, body: object, *, perpetual: bool) -> Iterator[Event]:
         yield from _ticker(heard, name, frame, perpetual)
     elif kind == "kline":
         yield from _kline(heard, name, frame, perpetual)
+    elif kind in ACCOUNT_TOPICS:
+        raise Rejected(Rejection.NOT_READ, f"recognised, and not read: an account's {kind}")
     else:
         raise legacy.unknown(topic)
 
@@ -112,9 +117,11 @@ def _book(heard: Heard, name: str, frame: Mapping[str, object], perpetual: bool)
     checks.same_instrument(data.get("s"), name, "s")
     stamp = frame.get("cts")
     venue_ms = checks.time_ms(frame.get("ts") if checks.absent(stamp) else stamp, "ts")
-    number = checks.whole(data.get("u"), "u")
+    whole = frame.get("type") == "snapshot"
+    # Where differences begin is needed by those who hear them; a recorded snapshot alone is a book without it.
+    number = 0 if whole and checks.absent(data.get("u")) else checks.whole(data.get("u"), "u")
     bids, asks = levels(data.get("b"), "bids"), levels(data.get("a"), "asks")
-    if frame.get("type") == "snapshot" or number == 1:
+    if whole or number == 1:
         return BookSnapshot(
             instrument=name,
             perpetual=perpetual,
@@ -229,6 +236,15 @@ def _asked(heard: Heard, name: str, *, perpetual: bool) -> Asked:
     )
 
 
+def hears(address: str, frame: object, *, perpetual: bool) -> bool:
+    """Frames do not say of which category they are; without an address they are taken for linear ones."""
+    return (
+        isinstance(frame, dict)
+        and any(key in frame for key in ("topic", "op", "success"))
+        and ("/spot" in address) is not perpetual
+    )
+
+
 def _stream(kind: str, *, perpetual: bool, says: str) -> Stream:
     return Stream(
         name=kind,
@@ -237,6 +253,7 @@ def _stream(kind: str, *, perpetual: bool, says: str) -> Stream:
         subscribe=subscribe,
         resubscribe=resubscribe,
         parse=partial(parse, perpetual=perpetual),
+        hears=partial(hears, perpetual=perpetual),
         silence_s=30.0,
         sequence=SequenceRule.NEXT,
         ping=lambda _now_ms: b'{"op":"ping"}',

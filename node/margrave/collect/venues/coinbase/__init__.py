@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from margrave.collect.source import HOUR_MS, Endpoint, Pace, Request, Venue, Wanted
-from margrave.collect.venues.coinbase import exchange, messages
+from margrave.collect.venues.coinbase import endpoints, messages
 from margrave.collect.venues.coinbase.stream import STREAMS
 from margrave.settings import Instruments
 
@@ -22,11 +22,11 @@ def requests(market: str, names: Instruments, now_ms: int, wanted: Wanted) -> It
         if not name:
             continue
         # Of a perpetual the product is its ticker: index, funding and open interest.
-        yield _request(messages.PRODUCT, market, name, Pace.LISTING, perpetual)
+        yield _request(endpoints.PRODUCT, market, name, Pace.LISTING, perpetual)
         if perpetual:
-            yield _request(messages.FIGURES, market, name, Pace.QUOTE, perpetual)
+            yield _request(endpoints.FIGURES, market, name, Pace.QUOTE, perpetual)
         params: dict[str, str | int] = {"product_id": name, "limit": BOOK_LIMIT}
-        yield _request(messages.PRODUCT_BOOK, market, name, Pace.QUOTE, perpetual, params)
+        yield _request(endpoints.PRODUCT_BOOK, market, name, Pace.QUOTE, perpetual, params)
         yield from _candle_pages(market, name, perpetual, now_ms, wanted(market, perpetual=perpetual))
 
 
@@ -41,7 +41,7 @@ def _candle_pages(market: str, name: str, perpetual: bool, now_ms: int, count: i
             "end": last_ms // 1000,
             "granularity": "ONE_HOUR",
         }
-        yield _request(messages.CANDLES, market, name, Pace.BARS, perpetual, params)
+        yield _request(endpoints.CANDLES, market, name, Pace.BARS, perpetual, params)
 
 
 def _request(
@@ -60,27 +60,17 @@ def _request(
         params=params or {},
         pace=pace,
         perpetual=perpetual,
-        needs_contract=perpetual and endpoint is messages.PRODUCT_BOOK,
+        needs_contract=perpetual and endpoint is endpoints.PRODUCT_BOOK,
     )
 
 
 COINBASE: Final = Venue(
     name="coinbase",
-    endpoints=(
-        messages.PRODUCT_BOOK,
-        messages.PRODUCTS,
-        messages.CANDLES,
-        messages.TICKER,
-        messages.PRODUCT,
-        messages.FIGURES,
-        exchange.PRODUCTS,
-        exchange.BOOK,
-        exchange.CANDLES,
-        exchange.TRADES,
-    ),
+    endpoints=endpoints.ENDPOINTS,
     requests=requests,
     complaint=messages.complaint,
     about=messages.about,
+    unread=endpoints.UNREAD,
     streams=STREAMS,
     site="https://docs.cdp.coinbase.com/advanced-trade/docs/welcome",
     budget="10 requests a second an address",

@@ -10,7 +10,7 @@ from typing import Final
 
 from margrave.collect import checks, readings
 from margrave.collect.books.levels import levels
-from margrave.collect.source import Asked, Endpoint, Item, has
+from margrave.collect.source import Asked, Item
 from margrave.collect.stream import BookDiff, BookSnapshot, Event, Heard, Quiet
 from margrave.collect.venues.coinbase import messages
 from margrave.errors import Rejected
@@ -72,7 +72,7 @@ def parse(heard: Heard, frame: Mapping[str, object]) -> Iterator[Event]:
         yield Quiet(why=kind)
         return
     if kind in OF_ORDERS:
-        raise Rejected(Rejection.UNKNOWN_SHAPE, f"{kind} is about single orders, which are not read")
+        raise Rejected(Rejection.NOT_READ, f"recognised, and not read: a single order that was {kind}")
     if kind not in ("snapshot", "l2update", "match", "last_match", "ticker"):
         raise Rejected(Rejection.UNKNOWN_SHAPE, f"type {kind[:40]} is not read")
     name = checks.text(frame.get("product_id"), "product_id")
@@ -83,7 +83,8 @@ def parse(heard: Heard, frame: Mapping[str, object]) -> Iterator[Event]:
         yield BookSnapshot(
             instrument=name,
             perpetual=False,
-            venue_ms=venue_ms,
+            # Older snapshots carry no time, and were made before the differences that reach us before they do.
+            venue_ms=0 if checks.absent(stamp) else venue_ms,
             sequence=0,
             bids=levels(frame.get("bids"), "bids"),
             asks=levels(frame.get("asks"), "asks"),
@@ -124,29 +125,3 @@ def _ticker(asked: Asked, venue_ms: int, frame: Mapping[str, object]) -> Iterato
         return
     bids, asks = [[frame.get("best_bid"), sizes[0]]], [[frame.get("best_ask"), sizes[1]]]
     yield readings.book(asked, venue_ms, bids, asks)
-
-
-def _candles_fit(body: object) -> bool:
-    return isinstance(body, list) and bool(body) and all(isinstance(row, list) and len(row) == 6 for row in body)
-
-
-BOOK: Final = Endpoint(
-    "exchange book", "/products/{product_id}/book", parse_book, has("bids", "asks", "sequence"), says="recordings only"
-)
-CANDLES: Final = Endpoint(
-    "exchange candles", "/products/{product_id}/candles", parse_candles, _candles_fit, says="recordings only"
-)
-TRADES: Final = Endpoint(
-    "exchange trades",
-    "/products/{product_id}/trades",
-    parse_trades,
-    lambda body: isinstance(body, list) and bool(body) and has("trade_id", "side", "size", "price")(body[0]),
-    says="recordings only",
-)
-PRODUCTS: Final = Endpoint(
-    "exchange products",
-    "/products",
-    parse_products,
-    lambda body: isinstance(body, list) and bool(body) and has("id", "base_currency", "quote_currency")(body[0]),
-    says="recordings only",
-)

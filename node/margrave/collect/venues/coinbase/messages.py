@@ -6,11 +6,11 @@ sold was bought from. Funding of a perpetual-style future is per `funding_interv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from margrave.collect import checks, readings
-from margrave.collect.source import Asked, Endpoint, Item, Trouble, VenueTrouble, has
+from margrave.collect.source import Asked, Item, Trouble, VenueTrouble
 from margrave.collect.stream import Trade
 from margrave.errors import MargraveError, Rejected
 from margrave.messages import Bar, Contract, ContractKind, Kind
@@ -172,55 +172,6 @@ def trade(row: object, listed: Contract | None, name: str = "") -> Trade:
         buyer_takes=not checks.is_buy(entry.get("side"), "side"),
         trade_id=str(entry.get("trade_id") or ""),
     )
-
-
-def _lists(key: str, *keys: str) -> Callable[[object], bool]:
-    """An object whose list `key` begins with an object that has these keys."""
-
-    def fits(body: object) -> bool:
-        rows = body.get(key) if isinstance(body, dict) else None
-        return isinstance(rows, list) and bool(rows) and has(*keys)(rows[0])
-
-    return fits
-
-
-MARKET: Final = "/api/v3/brokerage/market/"
-PRODUCT_BOOK: Final = Endpoint(
-    "product_book", MARKET + "product_book", parse_product_book, has("pricebook"), says="the whole book"
-)
-PRODUCTS: Final = Endpoint(
-    "products", MARKET + "products", parse_products, _lists("products", "product_id"), says="all that is listed"
-)
-PRODUCT: Final = Endpoint(
-    "product",
-    MARKET + "products/{product_id}",
-    parse_product,
-    has("product_id", "product_type", "price_increment"),
-    says="tick, contract size; of a perpetual its index, funding, open interest",
-)
-FIGURES: Final = Endpoint(
-    "figures",
-    PRODUCT.path,
-    parse_product,
-    lambda _: False,
-    perpetual=True,
-    says="index, funding, open interest of a perpetual",
-)
-"""The same question, put at every poll: of a perpetual the product is its ticker."""
-CANDLES: Final = Endpoint(
-    "candles",
-    MARKET + "products/{product_id}/candles",
-    parse_candles,
-    _lists("candles", "start", "open"),
-    says="hourly bars, 350 at most",
-)
-TICKER: Final = Endpoint(
-    "ticker",
-    MARKET + "products/{product_id}/ticker",
-    parse_ticker,
-    _lists("trades", "trade_id", "price", "side"),
-    says="the last trades",
-)
 
 
 def complaint(body: object) -> MargraveError | None:

@@ -74,6 +74,8 @@ def parse(heard: Heard, body: object) -> Iterator[Event]:
     if channel in ("heartbeats", "subscriptions", "status"):
         yield Quiet(why=channel)
         return
+    if channel in ("user", "futures_balance_summary"):
+        raise Rejected(Rejection.NOT_READ, f"recognised, and not read: an account's {channel}")
     if channel not in READ_BY:
         raise Rejected(Rejection.UNKNOWN_SHAPE, f"channel {channel[:40]} is not read")
     stamp = frame.get("timestamp")
@@ -167,6 +169,11 @@ READ_BY: Final = {
     "ticker_batch": _ticker,
 }
 
+
+def hears(_address: str, frame: object) -> bool:
+    return isinstance(frame, dict) and (("channel" in frame and "events" in frame) or "type" in frame)
+
+
 ADVANCED: Final = Stream(
     name="advanced",
     path="",
@@ -174,6 +181,7 @@ ADVANCED: Final = Stream(
     subscribe=subscribe,
     resubscribe=resubscribe,
     parse=parse,
+    hears=hears,
     silence_s=15.0,
     sequence=SequenceRule.CONNECTION,
     says="level2 (whole, numbered by connection), market_trades, heartbeats",

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from margrave.collect.source import HOUR_MS, Endpoint, Pace, Request, Venue, Wanted
-from margrave.collect.venues.hyperliquid import messages
-from margrave.collect.venues.hyperliquid.messages import INFO
+from margrave.collect.venues.hyperliquid import endpoints, messages
 from margrave.collect.venues.hyperliquid.stream import STREAMS
 from margrave.settings import Instruments
 
@@ -20,14 +19,14 @@ def requests(market: str, names: Instruments, now_ms: int, wanted: Wanted) -> It
     for coin, perpetual in ((names.spot, False), (names.perpetual, True)):
         if not coin:
             continue
-        yield _ask(messages.L2_BOOK, market, coin, Pace.QUOTE, perpetual, {"type": "l2Book", "coin": coin})
+        yield _ask(endpoints.L2_BOOK, market, coin, Pace.QUOTE, perpetual, {"type": "l2Book", "coin": coin})
         first_ms = now_ms - now_ms % HOUR_MS - (wanted(market, perpetual=perpetual) - 1) * HOUR_MS
         span = {"coin": coin, "interval": "1h", "startTime": first_ms, "endTime": now_ms}
         candles: dict[str, object] = {"type": "candleSnapshot", "req": span}
-        yield _ask(messages.CANDLES, market, coin, Pace.BARS, perpetual, candles)
+        yield _ask(endpoints.CANDLES, market, coin, Pace.BARS, perpetual, candles)
     if coin := names.perpetual:
-        yield _ask(messages.META, market, coin, Pace.LISTING, True, {"type": "meta"})
-        yield _ask(messages.CONTEXTS, market, coin, Pace.QUOTE, True, {"type": "metaAndAssetCtxs"})
+        yield _ask(endpoints.META, market, coin, Pace.LISTING, True, {"type": "meta"})
+        yield _ask(endpoints.CONTEXTS, market, coin, Pace.QUOTE, True, {"type": "metaAndAssetCtxs"})
 
 
 def _ask(endpoint: Endpoint, market: str, coin: str, pace: Pace, perpetual: bool, body: dict[str, object]) -> Request:
@@ -35,7 +34,7 @@ def _ask(endpoint: Endpoint, market: str, coin: str, pace: Pace, perpetual: bool
         endpoint=endpoint,
         market=market,
         instrument=coin,
-        path=INFO,
+        path=endpoints.INFO,
         params={},
         pace=pace,
         perpetual=perpetual,
@@ -45,14 +44,7 @@ def _ask(endpoint: Endpoint, market: str, coin: str, pace: Pace, perpetual: bool
 
 HYPERLIQUID: Final = Venue(
     name="hyperliquid",
-    endpoints=(
-        messages.L2_BOOK,
-        messages.CONTEXTS,
-        messages.META,
-        messages.CANDLES,
-        messages.FUNDING_HISTORY,
-        messages.TRADES,
-    ),
+    endpoints=endpoints.ENDPOINTS,
     requests=requests,
     complaint=messages.complaint,
     about=messages.about,

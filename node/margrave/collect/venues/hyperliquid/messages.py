@@ -6,12 +6,12 @@ be told only from single accounts' fills and the ledger, so none are read here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from margrave.collect import checks, funding, readings
-from margrave.collect.source import Asked, Endpoint, Item, Trouble, VenueTrouble, has
+from margrave.collect.source import Asked, Item, Trouble, VenueTrouble
 from margrave.collect.stream import Trade
 from margrave.errors import MargraveError, Rejected
 from margrave.messages import Bar, Contract, ContractKind, Kind
@@ -152,43 +152,6 @@ def trade(row: object) -> Trade:
         buyer_takes=checks.is_buy(entry.get("side"), "side"),
         trade_id=str(entry.get("tid") or ""),
     )
-
-
-def _lists(*keys: str) -> Callable[[object], bool]:
-    return lambda body: isinstance(body, list) and bool(body) and has(*keys)(body[0])
-
-
-def _is_contexts(body: object) -> bool:
-    return isinstance(body, list) and len(body) == 2 and has("universe")(body[0]) and isinstance(body[1], list)
-
-
-INFO: Final = "/info"
-L2_BOOK: Final = Endpoint("l2Book", INFO, parse_l2_book, has("coin", "levels"), says="20 levels a side", weight=2)
-CONTEXTS: Final = Endpoint(
-    "metaAndAssetCtxs",
-    INFO,
-    parse_contexts,
-    _is_contexts,
-    perpetual=True,
-    says="mark, oracle price, funding, open interest of all perpetuals",
-    weight=20,
-)
-META: Final = Endpoint("meta", INFO, parse_meta, has("universe"), perpetual=True, says="what is listed", weight=20)
-CANDLES: Final = Endpoint(
-    "candleSnapshot", INFO, parse_candles, _lists("t", "o", "c"), says="hourly bars, 5,000 at most", weight=20
-)
-FUNDING_HISTORY: Final = Endpoint(
-    "fundingHistory",
-    INFO,
-    parse_funding_history,
-    _lists("coin", "fundingRate", "time"),
-    perpetual=True,
-    says="funding of each hour",
-    weight=20,
-)
-TRADES: Final = Endpoint(
-    "recentTrades", INFO, parse_trades, _lists("coin", "side", "px", "sz"), says="the last trades", weight=20
-)
 
 
 def complaint(body: object) -> MargraveError | None:

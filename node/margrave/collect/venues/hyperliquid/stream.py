@@ -105,12 +105,17 @@ def _asked(heard: Heard, coin: str) -> Asked:
     return Asked(heard.source, market, coin, heard.seen_ms, perpetual=is_perpetual(coin))
 
 
+def hears(_address: str, frame: object) -> bool:
+    return isinstance(frame, dict) and "channel" in frame
+
+
 WS: Final = Stream(
     name="public",
     path="/ws",
     channels=channels,
     subscribe=subscribe,
     parse=parse,
+    hears=hears,
     silence_s=30.0,
     sequence=SequenceRule.SNAPSHOTS,
     ping=lambda _now_ms: b'{"method":"ping"}',

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from margrave.collect.source import HOUR_MS, Endpoint, Pace, Request, Venue, Wanted
-from margrave.collect.venues.kraken import futures
-from margrave.collect.venues.kraken import messages as spot
+from margrave.collect.venues.kraken import endpoints as kraken
+from margrave.collect.venues.kraken import messages
 from margrave.collect.venues.kraken.stream import STREAMS
 from margrave.settings import Instruments
 
@@ -19,17 +19,17 @@ DEPTH_COUNT: Final = 500
 
 def requests(market: str, names: Instruments, now_ms: int, wanted: Wanted) -> Iterator[Request]:
     if pair := names.spot:
-        yield Request(spot.ASSET_PAIRS, market, pair, spot.ASSET_PAIRS.path, {"pair": pair}, Pace.LISTING)
-        yield Request(spot.DEPTH, market, pair, spot.DEPTH.path, {"pair": pair, "count": DEPTH_COUNT}, Pace.QUOTE)
+        yield Request(kraken.ASSET_PAIRS, market, pair, kraken.ASSET_PAIRS.path, {"pair": pair}, Pace.LISTING)
+        yield Request(kraken.DEPTH, market, pair, kraken.DEPTH.path, {"pair": pair, "count": DEPTH_COUNT}, Pace.QUOTE)
         since_s = (now_ms - wanted(market, perpetual=False) * HOUR_MS) // 1000
         params: dict[str, str | int] = {"pair": pair, "interval": 60, "since": since_s}
-        yield Request(spot.OHLC, market, pair, spot.OHLC.path, params, Pace.BARS)
+        yield Request(kraken.OHLC, market, pair, kraken.OHLC.path, params, Pace.BARS)
     if symbol := names.perpetual:
-        yield _futures(futures.INSTRUMENTS, market, symbol, Pace.LISTING, {})
-        yield _futures(futures.TICKERS, market, symbol, Pace.QUOTE, {})
-        yield _futures(futures.ORDERBOOK, market, symbol, Pace.QUOTE, {"symbol": symbol})
+        yield _futures(kraken.FUTURES_INSTRUMENTS, market, symbol, Pace.LISTING, {})
+        yield _futures(kraken.FUTURES_TICKERS, market, symbol, Pace.QUOTE, {})
+        yield _futures(kraken.FUTURES_ORDERBOOK, market, symbol, Pace.QUOTE, {"symbol": symbol})
         from_s = (now_ms - wanted(market, perpetual=True) * HOUR_MS) // 1000
-        yield _futures(futures.CHARTS, market, symbol, Pace.BARS, {"from": from_s, "to": now_ms // 1000})
+        yield _futures(kraken.FUTURES_CHARTS, market, symbol, Pace.BARS, {"from": from_s, "to": now_ms // 1000})
 
 
 def _futures(endpoint: Endpoint, market: str, symbol: str, pace: Pace, params: Mapping[str, str | int]) -> Request:
@@ -47,23 +47,11 @@ def _futures(endpoint: Endpoint, market: str, symbol: str, pace: Pace, params: M
 
 KRAKEN: Final = Venue(
     name="kraken",
-    endpoints=(
-        spot.ASSET_PAIRS,
-        spot.DEPTH,
-        spot.OHLC,
-        spot.TRADES,
-        spot.TICKER,
-        futures.TICKERS,
-        futures.ORDERBOOK,
-        futures.CHARTS,
-        futures.INSTRUMENTS,
-        futures.FUNDING_HISTORY,
-        futures.HISTORY,
-        futures.EXECUTIONS,
-    ),
+    endpoints=kraken.ENDPOINTS,
     requests=requests,
-    complaint=spot.complaint,
-    about=spot.about,
+    complaint=messages.complaint,
+    about=messages.about,
+    unread=kraken.UNREAD,
     streams=STREAMS,
     site="https://docs.kraken.com/api/",
     budget="about 1 request a second an address (spot); 500 cost units in 10 s (futures)",

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from margrave.collect import checks, funding, readings
-from margrave.collect.source import Asked, Endpoint, Item, has
+from margrave.collect.source import Asked, Item
 from margrave.collect.stream import Liquidation, Trade
 from margrave.errors import Rejected
 from margrave.messages import Bar, Contract, ContractKind, Kind
@@ -198,52 +198,3 @@ def liquidation(entry: Mapping[str, object], name: str, listed: Contract | None)
             price=made.price,
             size_usd=made.size_usd,
         )
-
-
-API: Final = "/derivatives/api/v3/"
-TICKERS: Final = Endpoint(
-    "futures tickers",
-    API + "tickers",
-    parse_tickers,
-    has("tickers"),
-    perpetual=True,
-    says="mark, index, funding, open interest of all contracts",
-)
-ORDERBOOK: Final = Endpoint(
-    "futures orderbook", API + "orderbook", parse_orderbook, has("orderBook"), perpetual=True, says="the whole book"
-)
-CHARTS: Final = Endpoint(
-    "futures charts",
-    "/api/charts/v1/trade/{symbol}/{resolution}",
-    parse_charts,
-    has("candles"),
-    perpetual=True,
-    says="hourly bars",
-)
-INSTRUMENTS: Final = Endpoint(
-    "futures instruments",
-    API + "instruments",
-    parse_instruments,
-    has("instruments"),
-    perpetual=True,
-    says="contract sizes, ticks",
-)
-FUNDING_HISTORY: Final = Endpoint(
-    "historical-funding-rates",
-    API + "historical-funding-rates",
-    parse_funding_history,
-    has("rates"),
-    perpetual=True,
-    says="funding of each hour",
-)
-HISTORY: Final = Endpoint(
-    "futures history", API + "history", parse_history, has("history"), perpetual=True, says="the last trades"
-)
-EXECUTIONS: Final = Endpoint(
-    "futures executions",
-    "/api/history/v3/market/{symbol}/executions",
-    parse_executions,
-    has("elements"),
-    perpetual=True,
-    says="trades of any time",
-)

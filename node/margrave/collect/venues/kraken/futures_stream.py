@@ -13,7 +13,18 @@ from margrave.collect import checks, readings
 from margrave.collect.books.levels import levels
 from margrave.collect.books.rules import SequenceRule
 from margrave.collect.source import Asked
-from margrave.collect.stream import BOOK, TRADES, BookDiff, BookSnapshot, Channel, Event, Heard, Quiet, Stream
+from margrave.collect.stream import (
+    BOOK,
+    LIQUIDATIONS,
+    TRADES,
+    BookDiff,
+    BookSnapshot,
+    Channel,
+    Event,
+    Heard,
+    Quiet,
+    Stream,
+)
 from margrave.collect.venues.kraken import futures, messages
 from margrave.errors import Rejected
 from margrave.messages import Kind
@@ -21,12 +32,17 @@ from margrave.settings import Instruments
 from margrave.verdicts import Rejection
 
 FEEDS: Final[Mapping[str, str]] = {BOOK: "book", TRADES: "trade"}
+ACCOUNT_FEEDS: Final = frozenset(
+    {"fills", "open_orders", "open_positions", "balances", "account_log", "notifications_auth"}
+)
 
 
 def channels(market: str, names: Instruments) -> Iterator[Channel]:
     if names.perpetual:
         yield Channel(BOOK, names.perpetual, market, perpetual=True)
         yield Channel(TRADES, names.perpetual, market, perpetual=True)
+        # Heard in the feed of trades: nothing more is subscribed to.
+        yield Channel(LIQUIDATIONS, names.perpetual, market, perpetual=True)
 
 
 def subscribe(wanted: Sequence[Channel]) -> Iterator[bytes]:
@@ -57,6 +73,8 @@ def parse(heard: Heard, body: object) -> Iterator[Event]:
     if feed == "heartbeat":
         yield Quiet(why=feed)
         return
+    if feed.removesuffix("_snapshot").removesuffix("_verbose") in ACCOUNT_FEEDS:
+        raise Rejected(Rejection.NOT_READ, f"recognised, and not read: an account's {feed}")
     if feed not in ("book_snapshot", "book", "trade", "trade_snapshot", "ticker", "ticker_lite"):
         raise Rejected(Rejection.UNKNOWN_SHAPE, f"feed {feed[:40]} is not read")
     name = checks.text(frame.get("product_id"), "product_id")
@@ -136,6 +154,10 @@ def _ticker(heard: Heard, name: str, frame: Mapping[str, object]) -> Iterator[Ev
         yield Quiet(why="ticker")
 
 
+def hears(address: str, frame: object) -> bool:
+    return isinstance(frame, dict) and ("feed" in frame or "futures" in address)
+
+
 FUTURES: Final = Stream(
     name="futures",
     path="/ws/v1",
@@ -144,6 +166,7 @@ FUTURES: Final = Stream(
     subscribe=subscribe,
     resubscribe=resubscribe,
     parse=parse,
+    hears=hears,
     silence_s=30.0,
     sequence=SequenceRule.NEXT,
     says="book (whole, numbered), trade with liquidations",

@@ -6,11 +6,11 @@ carries the time of each level: its own time is the newest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from margrave.collect import checks, readings
-from margrave.collect.source import Asked, Endpoint, Item, Trouble, VenueTrouble, has
+from margrave.collect.source import Asked, Item, Trouble, VenueTrouble
 from margrave.collect.stream import Trade
 from margrave.errors import MargraveError, Rejected
 from margrave.messages import Bar, Contract, ContractKind
@@ -140,42 +140,6 @@ def _pair(asked: Asked, body: object) -> object:
     if asked.instrument and plain(pairs[0]) != plain(asked.instrument):
         raise Rejected(Rejection.WRONG_INSTRUMENT, f"asked for {asked.instrument}, the answer is {pairs[0][:40]}")
     return result[pairs[0]]
-
-
-def _first_pair(body: object) -> object:
-    result = body.get("result") if isinstance(body, dict) else None
-    return next(iter(result.values())) if isinstance(result, dict) and result else None
-
-
-def _holds(*keys: str) -> Callable[[object], bool]:
-    """A result whose first pair is an object with these keys."""
-    return lambda body: has(*keys)(_first_pair(body))
-
-
-def _lists(second: type, least: int) -> Callable[[object], bool]:
-    """A result whose first pair is a list of rows: candles begin with seconds, trades with a price as text."""
-
-    def fits(body: object) -> bool:
-        rows = _first_pair(body)
-        return (
-            isinstance(rows, list)
-            and bool(rows)
-            and isinstance(rows[0], list)
-            and len(rows[0]) >= least
-            and isinstance(rows[0][0], second)
-        )
-
-    return fits
-
-
-SPOT: Final = "/0/public/"
-DEPTH: Final = Endpoint("Depth", SPOT + "Depth", parse_depth, _holds("asks", "bids"), says="500 levels a side")
-OHLC: Final = Endpoint("OHLC", SPOT + "OHLC", parse_ohlc, _lists(int, 8), says="hourly bars, 720 at most")
-TRADES: Final = Endpoint("Trades", SPOT + "Trades", parse_trades, _lists(str, 6), says="the last trades")
-TICKER: Final = Endpoint("Ticker", SPOT + "Ticker", parse_ticker, _holds("a", "b", "c"), says="best bid and ask")
-ASSET_PAIRS: Final = Endpoint(
-    "AssetPairs", SPOT + "AssetPairs", parse_asset_pairs, _holds("altname", "base"), says="decimals and ticks of pairs"
-)
 
 
 def complaint(body: object) -> MargraveError | None:

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from margrave.collect import checks, readings
+from margrave.collect.books import checksums
 from margrave.collect.books.levels import Levels, levels
 from margrave.collect.books.rules import SequenceRule
 from margrave.collect.source import Asked
@@ -85,7 +86,7 @@ def parse(heard: Heard, body: object) -> Iterator[Event]:
     if channel in ("heartbeat", "status", "pong"):
         yield Quiet(why=channel)
     elif channel in ACCOUNT_CHANNELS:
-        raise Rejected(Rejection.UNKNOWN_SHAPE, f"channel {channel} is an account's")
+        raise Rejected(Rejection.NOT_READ, f"recognised, and not read: an account's {channel}")
     elif channel == "instrument":
         yield from _pairs(heard, frame)
     elif channel in READ_BY:
@@ -102,7 +103,7 @@ def _answer(method: str, frame: Mapping[str, object]) -> Event:
     if frame.get("success") is False or frame.get("error"):
         raise Rejected(Rejection.VENUE_ERROR, f"kraken: {method[:20]}: {str(frame.get('error'))[:80]}")
     if method not in ("subscribe", "unsubscribe", "ping", "pong"):
-        raise Rejected(Rejection.UNKNOWN_SHAPE, f"method {method[:20]} is an account's")
+        raise Rejected(Rejection.NOT_READ, f"recognised, and not read: an account's {method[:20]}")
     return Quiet(why=method)
 
 
@@ -207,6 +208,15 @@ READ_BY: Final[Mapping[str, Callable[[Heard, str, Mapping[str, object], Mapping[
     "ohlc": _ohlc,
 }
 
+
+def hears(address: str, frame: object) -> bool:
+    if "futures" in address:
+        return False
+    return isinstance(frame, list) or (
+        isinstance(frame, dict) and any(k in frame for k in ("channel", "event", "method"))
+    )
+
+
 SPOT: Final = Stream(
     name="spot",
     path="/v2",
@@ -214,8 +224,11 @@ SPOT: Final = Stream(
     subscribe=subscribe,
     resubscribe=resubscribe,
     parse=parse,
+    hears=hears,
     silence_s=15.0,
     sequence=SequenceRule.CHECKSUM,
+    checksum=checksums.kraken,
+    needs_contracts=True,
     says="book (1,000 levels, checksums), trade",
 )
 STREAMS: Final[tuple[Stream, ...]] = (SPOT, futures_stream.FUTURES)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from margrave.collect.source import HOUR_MS, Endpoint, Pace, Request, Venue, Wanted
-from margrave.collect.venues.okx import messages as okx
-from margrave.collect.venues.okx.options import OPTION_SUMMARY
+from margrave.collect.venues.okx import endpoints as okx
+from margrave.collect.venues.okx import messages
 from margrave.collect.venues.okx.stream import STREAMS
 from margrave.settings import Instruments
 
@@ -33,7 +33,7 @@ def requests(market: str, names: Instruments, now_ms: int, wanted: Wanted) -> It
         yield _request(okx.OPEN_INTEREST, market, swap, Pace.QUOTE, True, instType="SWAP")
         yield _request(okx.LONG_SHORT, market, swap, Pace.BARS, True, period="5m", limit=1)
     if family := names.options:
-        yield _family(OPTION_SUMMARY, market, family, {"instFamily": family})
+        yield _family(okx.OPTION_SUMMARY, market, family, {"instFamily": family})
         yield _family(okx.OPEN_INTEREST, market, family, {"instFamily": family, "instType": "OPTION"})
 
 
@@ -57,7 +57,7 @@ def _request(endpoint: Endpoint, market: str, name: str, pace: Pace, perpetual: 
         pace=pace,
         perpetual=perpetual,
         needs_mark=endpoint is okx.OPEN_INTEREST,
-        needs_contract=endpoint is okx.BOOKS and perpetual and name not in okx.COINS_A_CONTRACT,
+        needs_contract=endpoint is okx.BOOKS and perpetual and name not in messages.COINS_A_CONTRACT,
     )
 
 
@@ -66,32 +66,13 @@ def _family(endpoint: Endpoint, market: str, family: str, params: dict[str, str 
     return Request(endpoint, market, family, endpoint.path, params, Pace.CHAIN, needs_mark=needs_mark)
 
 
-def unframe(body: object) -> object:
-    """Websocket pushes carry the REST data under "arg"; a book's update is a difference, not a book."""
-    return {} if isinstance(body, dict) and "arg" in body and body.get("action") == "update" else body
-
-
 OKX: Final = Venue(
     name="okx",
-    endpoints=(
-        okx.INSTRUMENTS,
-        okx.BOOKS,
-        okx.CANDLES,
-        okx.MARK_PRICE,
-        okx.INDEX_TICKERS,
-        okx.FUNDING_RATE,
-        okx.FUNDING_HISTORY,
-        okx.OPEN_INTEREST,
-        okx.LONG_SHORT,
-        OPTION_SUMMARY,
-        okx.TICKER,
-        okx.TRADES,
-        okx.LIQUIDATION_ORDERS,
-    ),
+    endpoints=okx.ENDPOINTS,
     requests=requests,
-    complaint=okx.complaint,
-    about=okx.about,
-    unframe=unframe,
+    complaint=messages.complaint,
+    about=messages.about,
+    unread=okx.UNREAD,
     streams=STREAMS,
     site="https://www.okx.com/docs-v5/en/",
     budget="per endpoint and address, 5 to 40 requests in 2 s",

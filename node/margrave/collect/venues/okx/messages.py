@@ -8,11 +8,11 @@ between this settlement and the next; open interest is in dollars in newer answe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from margrave.collect import checks, funding, readings
-from margrave.collect.source import HOUR_MS, Asked, Endpoint, Item, Trouble, VenueTrouble, has
+from margrave.collect.source import HOUR_MS, Asked, Item, Trouble, VenueTrouble
 from margrave.collect.stream import Liquidation, Trade
 from margrave.errors import MargraveError, Rejected
 from margrave.messages import Bar, Contract, ContractKind, Kind
@@ -256,126 +256,6 @@ def liquidations(entry: Mapping[str, object], listed: Contract | None) -> list[L
             )
         )
     return found
-
-
-def entry_has(*keys: str, but: str = "") -> Callable[[object], bool]:
-    inner = has(*keys)
-
-    def fits(body: object) -> bool:
-        data = body.get("data") if isinstance(body, dict) else None
-        return isinstance(data, list) and bool(data) and inner(data[0]) and not (but and but in data[0])
-
-    return fits
-
-
-def _rows_of(least: int, most: int) -> Callable[[object], bool]:
-    """Lists whose first entry is a time in milliseconds: candles are long, ratios are pairs."""
-
-    def fits(body: object) -> bool:
-        data = body.get("data") if isinstance(body, dict) else None
-        return (
-            isinstance(data, list)
-            and bool(data)
-            and all(isinstance(row, list) and least <= len(row) <= most for row in data)
-        )
-
-    return fits
-
-
-MARKET: Final = "/api/v5/market/"
-PUBLIC: Final = "/api/v5/public/"
-BOOKS: Final = Endpoint(
-    "books",
-    MARKET + "books",
-    parse_books,
-    entry_has("asks", "bids", "ts"),
-    says="400 levels a side",
-    limit="40 requests in 2 s",
-)
-CANDLES: Final = Endpoint(
-    "candles", MARKET + "candles", parse_candles, _rows_of(7, 20), says="hourly bars", limit="40 requests in 2 s"
-)
-TICKER: Final = Endpoint(
-    "ticker", MARKET + "ticker", parse_ticker, entry_has("bidPx", "askPx", "last"), says="best bid and ask"
-)
-TRADES: Final = Endpoint(
-    "trades",
-    MARKET + "trades",
-    parse_trades,
-    entry_has("tradeId", "px", "sz", "side", but="ordId"),
-    says="the last trades",
-)
-INDEX_TICKERS: Final = Endpoint(
-    "index-tickers",
-    MARKET + "index-tickers",
-    parse_index_tickers,
-    entry_has("instId", "idxPx"),
-    perpetual=True,
-    says="index",
-    limit="20 requests in 2 s",
-)
-INSTRUMENTS: Final = Endpoint(
-    "instruments",
-    PUBLIC + "instruments",
-    parse_instruments,
-    entry_has("instId", "instType", "tickSz", "ctVal"),
-    says="contract sizes, ticks",
-    limit="20 requests in 2 s",
-)
-FUNDING_RATE: Final = Endpoint(
-    "funding-rate",
-    PUBLIC + "funding-rate",
-    parse_funding_rate,
-    entry_has("fundingRate", "nextFundingTime"),
-    perpetual=True,
-    says="funding of the running period",
-    limit="10 requests in 2 s",
-)
-FUNDING_HISTORY: Final = Endpoint(
-    "funding-rate-history",
-    PUBLIC + "funding-rate-history",
-    parse_funding_history,
-    entry_has("fundingRate", "fundingTime", but="nextFundingTime"),
-    perpetual=True,
-    says="funding that was settled",
-    limit="10 requests in 2 s",
-)
-OPEN_INTEREST: Final = Endpoint(
-    "open-interest",
-    PUBLIC + "open-interest",
-    parse_open_interest,
-    entry_has("oi", "oiCcy"),
-    perpetual=True,
-    says="open interest of the perpetual; of options, their sum",
-    limit="20 requests in 2 s",
-)
-MARK_PRICE: Final = Endpoint(
-    "mark-price",
-    PUBLIC + "mark-price",
-    parse_mark_price,
-    entry_has("markPx"),
-    perpetual=True,
-    says="mark",
-    limit="10 requests in 2 s",
-)
-LIQUIDATION_ORDERS: Final = Endpoint(
-    "liquidation-orders",
-    PUBLIC + "liquidation-orders",
-    parse_liquidation_orders,
-    entry_has("details", "instId"),
-    perpetual=True,
-    says="liquidations of the last days",
-    limit="40 requests in 2 s",
-)
-LONG_SHORT: Final = Endpoint(
-    "long-short-account-ratio",
-    "/api/v5/rubik/stat/contracts/long-short-account-ratio-contract",
-    parse_long_short,
-    _rows_of(2, 2),
-    perpetual=True,
-    says="accounts net long over net short, each five minutes",
-    limit="5 requests in 2 s",
-)
 
 
 def complaint(body: object) -> MargraveError | None:

@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Final
 
 from margrave.collect import checks, readings
-from margrave.collect.source import HOUR_MS, Asked, Endpoint, Item
-from margrave.collect.venues.okx.messages import PUBLIC, data_of, entry_has
+from margrave.collect.source import HOUR_MS, Asked, Item
+from margrave.collect.venues.okx.messages import data_of
 from margrave.errors import Rejected
 from margrave.messages import OptionQuote
 from margrave.verdicts import Rejection
@@ -87,13 +87,3 @@ def option_terms(name: str) -> tuple[str, int, float, bool]:
         raise Rejected(Rejection.MALFORMED, f"{name[:40]} does not name a day") from None
     strike = checks.price(parts[3], f"strike of {name[:40]}")
     return f"{parts[0]}-{parts[1]}", int(day.timestamp() * 1000), strike, parts[4] == "C"
-
-
-OPTION_SUMMARY: Final = Endpoint(
-    "opt-summary",
-    PUBLIC + "opt-summary",
-    parse_option_summary,
-    entry_has("markVol", "fwdPx"),
-    says="the whole option chain in volatilities, with greeks",
-    limit="20 requests in 2 s",
-)

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from margrave.collect import checks
+from margrave.collect.books import checksums
 from margrave.collect.books.levels import levels
 from margrave.collect.books.rules import SequenceRule
 from margrave.collect.source import Asked
@@ -40,6 +41,9 @@ BOOK_DEPTH: Final = 400
 CHANNELS: Final[Mapping[str, str]] = {BOOK: "books", TRADES: "trades", LIQUIDATIONS: "liquidation-orders"}
 BOOKS_OF_DIFFERENCES: Final = frozenset({"books", "books-l2-tbt", "books50-l2-tbt"})
 WHOLE_BOOKS: Final = frozenset({"bbo-tbt", "books5"})
+ACCOUNT_CHANNELS: Final = frozenset(
+    {"account", "positions", "balance_and_position", "orders", "orders-algo", "algo-advance", "fills", "sprd-orders"}
+)
 ARGUMENTS_A_MESSAGE: Final = 50
 """OKX takes 64 KiB; this is a tenth of it."""
 
@@ -98,6 +102,8 @@ def parse(heard: Heard, body: object) -> Iterator[Event]:
         return
     arg = checks.mapping(frame.get("arg"), "arg")
     channel = checks.text(arg.get("channel"), "channel")
+    if channel in ACCOUNT_CHANNELS:
+        raise Rejected(Rejection.NOT_READ, f"recognised, and not read: an account's {channel}")
     rows = checks.sequence(frame.get("data"), "data")
     if channel == CHANNELS[LIQUIDATIONS]:
         yield from _liquidations(heard, rows)
@@ -193,6 +199,10 @@ def _text(rows: object) -> RawLevels:
     return [(str(row[0]), str(row[1])) for row in rows] if isinstance(rows, list) else ()
 
 
+def hears(_address: str, frame: object) -> bool:
+    return isinstance(frame, dict) and ("arg" in frame or "event" in frame)
+
+
 PUBLIC: Final = Stream(
     name="public",
     path="/ws/v5/public",
@@ -200,8 +210,11 @@ PUBLIC: Final = Stream(
     subscribe=subscribe,
     resubscribe=resubscribe,
     parse=parse,
+    hears=hears,
     silence_s=30.0,
     sequence=SequenceRule.PREVIOUS,
+    checksum=checksums.okx,
+    needs_contracts=True,
     ping=lambda _now_ms: b"ping",
     ping_every_s=20.0,
     plain=frozenset({b"pong"}),
