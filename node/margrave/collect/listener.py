@@ -41,7 +41,9 @@ from margrave.verdicts import Rejection
 
 UNREADABLE: Final = 50
 """Frames in a row that cannot be read: the venue speaks another language than its adapter."""
-_HARMLESS: Final = frozenset({Rejection.UNKNOWN_SHAPE, Rejection.VENUE_ERROR, Rejection.WRONG_INSTRUMENT})
+_HARMLESS: Final = frozenset(
+    {Rejection.UNKNOWN_SHAPE, Rejection.NOT_READ, Rejection.VENUE_ERROR, Rejection.WRONG_INSTRUMENT}
+)
 """Refusals of frames that held no part of a book of ours."""
 
 log = structlog.get_logger(__name__)

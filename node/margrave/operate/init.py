@@ -19,10 +19,17 @@ from margrave.errors import Fatal
 from margrave.settings import PROJECT_ROOT, ClockSettings
 
 PUBLIC_VENUES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "deribit": {"base_url": "https://www.deribit.com", "requests_per_minute": 300},
+    "deribit": {
+        "base_url": "https://www.deribit.com",
+        "stream_url": "wss://www.deribit.com",
+        "requests_per_minute": 300,
+    },
     "binance": {
         "base_url": "https://api.binance.com",
         "futures_url": "https://fapi.binance.com",
+        "options_url": "https://eapi.binance.com",
+        "stream_url": "wss://stream.binance.com:9443",
+        "futures_stream_url": "wss://fstream.binance.com",
         "requests_per_minute": 600,
     },
     "okx": {

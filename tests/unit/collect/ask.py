@@ -8,7 +8,7 @@ import msgspec
 
 from margrave.collect.source import HOUR_MS, Asked, Item
 from margrave.collect.venues import VENUES
-from margrave.messages import Kind, Refusal, ScalarReading
+from margrave.messages import Contract, Kind, Refusal, ScalarReading
 
 NOW_MS = 1_770_300_000_000
 ItemT = TypeVar("ItemT")
@@ -23,10 +23,20 @@ def answer(
     perpetual: bool = False,
     mark_price: float | None = None,
     bar_ms: int | None = HOUR_MS,
+    contract: Contract | None = None,
 ) -> tuple[Item, ...]:
     """What the venue's adapter makes of a body (an object to encode, or bytes as they are)."""
     adapter = VENUES[venue]
-    asked = Asked(venue, "BTC", instrument, NOW_MS, perpetual=perpetual, bar_ms=bar_ms, mark_price=mark_price)
+    asked = Asked(
+        venue,
+        "BTC",
+        instrument,
+        NOW_MS,
+        perpetual=perpetual,
+        bar_ms=bar_ms,
+        mark_price=mark_price,
+        contract=contract,
+    )
     payload = body if isinstance(body, bytes) else msgspec.json.encode(body)
     return adapter.read(next(e for e in adapter.endpoints if e.name == endpoint), asked, payload)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import httpx2
@@ -46,7 +46,15 @@ class HandClock:
 class Bench:
     """One Binance poller, its board, its clock, and a handler in place of the network."""
 
-    def __init__(self, handler: Handler, *, futures_url: str | None = None, timeout_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        futures_url: str | None = None,
+        options_url: str | None = None,
+        timeout_s: float = 5.0,
+        markets: Mapping[str, MarketSettings] = MARKETS,
+    ) -> None:
         self.asked: Counter[str] = Counter()
         self.queries: list[httpx2.Request] = []
         self.handler = handler
@@ -55,12 +63,13 @@ class Bench:
         settings = VenueSettings(
             base_url="http://spot.test",
             futures_url=futures_url,
+            options_url=options_url,
             timeout_s=timeout_s,
             requests_per_minute=60_000,
         )
         transport = httpx2.MockTransport(self._handle)
         self.poller = Poller(
-            VENUES["binance"], settings, MARKETS, board=self.board, clock=self.clock, transport=transport
+            VENUES["binance"], settings, markets, board=self.board, clock=self.clock, transport=transport
         )
 
     async def poll(self, *, after_s: float = 0.0) -> None:
@@ -290,3 +299,69 @@ async def test_a_fault_of_our_own_is_kept_to_its_request(monkeypatch: pytest.Mon
     await bench.poll()
     assert bench.board.mark_price("binance", "BTC") == 100
     assert "ZeroDivisionError" in (bench.board.health()["binance"].last_error or "")
+
+
+# --- several hosts, and contracts that must be listed first ---------------------------------------------------------
+
+INVERSE = {
+    "BTC": MarketSettings(
+        id=0,
+        reference_size_usd=1.0,
+        instruments={"binance": Instruments(perpetual="BTCUSD_PERP", options="BTCUSDT")},
+    )
+}
+
+
+def inverse_venue(request: httpx2.Request) -> httpx2.Response:
+    """A Binance of coin-margined futures."""
+    symbol = {"symbol": "BTCUSD_PERP", "time": NOW_MS}
+    match request.url.path:
+        case "/dapi/v1/exchangeInfo":
+            listed = {**symbol, "contractType": "PERPETUAL", "contractSize": 100}
+            return httpx2.Response(200, json={"symbols": [listed, {**listed, "symbol": "ETHUSD_PERP"}]})
+        case "/dapi/v1/depth":
+            return httpx2.Response(200, json={**BOOK, "E": NOW_MS, **symbol})
+        case "/dapi/v1/openInterest":
+            return httpx2.Response(200, json={**symbol, "openInterest": "7"})
+        case "/dapi/v1/premiumIndex":
+            return httpx2.Response(200, json=[{**symbol, "markPrice": "100"}])
+    return venue(request)
+
+
+async def test_contracts_are_listed_before_sizes_in_them_are_asked_for_and_again_after_an_hour() -> None:
+    bench = Bench(inverse_venue, futures_url="http://coin.test", markets=INVERSE)
+    await bench.poll()
+    assert bench.queries[0].url.path == "/dapi/v1/exchangeInfo"
+    assert {query.url.host for query in bench.queries} == {"coin.test"}
+    (book,) = [r for r in bench.board.readings() if isinstance(r, BookReading)]
+    assert book.bid_depth_usd == 100, "one contract of 100 dollars"
+    assert {r.kind: r.value for r in bench.board.readings() if isinstance(r, ScalarReading)} == {
+        Kind.MARK_PRICE: 100,
+        Kind.OPEN_INTEREST: 700,
+    }
+    assert list(bench.board.contracts("binance")) == ["BTCUSD_PERP"], "of a list of all, the one that is asked for"
+    await bench.poll(after_s=60)
+    assert bench.asked["/dapi/v1/exchangeInfo"] == 1
+    await bench.poll(after_s=3_600)
+    assert bench.asked["/dapi/v1/exchangeInfo"] == 2
+
+
+async def test_what_cannot_be_valued_is_not_asked_for() -> None:
+    def unlisted(request: httpx2.Request) -> httpx2.Response:
+        empty = httpx2.Response(200, json={"symbols": []})
+        return empty if request.url.path == "/dapi/v1/exchangeInfo" else inverse_venue(request)
+
+    bench = Bench(unlisted, markets=INVERSE)
+    await bench.poll()
+    assert bench.asked["/dapi/v1/depth"] == bench.asked["/dapi/v1/openInterest"] == 0
+    assert bench.board.mark_price("binance", "BTC") == 100
+
+
+async def test_options_are_asked_at_their_own_host_and_nowhere_without_one() -> None:
+    silent = Bench(inverse_venue, markets=INVERSE)
+    await silent.poll()
+    assert silent.asked["/eapi/v1/mark"] == 0
+    bench = Bench(inverse_venue, options_url="http://options.test", markets=INVERSE)
+    await bench.poll()
+    (query,) = [query for query in bench.queries if query.url.path == "/eapi/v1/mark"]
+    assert query.url.host == "options.test"

@@ -19,6 +19,7 @@ from margrave.collect.books.rules import SequenceRule
 from margrave.collect.source import Asked
 from margrave.collect.stream import (
     BOOK,
+    LIQUIDATIONS,
     TRADES,
     BookDiff,
     BookSnapshot,
@@ -40,20 +41,20 @@ HEARTBEAT_S: Final = 10
 """The least that the venue takes."""
 CHANNELS_A_MESSAGE: Final = 100
 TEST: Final = b'{"jsonrpc":"2.0","id":9000,"method":"public/test","params":{}}'
-SUFFIX: Final = {BOOK: "100ms", TRADES: "100ms"}
+WORD: Final = {BOOK: "book", TRADES: "trades", LIQUIDATIONS: "trades"}
 
 
 def channels(market: str, names: Instruments) -> Iterator[Channel]:
     if names.perpetual:
-        for name in (BOOK, TRADES):
+        for name in WORD:
             yield Channel(name, names.perpetual, market, perpetual=True)
 
 
 def subscribe(wanted: Sequence[Channel]) -> Iterator[bytes]:
     yield _call(1, "public/set_heartbeat", {"interval": HEARTBEAT_S})
-    for first in range(0, len(wanted), CHANNELS_A_MESSAGE):
-        names = [_name(channel) for channel in wanted[first : first + CHANNELS_A_MESSAGE]]
-        yield _call(2 + first, "public/subscribe", {"channels": names})
+    names = list(dict.fromkeys(_name(channel) for channel in wanted))
+    for first in range(0, len(names), CHANNELS_A_MESSAGE):
+        yield _call(2 + first, "public/subscribe", {"channels": names[first : first + CHANNELS_A_MESSAGE]})
 
 
 def resubscribe(channel: Channel) -> Iterator[bytes]:
@@ -62,7 +63,7 @@ def resubscribe(channel: Channel) -> Iterator[bytes]:
 
 
 def _name(channel: Channel) -> str:
-    return f"{channel.name}.{channel.instrument}.{SUFFIX[channel.name]}"
+    return f"{WORD[channel.name]}.{channel.instrument}.100ms"
 
 
 def _call(number: int, method: str, params: Mapping[str, object]) -> bytes:
