@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from margrave.collect.board import MAX_BARS, MAX_REFUSALS, Board
+import msgspec
+
+from margrave.collect.board import MAX_BARS, MAX_REFUSALS, RACE_MS, Board, SocketHealth
 from margrave.collect.source import HOUR_MS, Trouble
 from margrave.messages import Bar, BarsReading, BookReading, Kind, Refusal, ScalarReading
 from margrave.verdicts import Rejection
@@ -127,3 +129,36 @@ def test_health_tells_the_last_good_time_the_lag_and_the_trouble_until_it_ends()
 
 def test_a_source_that_never_spoke_has_an_empty_health() -> None:
     assert Board().health_of("kraken").last_ok_ms is None
+
+
+def test_a_poll_that_lost_the_race_against_a_socket_is_no_refusal() -> None:
+    board, newest = Board(), book(perpetual=True)
+    board.put(newest)
+    board.put(msgspec.structs.replace(newest, venue_time_ms=NOW_MS - RACE_MS, bid=0.5))
+    assert board.refusals() == ()
+    assert board.health_of("binance").superseded == 1
+    board.put(msgspec.structs.replace(newest, venue_time_ms=NOW_MS - RACE_MS - 1, bid=0.5))
+    assert [r.reason for r in board.refusals()] == [Rejection.STALE]
+    assert board.readings() == (newest,)
+
+
+def test_the_least_lag_of_a_source_is_its_skew_and_what_we_stamped_ourselves_says_nothing() -> None:
+    board = Board()
+    board.put(msgspec.structs.replace(mark(1), seen_time_ms=NOW_MS + 900))
+    board.put(book(perpetual=False))  # seen as it was stamped: a venue without times
+    board.put(msgspec.structs.replace(mark(2, venue_ms=NOW_MS + 1), seen_time_ms=NOW_MS + 351))
+    health = board.health_of("binance")
+    assert (health.lag_ms, health.skew_ms) == (350, 350)
+
+
+def test_a_lost_socket_is_counted_and_is_not_the_sources_own_trouble() -> None:
+    board = Board()
+    board.put(mark(1))
+    board.fail_socket("binance", "binance spot websocket: HTTP 429")
+    board.tell_socket("binance", "spot", SocketHealth(trouble=Trouble.RATE_LIMITED, frames=7, reconnects=1))
+    board.tell_socket("binance", "futures", SocketHealth(up=True, frames=5, dropped=2))
+    health = board.health_of("binance")
+    assert (health.trouble, health.failures) == (None, 1)
+    assert health.last_error == "binance spot websocket: HTTP 429"
+    assert (health.frames, health.reconnects, health.dropped) == (12, 1, 2)
+    assert health.sockets["spot"].trouble is Trouble.RATE_LIMITED
