@@ -38,11 +38,13 @@ def block_of(body: object) -> Block:
         raise Rejected(Rejection.MALFORMED, "a block hash is not 32 bytes")
     fee = first_of(entry, "baseFeePerGas", "base_fee_per_gas")
     used, limit = first_of(entry, "gasUsed", "gas_used"), first_of(entry, "gasLimit", "gas_limit")
+    number, stamp = count_of(first_of(entry, "number"), "block number"), first_of(entry, "timestamp")
+    is_genesis = number == 0 and count_of(stamp, "block time") == 0  # which has no time
     return Block(
-        number=count_of(first_of(entry, "number"), "block number"),
+        number=number,
         hash=block_hash,
         parent=parent,
-        time_ms=seconds_ms(first_of(entry, "timestamp"), "block time"),
+        time_ms=0 if is_genesis else seconds_ms(stamp, "block time"),
         base_fee_wei=None if fee is None else amount_of(fee, "base fee"),
         gas_used=None if used is None else amount_of(used, "gas used"),
         gas_limit=None if limit is None else amount_of(limit, "gas limit"),

@@ -145,9 +145,10 @@ def _topics(value: object) -> tuple[bytes, ...]:
     if isinstance(value, str):
         value = [part for part in value.split(",") if part]
     given: Sequence[object] = checks.sequence(value, "log topics")
-    if len(given) > MOST_TOPICS:
-        raise Rejected(Rejection.MALFORMED, f"a log with {len(given)} topics")
-    topics = tuple(data_of(topic, "log topic", most=32) for topic in given if topic is not None)
+    told = [topic for topic in given if topic is not None]
+    if len(told) > MOST_TOPICS:
+        raise Rejected(Rejection.MALFORMED, f"a log with {len(told)} topics")
+    topics = tuple(data_of(topic, "log topic", most=32) for topic in told)
     if any(len(topic) != 32 for topic in topics):
         raise Rejected(Rejection.MALFORMED, "a log topic is not 32 bytes")
     return topics

@@ -113,14 +113,14 @@ class FakeChain:
 
     @staticmethod
     def _log(body: dict[str, Any], number: int, block_hash: bytes, at: int) -> dict[str, Any]:
-        return {
+        return body | {
             "blockNumber": hex(number),
             "blockHash": "0x" + block_hash.hex(),
             "transactionHash": "0x" + keccak(block_hash + bytes([at])).hex(),
             "transactionIndex": hex(at),
             "logIndex": hex(at),
             "removed": False,
-        } | body
+        }
 
 
 def happened(number: int, address: str = POOL) -> dict[str, Any]:
