@@ -139,6 +139,17 @@ def test_marks_candles_and_best_prices_are_readings() -> None:
     assert (best.bid, best.ask, best.venue_time_ms, best.perpetual) == (9.0, 10.0, NOW_MS, False)
 
 
+def test_events_of_options_are_read_by_the_same_letters() -> None:
+    trade = {"e": "trade", "E": NOW_MS, "s": "BTC-261225-70000-C", "t": "9", "p": "1000", "q": "0.5", "T": NOW_MS}
+    asked = Heard("binance", NOW_MS)
+    (done,) = FLOWS.parse(asked, {**trade, "S": "-1"})
+    assert isinstance(done, Trade)
+    assert (done.size_usd, done.buyer_takes) == (500.0, False)
+    (index,) = FLOWS.parse(asked, {"e": "index", "E": NOW_MS, "s": "ETHUSDT", "p": "2000.5"})
+    assert isinstance(index, ScalarReading)
+    assert (index.kind, index.instrument, index.value) == (Kind.INDEX_PRICE, "ETHUSDT", 2_000.5)
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -204,6 +204,15 @@ def test_a_delivery_is_at_eight_in_the_morning() -> None:
     assert refused(answer("deribit", "get_delivery_prices", unreadable)).reason is Rejection.MALFORMED
 
 
+def test_of_settlements_the_deliveries_are_read() -> None:
+    row = {"type": "delivery", "timestamp": NOW_MS, "instrument_name": "BTC-5FEB26-70000-C", "index_price": 71_000.5}
+    body = {"result": {"settlements": [row, {**row, "type": "settlement", "funding": 1e-6}], "continuation": "x"}}
+    delivery, rest = answer("deribit", "get_last_settlements", body, instrument="BTC")
+    assert isinstance(delivery, ScalarReading)
+    assert (delivery.kind, delivery.value) == (Kind.DELIVERY_PRICE, 71_000.5)
+    assert refused((rest,)).reason is Rejection.NOT_READ
+
+
 def ticker(**changes: object) -> dict[str, object]:
     return {"result": {"instrument_name": "BTC_USDC-PERPETUAL", "timestamp": NOW_MS, "state": "open", **changes}}
 

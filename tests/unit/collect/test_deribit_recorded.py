@@ -18,7 +18,7 @@ from margrave.collect.stream import BookDiff, BookSnapshot, Trade
 from margrave.collect.venues.binance.options import black
 from margrave.collect.venues.deribit import DERIBIT, endpoints
 from margrave.messages import ChainReading, Contract, ContractKind, OptionQuote, TradesReading
-from tests.unit.collect.recordings import Counts, counted, files, needs_data, recorded
+from tests.unit.collect.recordings import Counts, counted, files, needs_data, recorded, tally
 
 pytestmark = [needs_data, pytest.mark.data]
 
@@ -69,6 +69,22 @@ SNAPSHOTS: Final = {
 @pytest.mark.parametrize("path", FILES)
 def test_a_recorded_file_gives_what_it_holds_and_nothing_is_skipped(path: str) -> None:
     assert counted("deribit", path) == FILES[path]
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if "/http_" in path or "book_summary" in path])
+def test_a_result_that_was_kept_without_its_envelope_says_the_same(path: str, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.json"
+    bare.write_bytes(msgspec.json.encode(json.loads(recorded(path).read_bytes())["result"]))
+    assert tally(parse_file("deribit", bare)) == FILES[path]
+
+
+@pytest.mark.parametrize("inside", ["params", "data"])
+def test_a_frame_that_was_kept_without_its_envelope_says_the_same(inside: str, tmp_path: Path) -> None:
+    for path in ("fixtures_nautilus/deribit/ws_book_snapshot.json", "fixtures_nautilus/deribit/ws_ticker.json"):
+        params = json.loads(recorded(path).read_bytes())["params"]
+        bare = tmp_path / "bare.json"
+        bare.write_bytes(msgspec.json.encode(params if inside == "params" else params["data"]))
+        assert tally(parse_file("deribit", bare)) == FILES[path]
 
 
 def test_no_recorded_file_is_missing_from_the_table() -> None:

@@ -87,6 +87,7 @@ BINANCE: Final = Venue(
     requests=requests,
     complaint=messages.complaint,
     about=messages.about,
+    unframe=messages.unframe,
     unread=endpoints.UNREAD,
     streams=STREAMS,
     site="https://developers.binance.com",

@@ -371,6 +371,8 @@ UNREAD: Final = (
     ("a clock", _without(has("serverTime"), "symbols", "optionSymbols")),
     ("a last price without a book", _one_or_rows("symbol", "price")),
     ("a day's statistics", _one_or_rows("priceChangePercent", "openTime")),
+    ("a mean price", _without(has("mins", "price"), "symbol")),
+    ("bounds and intervals of funding", _rows("adjustedFundingRateCap")),
     ("the basket of an index", _one_or_rows("baseAssetList", "component")),
     ("a ping", lambda body: body == {}),
 )

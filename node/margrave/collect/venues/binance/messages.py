@@ -216,8 +216,7 @@ def parse_aggregate_trades(asked: Asked, body: object) -> Iterator[Item]:
 def trade(row: Row, symbol: str, contract: Contract | None, perpetual: bool) -> Trade:
     """One trade in the letters of the streams: p, q, T, m, and a or t for its number."""
     price, size = checks.price(row.get("p"), "price"), checks.size(row.get("q"), "quantity")
-    if not isinstance(maker := row.get("m"), bool):
-        raise Rejected(Rejection.MALFORMED, "whether the buyer was the maker is not said")
+    maker = _buyer_made(row)
     number = row.get("a", row.get("t"))
     return Trade(
         instrument=symbol,
@@ -228,6 +227,15 @@ def trade(row: Row, symbol: str, contract: Contract | None, perpetual: bool) -> 
         buyer_takes=not maker,
         trade_id="" if number is None else str(number)[:40],
     )
+
+
+def _buyer_made(row: Row) -> bool:
+    """m; or, of an option, S: 1 where the taker bought."""
+    if isinstance(maker := row.get("m"), bool):
+        return maker
+    if maker is None and str(side := row.get("S")) in ("1", "-1"):
+        return str(side) == "-1"
+    raise Rejected(Rejection.MALFORMED, "whether the buyer was the maker is not said")
 
 
 def parse_force_orders(asked: Asked, body: object) -> Iterator[Item]:
@@ -276,6 +284,14 @@ def complaint(body: object) -> MargraveError | None:
     if code in (-1000, -1001, -1007, -1008, -1016):
         return VenueTrouble(Trouble.MAINTENANCE, f"binance: {code} {message}")
     return Rejected(Rejection.VENUE_ERROR, f"binance: {str(code)[:20]} {message}")
+
+
+def unframe(body: object) -> object:
+    """An answer of the websocket API ({"id", "status", "result", "rateLimits"}) as the REST answer that says the
+    same."""
+    if isinstance(body, dict) and "result" in body and "status" in body and body["result"] is not None:
+        return body["result"]
+    return body
 
 
 def about(body: object) -> tuple[str, bool]:

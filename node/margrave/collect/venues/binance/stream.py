@@ -150,7 +150,7 @@ def _event(heard: Heard, kind: str, event: Row, *, perpetual: bool) -> Iterable[
             return _nameless(heard, event, perpetual=perpetual)
         case "kline" | "continuous_kline":
             return _kline(heard, event, perpetual=perpetual)
-        case "markPriceUpdate" | "indexPriceUpdate":
+        case "markPriceUpdate" | "indexPriceUpdate" | "index":
             return _mark(heard, event)
     if kind in QUIET:
         return (Quiet(kind),)
@@ -257,10 +257,11 @@ def _kline(heard: Heard, event: Row, *, perpetual: bool) -> Iterable[Event]:
 
 
 def _mark(heard: Heard, event: Row) -> Iterable[Event]:
-    """markPriceUpdate: {"s", "p": mark, "i"?: index, "r": funding}; indexPriceUpdate: {"i": pair, "p": index}."""
+    """markPriceUpdate: {"s", "p": mark, "i"?: index, "r": funding}; indexPriceUpdate: {"i": pair, "p": index}; index,
+    of options: {"s": underlying, "p"}."""
     venue_ms = checks.time_ms(event.get("E"), "E")
-    if event.get("e") == "indexPriceUpdate":
-        asked = _asked(heard, checks.text(event.get("i"), "i"), perpetual=False)
+    if event.get("e") != "markPriceUpdate":
+        asked = _asked(heard, checks.text(event.get("i", event.get("s")), "i"), perpetual=False)
         return readings.scalars(asked, venue_ms, {Kind.INDEX_PRICE: event.get("p")})
     asked = _asked(heard, checks.text(event.get("s"), "s"), perpetual=True)
     index = event.get("i")

@@ -49,7 +49,7 @@ def _request(endpoint: Endpoint, market: str, name: str, pace: Pace, **params: s
 
 
 def about(body: object) -> tuple[str, bool]:
-    result = body.get("result") if isinstance(body, dict) else None
+    result = body["result"] if isinstance(body, dict) and "result" in body else body
     if isinstance(result, list):
         first = result[0] if result else None
         name = first.get("base_currency") if isinstance(first, dict) else None

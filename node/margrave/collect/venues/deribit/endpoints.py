@@ -13,7 +13,14 @@ CREDITS: Final = 500.0
 
 
 def _result(fits: Callable[[object], bool]) -> Callable[[object], bool]:
-    return lambda body: isinstance(body, dict) and fits(body.get("result"))
+    """A shape of "result", or of a body that is one itself."""
+
+    def fits_body(body: object) -> bool:
+        if isinstance(body, dict) and ("result" in body or "jsonrpc" in body):
+            return fits(body.get("result"))
+        return fits(body)
+
+    return fits_body
 
 
 def _rows(fits: Callable[[object], bool]) -> Callable[[object], bool]:
@@ -131,11 +138,19 @@ DELIVERY_PRICES: Final = Endpoint(
     says="the prices at which past days were settled",
     weight=CREDITS,
 )
+SETTLEMENTS: Final = Endpoint(
+    "get_last_settlements",
+    PUBLIC + "get_last_settlements_by_{which}",
+    messages.parse_settlements,
+    _result(has("settlements")),
+    says="deliveries of past contracts",
+    weight=CREDITS,
+)
 LAST_TRADES: Final = Endpoint(
     "get_last_trades",
     PUBLIC + "get_last_trades_by_{which}",
     messages.parse_trades,
-    _result(has("trades", "has_more")),
+    lambda body: _result(has("trades", "has_more"))(body) or _rows(has("trade_id", "direction", "price"))(body),
     says="past trades, and which of them were liquidations",
     weight=CREDITS,
 )
@@ -154,6 +169,7 @@ ENDPOINTS: Final = (
     FUNDING_CHART,
     FUNDING_VALUE,
     DELIVERY_PRICES,
+    SETTLEMENTS,
     LAST_TRADES,
 )
 """The more special shape stands before the more general one: a recorded answer is the first that it fits."""

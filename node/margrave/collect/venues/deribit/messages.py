@@ -32,10 +32,12 @@ KINDS: Final[Mapping[str, ContractKind]] = {
 
 
 def _envelope(body: object) -> tuple[object, Mapping[str, object]]:
-    answer = checks.mapping(body, "answer")
-    if "result" not in answer:
-        raise Rejected(Rejection.MALFORMED, "the answer has no result")
-    return answer["result"], answer
+    """The result and what stands around it; recordings hold results alone too."""
+    if isinstance(body, dict) and "result" in body:
+        return body["result"], body
+    if isinstance(body, dict | list) and "jsonrpc" not in body:
+        return body, {}
+    raise Rejected(Rejection.MALFORMED, "the answer has no result")
 
 
 def _rows(value: object, what: str) -> Sequence[Mapping[str, object]]:
@@ -268,13 +270,25 @@ def parse_delivery_prices(asked: Asked, body: object) -> Iterator[Item]:
     return readings.history(asked, dated, "at", {Kind.DELIVERY_PRICE: "delivery_price"})
 
 
+def parse_settlements(asked: Asked, body: object) -> Iterator[Item]:
+    """get_last_settlements_by_currency and …_by_instrument: {"settlements": [{"type", "timestamp", "instrument_name",
+    "index_price"}], "continuation"}. Deliveries are read; daily settlements of positions say nothing of a market."""
+    rows = _rows(checks.mapping(_envelope(body)[0], "result").get("settlements"), "settlements")
+    delivered = [row for row in rows if row.get("type") == "delivery"]
+    yield from readings.history(asked, delivered, "timestamp", {Kind.DELIVERY_PRICE: "index_price"})
+    if others := len(rows) - len(delivered):
+        problem = f"{others} settlements of positions, not deliveries"
+        yield asked.refusal("settlements", Rejected(Rejection.NOT_READ, problem))
+
+
 def parse_trades(asked: Asked, body: object) -> Iterator[Item]:
     """get_last_trades_by_instrument, …_by_currency and their …_and_time: {"trades": [...], "has_more"}.
 
     Combinations are refused: their legs are told again as trades of the instruments. Rows with a `liquidation` are
     positions closed by force too.
     """
-    rows = _rows(checks.mapping(_envelope(body)[0], "result").get("trades"), "trades")
+    result, _ = _envelope(body)
+    rows = _rows(result.get("trades") if isinstance(result, dict) else result, "trades")
     yield from readings.trades(asked, rows, lambda row: trade(row, asked.instrument))
     forced = [row for row in rows if not checks.absent(row.get("liquidation", "")) and _kind_of_row(row) in LIQUIDATED]
     yield from readings.liquidations(asked, forced, lambda row: liquidations(row, asked.instrument))

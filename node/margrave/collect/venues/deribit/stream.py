@@ -74,7 +74,18 @@ def hears(address: str, frame: object) -> bool:
     """Whether a message of a recording is one of this socket's, told from REST answers in the same envelope."""
     if not isinstance(frame, dict):
         return False
-    return frame.get("method") in ("subscription", "heartbeat") or (bool(address) and "jsonrpc" in frame)
+    pushed = frame.get("method") in ("subscription", "heartbeat") or _is_params(frame) or _is_book(frame)
+    return pushed or (bool(address) and "jsonrpc" in frame)
+
+
+def _is_params(frame: Mapping[str, object]) -> bool:
+    """What stands in a notification's params, as some recorders keep it."""
+    return isinstance(frame.get("channel"), str) and "data" in frame
+
+
+def _is_book(frame: Mapping[str, object]) -> bool:
+    """What stands in the data of a book channel."""
+    return frame.get("type") in ("snapshot", "change") and "change_id" in frame
 
 
 def parse(heard: Heard, frame: object) -> Iterable[Event]:
@@ -89,6 +100,10 @@ def parse(heard: Heard, frame: object) -> Iterable[Event]:
     if method == "subscription":
         params = checks.mapping(message.get("params"), "params")
         return _pushed(heard, checks.text(params.get("channel"), "channel"), params.get("data"))
+    if _is_params(message):
+        return _pushed(heard, str(message["channel"]), message["data"])
+    if _is_book(message):
+        return (_book(heard, message),)
     if "result" in message:
         return (Quiet("answer"),)
     raise Rejected(Rejection.UNKNOWN_SHAPE, f"a message that is neither pushed nor an answer: {_keys(message)}")
