@@ -10,24 +10,23 @@ import tomllib
 from collections import Counter
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Final, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from margrave.errors import Fatal
 from margrave.lanes import ASCENDING, BOXES, LANES, Lane
+from margrave.sections import Positive as Positive
+from margrave.sections import Section as Section
+from margrave.sections import Share as Share
 from margrave.verdicts import ReportKind
+from margrave.watching import LendingSettings as LendingSettings
+from margrave.watching import WatchedChainSettings as WatchedChainSettings
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
 """Where config/, models/ and contracts/ lie beside node/."""
 
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
 SectionT = TypeVar("SectionT", bound="Section")
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 # --- node.toml: one operator's machine ------------------------------------------------------------------------------
@@ -96,62 +95,6 @@ class RecordingSettings(Section):
     folder: Path
     keep_gb: Positive | None = None
     """The oldest files are removed beyond so much; without it everything is kept."""
-
-
-Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$"), AfterValidator(str.lower)]
-Handle = Annotated[str, Field(pattern=r"^0x([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$"), AfterValidator(str.lower)]
-"""An address, or the 32 bytes by which a contract names one of its markets."""
-
-
-class LendingSettings(Section):
-    """One lending protocol on one chain. Several deployments of one protocol are several tables."""
-
-    protocol: Literal["aave_v2", "aave_v3", "compound_v2", "compound_v3", "morpho"]
-    name: str | None = Field(default=None, pattern=r"^[a-z0-9_]{1,32}$")
-    """Where one protocol is deployed more than once (two Comets): what the readings' source is then called."""
-    address: Address
-    """Pool (Aave), Comptroller (Compound v2), Comet (Compound v3), the singleton (Morpho)."""
-    assets: dict[Handle, str] = Field(min_length=1)
-    """What is watched as collateral, and which market it belongs to: reserves (Aave, Compound v3), cTokens (Compound
-    v2), market ids (Morpho)."""
-    dollar_feed: Address | None = None
-    """Chainlink feed of the unit that the protocol's own oracle answers in, where that is not the dollar."""
-    accounts: int = Field(default=1_000, ge=1, le=20_000)
-    """Borrowers that are watched, largest debts first."""
-    every_s: Positive = 60.0
-    history_s: float = Field(default=259_200.0, ge=0)
-    """How far back borrowers are looked for at the first start; afterwards a checkpoint remembers them."""
-
-    @model_validator(mode="after")
-    def handles_fit(self) -> LendingSettings:
-        length = 66 if self.protocol == "morpho" else 42
-        if odd := next((asset for asset in self.assets if len(asset) != length), None):
-            wanted = "a market id of 32 bytes" if length == 66 else "an address"
-            raise ValueError(f"asset {odd[:12]}… of {self.protocol} is not {wanted}")
-        return self
-
-
-class WatchedChainSettings(Section):
-    """A chain that is watched for what happens on it; the chain that is published to is [chain]."""
-
-    rpc: list[str] = Field(min_length=1)
-    """HTTP endpoints, first is preferred; with three or more, one that lags or lies is found out."""
-    chain_id: int = Field(gt=0)
-    finality_blocks: int = Field(default=64, ge=0, le=1_024)
-    """A block so deep is taken to be final. On a chain of fast blocks with one sequencer, 0 spares many requests."""
-    witnesses: int = Field(default=1, ge=1)
-    """Endpoints that must give the same answer to every read."""
-    every_s: Positive = 12.0
-    timeout_s: Positive = 10.0
-    requests_per_minute: Positive = 600.0
-    """Of each endpoint."""
-    lending: list[LendingSettings] = []
-
-    @model_validator(mode="after")
-    def witnesses_there(self) -> WatchedChainSettings:
-        if self.witnesses > len(self.rpc):
-            raise ValueError(f"witnesses {self.witnesses} are more than the {len(self.rpc)} endpoints of rpc")
-        return self
 
 
 class NodeSettings(Section):
@@ -287,8 +230,10 @@ class GuardPolicy(Section):
     max_twap_gap: Share = 0.05
     max_basis: Share = 0.05
     max_redemption_gap: Share = 0.03
-    max_oracle_gap: Share = 0.05
-    winsor_sigmas: Positive = 8.0
+    max_oracle_gap: Share = 0.03
+    """Large feeds answer anew at deviations of 0.5 to 1 %."""
+    winsor_sigmas: Positive = 4.0
+    """Beyond its neighbours, at which an hour that nobody traded on is left out of history."""
 
 
 class LaneLimit(Section):

@@ -50,6 +50,7 @@ class Doubt(StrEnum):
     OFF_INDEX = "off_index"  # the perpetuals away from the index
     OFF_REDEMPTION = "off_redemption"  # a wrapped or yield asset away from what its issuer gives for it
     OFF_ORACLES = "off_oracles"  # other oracles answer otherwise
+    NOBODY_MOVES = "nobody_moves"  # every venue that is believed repeats itself
     MASKED_LEVEL = "masked_level"  # a figure that jumped without reason was taken out
 
 

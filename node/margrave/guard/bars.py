@@ -16,8 +16,11 @@ MAX_BARS: Final = 31 * 24
 """A month: longer than any feature looks back."""
 LATE_HOURS: Final = 1
 """The newest hour may still be missing: venues serve a closed candle some seconds to minutes late."""
-MAX_STEP: Final = 10.0
-"""Inside one bar, high over low beyond this is a wrong unit, not a market."""
+MAX_STEP: Final = 1_000.0
+"""Inside one bar, high over low beyond this is a wrong unit, not a market: an hour of x24 has been one, and refused it
+would part history for a month."""
+TORN: Final = 0.02
+"""Two middle venues further apart than this agree on nothing."""
 
 Fields = NDArray[np.float64]
 """Shape (hours, 5): open, high, low, close, volume; NaN where the venue has no sound bar."""
@@ -27,13 +30,14 @@ def consensus(
     histories: Mapping[str, Sequence[Bar]],
     now_ms: int,
     min_sources: int,
-    bound: Callable[[Fields], Fields] = lambda fields: fields,
+    bound: Callable[[Fields, int], Fields] = lambda fields, _: fields,
 ) -> tuple[tuple[Bar, ...], Mapping[str, Mapping[Rejection, int]]]:
     """The median over venues of each field, hour by hour, and the bars refused, counted by source and reason.
 
     An hour counts if enough of the venues have it that a minority cannot write history alone: liars could otherwise
     offer hours that nobody else serves. The result is the newest gap-free run; it is empty if the hour before last is
-    not in it. Medians keep low <= open, close <= high; so must `bound`, what is made of them at the end.
+    not in it. Medians keep low <= open, close <= high; so must `bound(fields, time of the first)`, which is
+    applied at the end.
     """
     last_open_ms = now_ms // HOUR_MS * HOUR_MS - HOUR_MS
     first_open_ms = last_open_ms - (MAX_BARS - 1) * HOUR_MS
@@ -51,7 +55,7 @@ def consensus(
     begin, end = _newest_run(counts >= max(min_sources, witnesses(len(grids))))
     if end < MAX_BARS - LATE_HOURS or begin == end:
         return (), refused
-    fields = bound(_median_over_venues(stack[:, begin:end], counts[begin:end]))
+    fields = bound(_median_over_venues(stack[:, begin:end], counts[begin:end]), first_open_ms + begin * HOUR_MS)
     times = range(first_open_ms + begin * HOUR_MS, first_open_ms + end * HOUR_MS, HOUR_MS)
     return tuple(map(Bar, times, *fields.T.tolist())), refused
 
@@ -109,4 +113,8 @@ def _median_over_venues(stack: NDArray[np.float64], counts: NDArray[np.int64]) -
             ordered[i], ordered[i + 1] = lower, upper
     middle = [np.take_along_axis(ordered, rank[None, :, None], axis=0)[0] for rank in ((counts - 1) // 2, counts // 2)]
     median: Fields = (middle[0] + middle[1]) / 2
+    for row in np.flatnonzero(np.max(middle[1][:, :4] / middle[0][:, :4], axis=1) > 1 + TORN):
+        # half against half: who stays closer to where the market was is believed, and no compromise is made up
+        before = median[row - 1, 3] if row else median[row, 0]
+        median[row] = min((m[row] for m in middle), key=lambda m: float(np.abs(np.log(m[:4] / before)).max()))
     return median

@@ -59,6 +59,16 @@ def frozen(
     return found
 
 
+def idle(kept: Mapping[str, float], memory: Mapping[str, Remembered], now_ms: int, policy: GuardPolicy) -> str | None:
+    """Why an agreement looks dead: every venue in it repeats itself. It may be a quiet minute of a pegged market, so it
+    is told and not refused; `frozen` refuses where others show that the market moved."""
+    limit_ms = FROZEN_AFTER_AGES * policy.max_age_s * 1_000
+    since = [m.value_since_ms for s, p in kept.items() if (m := memory.get(s)) is not None and m.value == p]
+    if not kept or len(since) < len(kept) or now_ms - max(since) <= limit_ms:
+        return None
+    return f"all {len(kept)} venues kept have said the same for {(now_ms - max(since)) / 1_000:.0f} s or longer"
+
+
 def allowance(elapsed_ms: int, policy: GuardPolicy) -> float:
     """The log move of one venue that needs no witness, after so long."""
     return policy.breaker_per_sqrt_hour * math.sqrt(max(elapsed_ms, MIN_ELAPSED_MS) / 3_600_000)

@@ -9,9 +9,10 @@ again once it has stood for `BELIEVED_AGAIN_MS`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from margrave.guard.agreement import capped_sum
 from margrave.guard.memory import Level
 from margrave.messages import Kind
 
@@ -19,8 +20,8 @@ HALF_LIFE_MS: Final = 2 * 3_600_000
 BELIEVED_AGAIN_MS: Final = 6 * 3_600_000
 LOG_ALLOWED: Final[Mapping[Kind, float]] = {
     Kind.VOL_INDEX: 0.25,  # DVOL's largest day of four years was 0.40, and the price moved with it
-    Kind.OPEN_INTEREST: 0.7,  # halving or doubling
-    Kind.COLLATERAL_RATIO: 0.7,
+    Kind.OPEN_INTEREST: 0.5,  # a third closed at once, or two thirds more opened
+    Kind.COLLATERAL_RATIO: 0.25,
 }
 PRICE_SLOPE: Final = 2.0
 """Log move of a figure that one of the price explains."""
@@ -29,6 +30,12 @@ ABSOLUTE_ALLOWED: Final[Mapping[Kind, float]] = {
     Kind.HEALTH_AT_RISK: 0.25,
 }
 """For figures that pass through zero, in their own unit."""
+STANDS_MS: Final = 2 * 3_600_000
+"""How long a source that falls silent, or is not believed, still counts in a sum with what it was believed to have. A
+sum that shrank with every outage would call a market safer for being seen less."""
+SUMMED: Final = frozenset({Kind.OPEN_INTEREST})
+IMMATERIAL: Final = 0.1
+"""Share of a sum by which one of its sources may move it alone: a small one doubles on an ordinary day."""
 SUPPORT: Final = 0.5
 """Share of a jump that another source must have made to confirm it."""
 
@@ -78,12 +85,29 @@ def remembered(
             if key in masked or (kind in LOG_ALLOWED and value <= 0):
                 continue
             before = kept.get(key)
-            if before is None or abs(_moved(kind, value, before)) > _allowed(kind, math.inf):
+            if before is None:
                 kept[key] = Level(kind, who, value, now_ms)
                 continue
             weight = -math.expm1(-math.log(2) * max(now_ms - before.believed_ms, 0) / HALF_LIFE_MS)
             kept[key] = Level(kind, who, before.value + weight * (value - before.value), now_ms)
     return tuple(kept[key] for key in sorted(kept))
+
+
+def summed(
+    kind: Kind,
+    scalars: Mapping[Kind, Mapping[str, tuple[float, float]]],
+    standing: Iterable[Level],
+    now_ms: int,
+) -> float | None:
+    """The total over the sources of a kind, each capped. Who says nothing now counts as it stood for `STANDS_MS`; then,
+    until it is forgotten, nobody knows the total."""
+    said = {who: value for who, (value, _) in scalars.get(kind, {}).items()}
+    for level in standing:
+        if level.kind is kind and level.who not in said:
+            if now_ms - level.believed_ms >= STANDS_MS:
+                return None
+            said[level.who] = level.value
+    return capped_sum([value for _, value in sorted(said.items())])
 
 
 def _moved(kind: Kind, value: float, level: Level | None) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -11,6 +11,8 @@ from margrave.messages import Kind
 
 PATH_MS: Final = 3_600_000
 """How far back agreed prices are kept."""
+HOUR_MS: Final = 3_600_000
+MONTH_MS: Final = 31 * 24 * HOUR_MS
 MAX_PATH: Final = 64
 """Agreed prices kept a market, whatever the round's period."""
 
@@ -41,7 +43,7 @@ class Level(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Waiting(msgspec.Struct, frozen=True, array_like=True):
-    """A move too large to be believed at once."""
+    """A jump in doubt."""
 
     since_ms: int
     reference: float
@@ -53,9 +55,11 @@ class RememberedMarket(msgspec.Struct, frozen=True, kw_only=True):
 
     market: str
     path: tuple[tuple[int, float], ...] = ()
-    """(round's time in ms, agreed price), ascending, of the last hour's rounds that were not held."""
+    """(round's time in ms, agreed price), ascending, of the last hour's rounds without doubt."""
     levels: tuple[Level, ...] = ()
     waiting: Waiting | None = None
+    disbelieved: tuple[int, ...] = ()
+    """Opening times (ms) of the hours, of the last month, with a jump that was not believed, or only in doubt."""
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,10 +114,20 @@ def remember(
 
 
 def longer_path(
-    path: Sequence[tuple[int, float]], agreed_price: float | None, now_ms: int
+    past: RememberedMarket, agreed_price: float | None, now_ms: int, *, settled: bool
 ) -> tuple[tuple[int, float], ...]:
-    """The agreed prices of the last hour, this round's among them; a held round adds none."""
-    kept = [(at_ms, price) for at_ms, price in path if now_ms - PATH_MS <= at_ms < now_ms]
+    """The prices of the last hour that nobody doubts, this round's among them; a jump that has settled starts anew."""
+    kept = [] if settled else [(at_ms, price) for at_ms, price in past.path if now_ms - PATH_MS <= at_ms < now_ms]
     if agreed_price is not None:
         kept.append((now_ms, agreed_price))
     return tuple(kept[-MAX_PATH:])
+
+
+def doubted_hours(past: RememberedMarket, waiting: Waiting | None, now_ms: int, *, settled: bool) -> tuple[int, ...]:
+    """The hours of jumps in doubt. One that has settled was none."""
+    kept = {at_ms for at_ms in past.disbelieved if at_ms > now_ms - MONTH_MS}
+    if waiting is not None:
+        kept.add(now_ms // HOUR_MS * HOUR_MS)
+    if settled and past.waiting is not None:
+        kept = {at_ms for at_ms in kept if at_ms < past.waiting.since_ms // HOUR_MS * HOUR_MS}
+    return tuple(sorted(kept))

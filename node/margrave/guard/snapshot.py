@@ -9,7 +9,15 @@ from functools import partial
 from margrave.guard import agreement, anchors, bars, breaker, checks, jumps, levels, summary, winsor
 from margrave.guard.agreement import Agreement, VenuePrice
 from margrave.guard.gathered import OBSERVERS, Gathered, gather
-from margrave.guard.memory import Level, Memory, Remembered, RememberedMarket, Waiting, longer_path, remember
+from margrave.guard.memory import (
+    Level,
+    Memory,
+    Remembered,
+    RememberedMarket,
+    doubted_hours,
+    longer_path,
+    remember,
+)
 from margrave.messages import (
     AnyReading,
     Doubted,
@@ -42,12 +50,8 @@ def take(
     """
     found, refusals = gather(readings, markets, as_of_ms, policy)
     venues, whole = memory.by_market(), memory.whole_markets()
-    judged = [
-        _judge(
-            found[name], _Past(venues.get(name, {}), whole.get(name, RememberedMarket(market=name))), as_of_ms, policy
-        )
-        for name in markets
-    ]
+    past = {name: _Past(venues.get(name, {}), whole.get(name) or RememberedMarket(market=name)) for name in markets}
+    judged = [_judge(found[name], past[name], as_of_ms, policy) for name in markets]
     for one in judged:
         refusals.extend(one.refusals)
     snapshot = Snapshot(
@@ -89,12 +93,13 @@ class _Agreed:
     venues: list[VenuePrice]
     agreed: Agreement | None
     refusals: list[Refusal]
+    doubts: list[Doubted]
 
 
 def _judge(market: Gathered, past: _Past, now_ms: int, policy: GuardPolicy) -> _Judged:
     name = past.whole.market
     found = _agree(name, market, past.venues, now_ms, policy)
-    refusals, agreed = found.refusals, found.agreed
+    refusals, agreed = list(found.refusals), found.agreed
     prices = {v.source: v.price for v in found.venues}
     price = None if agreed is None else agreed.price
     masked, standing = _mask_levels(market, past.whole, price, now_ms, policy)
@@ -103,65 +108,69 @@ def _judge(market: Gathered, past: _Past, now_ms: int, policy: GuardPolicy) -> _
         for (kind, who), detail in sorted(masked.items())
     ]
 
-    def held(reason: HoldReason, detail: str, *, believed: bool = False, waiting: Waiting | None = None) -> _Judged:
-        """Without a price that is believed nothing of it is remembered, so that what comes back finds its place."""
-        path = longer_path(past.whole.path, price if believed else None, now_ms)
+    def remembering(verdict: MarketSnapshot | MarketHold, *, believed: bool = True, jump: jumps.Verdict) -> _Judged:
+        """Of a price that is not believed nothing is remembered, so that what comes back finds its place."""
+        agreed_price = price if believed else None
         accepted = agreed.weights.keys() if believed and agreed is not None else frozenset[str]()
-        return _Judged(
-            MarketHold(market=name, reason=reason, detail=detail),
-            refusals,
-            remember(name, prices, past.venues, price if believed else None, accepted, now_ms),
-            RememberedMarket(market=name, path=path, levels=standing, waiting=waiting),
+        whole = RememberedMarket(
+            market=name,
+            path=longer_path(past.whole, agreed_price if jump.waiting is None else None, now_ms, settled=jump.settled),
+            levels=standing,
+            waiting=jump.waiting,
+            disbelieved=doubted_hours(past.whole, jump.waiting, now_ms, settled=jump.settled),
         )
+        return _Judged(verdict, refusals, remember(name, prices, past.venues, agreed_price, accepted, now_ms), whole)
 
     needed = policy.min_sources if policy.layers.quorum else 1
     if agreed is None or len(agreed.weights) < needed:
         kept = 0 if agreed is None else len(agreed.weights)
-        refused = ", ".join(f"{r.source} {r.reason}" for r in refusals if r.what == "price")
+        refused = ", ".join(f"{r.source} {r.reason}" for r in found.refusals if r.what == "price")
         detail = f"{kept} of {needed} venues needed agree" + (f" (refused: {refused})" if refused else "")
-        return held(HoldReason.TOO_FEW_SOURCES, detail, waiting=past.whole.waiting)
+        hold = MarketHold(market=name, reason=HoldReason.TOO_FEW_SOURCES, detail=detail)
+        return remembering(hold, believed=False, jump=jumps.Verdict(waiting=past.whole.waiting))
     jump = jumps.judge(agreed.price, market, past.whole, now_ms, policy)
     if jump.hold is not None:
-        return held(HoldReason.UNCONFIRMED_JUMP, jump.hold, waiting=jump.waiting)
-    history, bad_bars = bars.consensus(
-        {s: r.bars for s, r in market.histories.items()},
-        now_ms,
-        needed,
-        partial(_bounded, price=agreed.price, policy=policy),
-    )
+        hold = MarketHold(market=name, reason=HoldReason.UNCONFIRMED_JUMP, detail=jump.hold)
+        return remembering(hold, believed=False, jump=jump)
+    bound = partial(_bounded, price=agreed.price, disbelieved=past.whole.disbelieved, policy=policy)
+    history, bad_bars = bars.consensus({s: r.bars for s, r in market.histories.items()}, now_ms, needed, bound)
     refusals += [_part_refusal(source, name, "bars", counts) for source, counts in bad_bars.items()]
     if len(history) < policy.min_bars:
         detail = f"{len(history)} closed hourly bars that enough venues share, {policy.min_bars} needed"
-        return held(HoldReason.TOO_LITTLE_HISTORY, detail, believed=True)
+        return remembering(MarketHold(market=name, reason=HoldReason.TOO_LITTLE_HISTORY, detail=detail), jump=jump)
     quotes, chain_age_s, chain_refusals = _chain(name, market, agreed.price, now_ms)
+    refusals += chain_refusals
     perpetuals = _perpetual_prices(market)
-    path = longer_path(past.whole.path, agreed.price, now_ms)
-    doubts = [*jump.doubts, *anchors.doubts(agreed.price, perpetuals, market, policy)]
-    doubts += [Doubted(reason=Doubt.MASKED_LEVEL, detail=f"{k} of {who} {d}") for (k, who), d in sorted(masked.items())]
+    doubts = [*found.doubts, *jump.doubts, *anchors.doubts(agreed.price, perpetuals, market, policy)]
+    doubts += [
+        Doubted(reason=Doubt.MASKED_LEVEL, detail=f"{kind} of {who} {detail}")
+        for (kind, who), detail in sorted(masked.items())
+        if len(market.scalars[kind]) < policy.min_sources  # otherwise enough others tell it, and none was needed
+    ]
     books = [book for source in sorted(agreed.weights) if (book := market.book_of(source)) is not None]
-    snapshot = MarketSnapshot(
-        market=name,
-        price=agreed.price,
-        sources=_source_prices(found.venues, agreed),
-        half_spread=agreement.median_or_none([(b.ask - b.bid) / 2 / checks.mid(b) for b in books]),
-        depth_usd=agreement.capped_sum([checks.depth_usd(b) for b in books]),
-        perp_basis=agreement.median_or_none([p / agreed.price - 1 for p in perpetuals]),
-        funding_8h=agreement.median_or_none(market.values(Kind.FUNDING_8H)),
-        open_interest_usd=agreement.capped_sum(market.values(Kind.OPEN_INTEREST)),
-        vol_index=agreement.median_or_none(market.values(Kind.VOL_INDEX)),
-        collateral_ratio=agreement.median_or_none(market.values(Kind.COLLATERAL_RATIO)),
-        bars=history,
-        quotes=quotes,
-        chain_age_s=chain_age_s,
-        doubts=tuple(doubts),
-        twap=anchors.pools_twap(market) or jumps.own_twap(path, now_ms),
-        **summary.of_books(books),
-        **summary.of_flows(market, now_ms),
-        **summary.of_observers(market),
+    return remembering(
+        MarketSnapshot(
+            market=name,
+            price=agreed.price,
+            sources=_source_prices(found.venues, agreed),
+            half_spread=agreement.median_or_none([(b.ask - b.bid) / 2 / checks.mid(b) for b in books]),
+            depth_usd=agreement.capped_sum([checks.depth_usd(b) for b in books]),
+            perp_basis=agreement.median_or_none([p / agreed.price - 1 for p in perpetuals]),
+            funding_8h=agreement.median_or_none(market.values(Kind.FUNDING_8H)),
+            open_interest_usd=levels.summed(Kind.OPEN_INTEREST, market.scalars, standing, now_ms),
+            vol_index=agreement.median_or_none(market.values(Kind.VOL_INDEX)),
+            collateral_ratio=agreement.median_or_none(market.values(Kind.COLLATERAL_RATIO)),
+            bars=history,
+            quotes=quotes,
+            chain_age_s=chain_age_s,
+            doubts=tuple(doubts),
+            twap=anchors.pools_twap(market) or jumps.own_twap(past.whole.path, now_ms) or agreed.price,
+            **summary.of_books(books),
+            **summary.of_flows(market, now_ms),
+            **summary.of_observers(market),
+        ),
+        jump=jump,
     )
-    remembered = remember(name, prices, past.venues, agreed.price, agreed.weights.keys(), now_ms)
-    whole = RememberedMarket(market=name, path=path, levels=standing)
-    return _Judged(snapshot, refusals + chain_refusals, remembered, whole)
 
 
 def _agree(name: str, market: Gathered, past: Mapping[str, Remembered], now_ms: int, policy: GuardPolicy) -> _Agreed:
@@ -181,7 +190,9 @@ def _agree(name: str, market: Gathered, past: Mapping[str, Remembered], now_ms: 
     agreed = agreement.agree(venues, believed, policy) if believed and 2 * len(frozen) < len(venues) else None
     if agreed is not None:
         refusals += _price_refusals(name, agreed.outliers, Rejection.OUTLIER)
-    return _Agreed(venues, agreed, refusals)
+    kept = {} if agreed is None else {source: prices[source] for source in agreed.weights}
+    idle = breaker.idle(kept, past, now_ms, policy) if layers.staleness else None
+    return _Agreed(venues, agreed, refusals, [Doubted(reason=Doubt.NOBODY_MOVES, detail=idle)] if idle else [])
 
 
 def _mask_levels(
@@ -203,10 +214,13 @@ def _by_key(standing: Iterable[Level]) -> dict[tuple[Kind, str], Level]:
     return {(level.kind, level.who): level for level in standing}
 
 
-def _bounded(fields: bars.Fields, *, price: float, policy: GuardPolicy) -> bars.Fields:
+def _bounded(
+    fields: bars.Fields, first_ms: int, *, price: float, disbelieved: Sequence[int], policy: GuardPolicy
+) -> bars.Fields:
     if not policy.layers.winsor:
         return fields
-    return winsor.winsorised(fields, price, policy.winsor_sigmas, policy.witness_volume)[0]
+    rows = {(at_ms - first_ms) // bars.HOUR_MS for at_ms in disbelieved}
+    return winsor.winsorised(fields, price, policy.winsor_sigmas, policy.witness_volume, rows)[0]
 
 
 def _venue_prices(market: Gathered) -> list[VenuePrice]:

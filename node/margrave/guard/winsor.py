@@ -1,13 +1,15 @@
 """One thin hour that comes and goes leaves a bounded trace in history.
 
 The median over venues takes out what a minority writes into an hour. What all of them show and take back within the
-hour or the next, on no more than the usual volume, nobody could have traded on: it is bounded at some sigmas beyond its
-neighbours. Nothing is held back otherwise: an hour that stays where it went, or that was traded, is there in full from
-the first round that sees it (a limit on the size of updates would under-react to every true gap).
+hour or the next, on no more than the usual volume, nobody could have traded on: what is left of it is one ordinary move
+beyond its neighbours. So is an hour that the guard itself did not believe, however it was traded, and that came back.
+Nothing is held back otherwise: an hour that stays where it went, or that was traded, is there in full from the first
+round that sees it (a limit on the size of updates would under-react to every true gap).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
@@ -22,11 +24,14 @@ SCALE_FLOOR: Final = 1e-4
 """Per hour: a market that has not moved for a week is still not exact to the basis point."""
 
 
-def winsorised(fields: Fields, price_now: float, sigmas: float, witness_volume: float) -> tuple[Fields, int]:
+def winsorised(
+    fields: Fields, price_now: float, sigmas: float, witness_volume: float, disbelieved: Collection[int] = ()
+) -> tuple[Fields, int]:
     """Hours of shape (n, 5), open, high, low, close, volume, ascending; and how many were bounded.
 
     An hour's excursion is its distance beyond both the close before it and the close after it (for the last hour, the
-    price agreed now). It is bounded at `sigmas` times the scale of the hours before it, median |log return| / 0.6745.
+    price agreed now). Beyond `sigmas` times the scale of the hours before it, median |log return| / 0.6745, it is
+    bounded at that scale. `disbelieved` are rows, which no volume vouches for.
     """
     n = len(fields)
     if n <= MIN_LOOK_BACK_H:
@@ -43,14 +48,14 @@ def winsorised(fields: Fields, price_now: float, sigmas: float, witness_volume: 
     touched = 0
     for t in np.flatnonzero(excursion[MIN_LOOK_BACK_H:] > sigmas * usual / 2) + MIN_LOOK_BACK_H:
         window = slice(max(0, t - LOOK_BACK_H), t)
-        allowed = sigmas * max(MAD_TO_SIGMA * float(np.median(returns[window])), SCALE_FLOOR)
+        scale = max(MAD_TO_SIGMA * float(np.median(returns[window])), SCALE_FLOOR)
         # without volumes (all zero) nothing is known to be thin, and risk is not made smaller on no evidence
         traded = fields[t, 4] >= witness_volume * float(np.median(fields[window, 4]))
-        if excursion[t] <= allowed or traded:
+        if excursion[t] <= sigmas * scale or (traded and t not in disbelieved):
             continue
         if not touched:
             bounded = fields.copy()
-        low, high = np.exp(bottom[t] - allowed), np.exp(top[t] + allowed)
+        low, high = np.exp(bottom[t] - scale), np.exp(top[t] + scale)
         bounded[t, :4] = np.clip(bounded[t, :4], low, high)
         if t + 1 < n and not low <= bounded[t + 1, 0] <= high:
             bounded[t + 1, 0] = np.clip(bounded[t + 1, 0], low, high)  # it opens where that hour closed

@@ -75,7 +75,7 @@ def test_history_may_end_an_hour_late_and_no_later() -> None:
         ({"low": 0.0, "open": 0.0}, Rejection.NOT_POSITIVE),
         ({"volume": -1.0}, Rejection.NOT_POSITIVE),
         ({"high": 1.0}, Rejection.OUT_OF_RANGE),
-        ({"high": 1e7}, Rejection.OUT_OF_RANGE),
+        ({"high": 1e8}, Rejection.OUT_OF_RANGE),
         ({"open_time_ms": T0_MS - HOUR_MS + 1}, Rejection.MALFORMED),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from margrave.collect.chains.lending.compound import CompoundV2Lender, CompoundV
 from margrave.collect.chains.lending.lender import Lender
 from margrave.collect.chains.lending.morpho_blue import MorphoLender
 from margrave.collect.chains.lending.watcher import LendingWatcher
+from margrave.collect.chains.markets import known_markets, market_watchers
 from margrave.collect.chains.protocol import ProtocolWatcher
 from margrave.collect.chains.provider import BoundedProvider
 from margrave.collect.chains.reader import Reader
@@ -67,7 +68,8 @@ def _watch(
         witnesses=settings.witnesses,
     )
     watchers: list[Watcher] = [
-        _lending(f"[[chains.{name}.lending]]", table, settings.chain_id, markets) for table in settings.lending
+        *(_lending(f"[[chains.{name}.lending]]", table, settings.chain_id, markets) for table in settings.lending),
+        *market_watchers(f"chains.{name}", settings, markets),
     ]
     checkpoint = state_dir and CheckpointFile(
         state_dir / CHECKPOINTS / f"{settings.chain_id}.checkpoint", settings.chain_id
@@ -114,12 +116,6 @@ def _endpoints(rpc: Rpc, clock: Clock, requests_per_minute: float, timeout_s: fl
         Endpoint(url, provider, clock=clock, requests_per_minute=requests_per_minute, timeout_s=timeout_s)
         for url, provider in rpc.providers
     ]
-
-
-def known_markets(where: str, named: Iterable[str], markets: Collection[str]) -> None:
-    """Raises `Fatal` for a market that nobody scores: a typing error would leave it unwatched in silence."""
-    if unknown := sorted(set(named) - set(markets)):
-        raise Fatal(f"{where}: {unknown[0]} is not in markets.toml", advice=f"use one of {', '.join(sorted(markets))}")
 
 
 def distinct(watchers: Sequence[Watcher]) -> Sequence[Watcher]:

@@ -13,6 +13,7 @@ import typer
 from margrave.errors import MargraveError
 
 NAMES: Final[Mapping[str, str]] = {
+    "gauntlet": "attacks of the record against the guard, the median and the volume-weighted mean",
     "gas": "gas of reports by committee, of reads, of margin by legs, and of other oracles",
     "round": "milliseconds from readings to a signed attestation",
     "replay": "rounds an hour made again from the journal",
