@@ -1,27 +1,37 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from margrave.collect.chains.answers import AGGREGATOR as AGGREGATOR_CALL
 from margrave.collect.chains.answers import (
     ANSWER_UPDATED,
+    GET_PRICE_UNSAFE,
     LATEST_ROUND_DATA,
     NEW_TRANSMISSION,
     NEW_TRANSMISSION_2,
     PRICE_FEED_UPDATE,
     Bounds,
+    ChainlinkWatcher,
+    Feed,
     PythPrice,
+    PythWatcher,
     Round,
     chainlink_price,
     check_sequencer,
     pyth_price,
 )
 from margrave.collect.chains.pools.swaps import calls_of
+from margrave.collect.source import Item
 from margrave.errors import Rejected
+from margrave.messages import Kind, Refusal, ScalarReading
 from margrave.verdicts import Rejection
+from tests.unit.collect.chains.fake import START_MS, FakeChain, FakeNode, reader
+from tests.unit.collect.chains.pools_made import FEED, FeedBook, put_feed
 from tests.unit.collect.chains.recordings import files, needs_data, opened, recording
 
 NOW_S = 1_700_000_000
@@ -141,6 +151,89 @@ def test_the_topics_are_those_that_the_contracts_log() -> None:
     assert NEW_TRANSMISSION.topic.hex() == "f6a97944f31ea060dfde0566e4167c1a1082551e64b60ecb14d599a9d023d451"
     assert NEW_TRANSMISSION_2.topic.hex() == "c797025feeeaf2cd924c99e9205acb8ec04d5cad21c41ce637a38fb6dee6016a"
     assert PRICE_FEED_UPDATE.topic.hex() == "d06a6b7f4918494b3719217d1802786c1f5112a6c1d88fe2cfec00b4584f6aec"
+
+
+# --- watching -------------------------------------------------------------------------------------------------------
+
+BTC_FEED, BTC_AGGREGATOR = "0x" + "b1" * 20, "0x" + "b2" * 20
+PYTH, PRICE_ID = "0x" + "d1" * 20, bytes(range(32))
+
+
+@pytest.fixture
+def chain() -> FakeChain:
+    made = FakeChain()
+    made.mine_many(20)
+    return made
+
+
+async def read(chain: FakeChain, watcher: ChainlinkWatcher | PythWatcher) -> list[Item]:
+    return await watcher.read(await reader(FakeNode(chain)).sweep(), START_MS)
+
+
+def chainlink(**changed: Any) -> ChainlinkWatcher:
+    feeds = [Feed(market="ETH", address=FEED), Feed(market="BTC", address=BTC_FEED)]
+    return ChainlinkWatcher(chain_id=1, feeds=feeds, **changed)
+
+
+async def test_feeds_are_read_together_with_their_own_time_and_one_refusal_stops_no_other(chain: FakeChain) -> None:
+    put_feed(chain, FeedBook(answer=2_000 * 10**8, updated_s=chain.head.time_s - 600))
+    clamped = FeedBook(answer=10**6, updated_s=chain.head.time_s)
+    put_feed(chain, clamped, BTC_FEED, BTC_AGGREGATOR)
+    ether, bitcoin = await read(chain, chainlink())
+    assert isinstance(ether, ScalarReading)
+    assert (ether.source, ether.market, ether.instrument, ether.kind, ether.value) == (
+        "chainlink:1",
+        "ETH",
+        FEED,
+        Kind.ORACLE_PRICE,
+        2_000.0,
+    )
+    assert ether.venue_time_ms == (chain.head.time_s - 600) * 1000
+    assert isinstance(bitcoin, Refusal)
+    assert (bitcoin.reason, bitcoin.market, bitcoin.what) == (Rejection.AT_BOUND, "BTC", f"oracle_price {BTC_FEED}")
+
+
+async def test_a_feed_whose_aggregator_states_no_bounds_or_that_has_none_is_read(chain: FakeChain) -> None:
+    put_feed(chain, FeedBook(answer=10**6, updated_s=chain.head.time_s, bounds=None))
+    put_feed(chain, FeedBook(answer=10**6, updated_s=chain.head.time_s, bounds=None), BTC_FEED)
+    chain.contracts.pop((BTC_FEED, AGGREGATOR_CALL.selector))
+    values = [item.value for item in await read(chain, chainlink()) if isinstance(item, ScalarReading)]
+    assert values == [0.01, 0.01]
+
+
+async def test_while_a_rollups_sequencer_is_down_no_feed_is_believed(chain: FakeChain) -> None:
+    put_feed(chain, FeedBook(answer=2_000 * 10**8, updated_s=chain.head.time_s))
+    put_feed(chain, FeedBook(answer=2_000 * 10**8, updated_s=chain.head.time_s), BTC_FEED)
+    uptime = FeedBook(answer=1, updated_s=chain.head.time_s, started_s=chain.head.time_s - 9_000)
+    put_feed(chain, uptime, PYTH)
+    with pytest.raises(Rejected, match="the sequencer is down"):
+        await read(chain, chainlink(sequencer=PYTH))
+    uptime.answer = 0
+    assert len(await read(chain, chainlink(sequencer=PYTH))) == 2
+
+
+async def test_a_stablecoins_feed_is_its_peg(chain: FakeChain) -> None:
+    put_feed(chain, FeedBook(answer=97_000_000, updated_s=chain.head.time_s))
+    feed = Feed(market="*", address=FEED, kind=Kind.PEG)
+    (peg,) = await read(chain, ChainlinkWatcher(chain_id=1, feeds=[feed]))
+    assert isinstance(peg, ScalarReading)
+    assert peg.kind is Kind.PEG
+    assert peg.value == pytest.approx(0.97)
+
+
+async def test_pyths_price_is_read_with_its_publish_time_and_its_doubt_is_a_refusal(chain: FakeChain) -> None:
+    watcher = PythWatcher(chain_id=1, feeds=[Feed(market="ETH", address=PYTH, id=PRICE_ID, max_age_s=60)])
+    published_s = chain.head.time_s - 9
+    chain.returns(PYTH, GET_PRICE_UNSAFE, 184_512_345_678, 95_000_000, -8, published_s)
+    (price,) = await read(chain, watcher)
+    assert isinstance(price, ScalarReading)
+    assert (price.source, price.instrument) == ("pyth:1", "0x" + PRICE_ID.hex())
+    assert price.value == pytest.approx(1_845.12345678)
+    assert price.venue_time_ms == published_s * 1000
+    chain.returns(PYTH, GET_PRICE_UNSAFE, 184_512_345_678, 5_000_000_000, -8, published_s)
+    (doubt,) = await read(chain, watcher)
+    assert isinstance(doubt, Refusal)
+    assert (doubt.reason, doubt.detail) == (Rejection.WIDE_SPREAD, "Pyth is sure to 2.71% only, 1.00% is allowed")
 
 
 # --- recordings -----------------------------------------------------------------------------------------------------

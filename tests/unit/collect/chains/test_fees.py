@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from margrave.collect.chains.fees import fees_of
+from margrave.collect.chains.fees import FeeWatcher, fees_of
 from margrave.errors import Rejected
+from margrave.messages import EVERY_MARKET, Kind, NoticeReading, ScalarReading
 from margrave.verdicts import Rejection
+from tests.unit.collect.chains.fake import START_MS, FakeChain, FakeNode, reader
 
 GWEI = 10**9
 
@@ -77,3 +79,45 @@ def test_no_answer_whatsoever_is_anything_but_fees_or_a_refusal(body: dict[str, 
         return
     assert fees.next_base_fee_wei >= 0
     assert fees.text
+
+
+# --- watching -------------------------------------------------------------------------------------------------------
+
+
+class FeeNode(FakeNode):
+    """A node that tells fees: of its own head whatever was asked, where it is `ahead`."""
+
+    ahead = 0
+
+    def _answer(self, method: str, params: list[Any]) -> Any:
+        if method != "eth_feeHistory":
+            return super()._answer(method, params)
+        blocks, newest = int(params[0], 16), int(params[1], 16) + self.ahead
+        return {
+            "oldestBlock": hex(newest - blocks + 1),
+            "baseFeePerGas": [hex(GWEI)] * blocks + [hex(2 * GWEI)],
+            "gasUsedRatio": [0.5] * blocks,
+            "reward": [[hex(10**8)] * len(params[2])] * blocks,
+        }
+
+
+async def test_fees_are_read_of_the_sweeps_block_and_told_with_their_tips() -> None:
+    chain = FakeChain()
+    chain.mine_many(40)
+    fee, notice = await FeeWatcher(chain_id=1).read(await reader(FeeNode(chain)).sweep(), START_MS)
+    assert isinstance(fee, ScalarReading)
+    assert (fee.source, fee.market, fee.kind, fee.value) == ("fees:1", EVERY_MARKET, Kind.BASE_FEE, 2.0 * GWEI)
+    assert isinstance(notice, NoticeReading)
+    assert (notice.topic, notice.text) == (
+        "chain.fees",
+        "base fee 2 gwei, tips 0.1, 0.1, 0.1 gwei, blocks 50% full over 20",
+    )
+
+
+async def test_fees_of_another_block_than_asked_for_are_refused() -> None:
+    chain = FakeChain()
+    chain.mine_many(40)
+    node = FeeNode(chain)
+    node.ahead = 1
+    with pytest.raises(Rejected, match="fees up to block 41, asked for 40"):
+        await FeeWatcher(chain_id=1).read(await reader(node).sweep(), START_MS)

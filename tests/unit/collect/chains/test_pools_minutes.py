@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -69,11 +70,11 @@ def test_squeeths_own_price_lies_within_a_tick_of_its_pools() -> None:
 
 
 def test_what_was_paid_in_a_minute_moves_the_price_from_its_tick_to_the_next() -> None:
-    """Where liquidity stood still and all swaps went one way: the amount lies between what the two ticks' ends allow."""
+    """Where liquidity stood still and all swaps went one way, the amount lies between what the two ticks allow."""
     said: Counter[str] = Counter()
     for path in files(FOLDER, pattern=f"uniswap_v3_minute/{USDC_WETH}-2023-*.parquet"):
         minutes = pq.read_table(path).to_pylist()
-        for before, row in zip(minutes, minutes[1:], strict=False):
+        for before, row in pairwise(minutes):
             in0, in1 = int(row["inAmount0"]), int(row["inAmount1"])
             if row["currentLiquidity"] != before["currentLiquidity"] or bool(in0) == bool(in1):
                 continue
