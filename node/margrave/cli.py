@@ -226,6 +226,23 @@ def readings(
 
 
 @app.command()
+def explain(
+    round_: Annotated[int, typer.Argument(metavar="ROUND", help="A round of the journal (`margrave replay --list`).")],
+    market: Annotated[str, typer.Argument(help="A market, as markets.toml names it.")],
+    config: Config = HERE,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Say in plain sentences what a round kept and refused of a market and why, and what was decided."""
+    from dataclasses import asdict
+
+    from margrave.operate.explain import explain as tell
+    from margrave.settings import load
+
+    told = tell(load(config), round_, market)
+    sys.stdout.write(json.dumps(asdict(told)) + "\n" if as_json else "\n".join(told.lines()) + "\n")
+
+
+@app.command()
 def parse(
     venue: Annotated[str, typer.Argument(help="deribit, binance, okx, bybit or kraken.")],
     files: Annotated[list[Path], typer.Argument(help="Recorded payloads: JSON bodies or recorder text, also gzipped.")],

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from margrave.attest.attester import Attester
 from margrave.attest.co_signer import CoSigner
 from margrave.chain.oracle import Oracle
@@ -50,6 +52,10 @@ PUBLISH_SHARE: Final = 0.92
 """Of the period: then the round ends, published or not, and the next one must find this node ready."""
 
 
+MOST_UNREAD: Final = 200
+"""Refusals of adapters that a round journals, one a source, market, thing and reason; all of them are counted."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Pipeline:
     """The stages of one node, and the two memories that a round leaves to the next."""
@@ -76,8 +82,8 @@ class Pipeline:
             Transient: the chain cannot be reached.
             Fatal: the chain disagrees with this node on models, policy or period.
         """
-        self._tell_sources()
-        snapshot = await asyncio.to_thread(self._guard, round_, self.board.readings())
+        unread = self._tell_sources()
+        snapshot = await asyncio.to_thread(self._guard, round_, self.board.readings(), unread)
         scores = await asyncio.to_thread(self._score, snapshot)
         state = await self.oracle.state()
         epoch = state.binding(round_)
@@ -92,7 +98,8 @@ class Pipeline:
             return self._held(bundle)
         return await self._publish(bundle, epoch)
 
-    def _guard(self, round_: int, readings: Sequence[AnyReading]) -> Snapshot:
+    def _guard(self, round_: int, readings: Sequence[AnyReading], unread: Sequence[Refusal]) -> Snapshot:
+        """The guard's snapshot; what the adapters had refused already is journalled with what it refuses."""
         with self._timed("guard"):
             snapshot, self.memory = take(
                 round_,
@@ -104,6 +111,9 @@ class Pipeline:
             )
         self.last_refused = len(snapshot.refusals)
         self._tell_refusals(snapshot.refusals)
+        newest = {(r.source, r.market, r.what, r.reason): r for r in unread}
+        kept = tuple(newest.values())[-MOST_UNREAD:]
+        snapshot = msgspec.structs.replace(snapshot, refusals=(*kept, *snapshot.refusals))
         self._tell_doubts(snapshot)
         self._tell_holds(snapshot.holds)
         self.journal.saw(snapshot, dict(self.surfaces))
@@ -198,14 +208,17 @@ class Pipeline:
             detail=f"{hold.reason}: {hold.detail}",
         )
 
-    def _tell_sources(self) -> None:
+    def _tell_sources(self) -> tuple[Refusal, ...]:
+        """Gauges of the sources; returns what their adapters refused since the last round, which is counted here."""
         now_ms = self.clock.now_ms()
         for source, health in self.board.health().items():
             self.metrics.source_up.labels(source=source).set(health.trouble is None)
             if health.last_ok_ms is not None:
                 self.metrics.source_age.labels(source=source).set((now_ms - health.last_ok_ms) / 1000)
         self.metrics.refusals_dropped.set(self.board.refusals_dropped)
-        self._tell_refusals(self.board.refusals())
+        unread = self.board.refusals()
+        self._tell_refusals(unread)
+        return unread
 
     def _tell_refusals(self, refusals: Sequence[Refusal]) -> None:
         for refusal in refusals:

@@ -60,10 +60,11 @@ def lone_jumps(
             level = past.get((kind, who))
             if level is None or abs(move) <= allowed or now_ms - level.believed_ms >= BELIEVED_AGAIN_MS:
                 continue
-            others = [
-                m for other, m in moved.items() if other != who and m * move > 0 and abs(m) >= SUPPORT * abs(move)
-            ]
-            if not others:
+            total = sum(other.value for (of, _), other in past.items() if of is kind)
+            if kind in SUMMED and abs(said[who][0] - level.value) <= IMMATERIAL * total:
+                continue
+            half = SUPPORT * abs(move)
+            if not any(other != who and m * move > 0 and abs(m) >= half for other, m in moved.items()):
                 change = f"{math.expm1(move):+.0%}" if kind in LOG_ALLOWED else f"{move:+.4g}"
                 found[(kind, who)] = f"{change} from its average of {level.value:g}, and no other source moved"
     return found

@@ -45,18 +45,18 @@ def scorer_of(settings: Settings) -> Scorer:
 
 
 def recorded_rounds(settings: Settings) -> list[int]:
-    with contextlib.closing(_journal(settings)) as journal:
+    with contextlib.closing(open_journal(settings)) as journal:
         return journal.rounds()
 
 
 def replay(settings: Settings, rounds: Sequence[int]) -> list[Replayed]:
     """Raises `Rejected` when the journal does not hold one of the rounds."""
     scorer = scorer_of(settings)
-    with contextlib.closing(_journal(settings)) as journal:
+    with contextlib.closing(open_journal(settings)) as journal:
         return [_again(scorer, journal, round_) for round_ in rounds]
 
 
-def _journal(settings: Settings) -> Journal:
+def open_journal(settings: Settings) -> Journal:
     path = settings.node.state_dir / "journal.sqlite"
     if not path.is_file():
         raise Fatal(f"no journal at {path}", advice="check state_dir in node.toml, or run the node first")
