@@ -26,6 +26,7 @@ QUIET_COINS: Final = ("BTC", "ETH", "SOL", "DOGE", "HYPE")
 QUIET: Final = (("2026-01-08T00:00", 400), ("2026-02-01T00:00", 27 * 24))
 """Stretches with the same venues throughout, in hours."""
 MOST_FALSE_ALARMS: Final = 0.001
+NEVER: Final = 10_000
 
 Rule = Callable[[Feeds], Published]
 
@@ -83,19 +84,27 @@ def scoreboard(tapes: Mapping[str, tape.Tape], policy: GuardPolicy, say: Callabl
 
 
 def ablation(like: tape.Tape, policy: GuardPolicy, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Each layer off, at every attack's own size: the largest damage, and which rows became worse."""
-    whole = _guard_alone(like, policy)
+    """Each layer, at every attack's own size: what is worse when it alone is off, what is better when it alone is on."""
+    bare = policy.model_copy(update={"layers": Layers(**dict.fromkeys(Layers.model_fields, False))})
+    whole, none = _guard_alone(like, policy), _guard_alone(like, bare)
     rows = []
     for layer in Layers.model_fields:
-        say(f"without {layer}")
-        without = policy.model_copy(update={"layers": policy.layers.model_copy(update={layer: False})})
-        found = _guard_alone(like, without)
+        say(f"without {layer}, and with nothing else")
+        without, alone = (
+            _guard_alone(like, base.model_copy(update={"layers": base.layers.model_copy(update={layer: on})}))
+            for base, on in ((policy, False), (bare, True))
+        )
         worse = {
-            name: {"with": _told(whole[name]), "without": _told(found[name])}
+            name: {"with": _told(whole[name]), "without": _told(without[name])}
             for name in whole
-            if _worse(found[name], whole[name])
+            if _worse(without[name], whole[name])
         }
-        rows.append({"layer": layer, "worse": worse})
+        better = {
+            name: {"with": _told(alone[name]), "without": _told(none[name])}
+            for name in none
+            if _worse(none[name], alone[name])
+        }
+        rows.append({"layer": layer, "worse_without": worse, "better_alone": better})
     return rows
 
 
@@ -153,9 +162,8 @@ def _guard_alone(like: tape.Tape, policy: GuardPolicy) -> dict[str, Score]:
     return found
 
 
-def _worse(found: Score, whole: Score) -> bool:
-    lost = found.damage > whole.damage * 1.02 or found.price_error > whole.price_error + 0.002
-    return lost or found.flagged > whole.flagged + 2
+def _worse(found: Score, than: Score) -> bool:
+    return found.damage > than.damage * 1.02 or found.price_error > than.price_error + 0.002
 
 
 def _told(found: Score) -> dict[str, Any]:
@@ -174,11 +182,8 @@ def _targets(
 ) -> list[dict[str, Any]]:
     ours = [(row, row["rules"]["guard"]) for row in board]
     lies = max(g["damage"] for row, g in ours if row["sort"] != Sort.TRUTH)
-    gaps = max(
-        (len(quiet) and 10_000) if g["latency"] is None else g["latency"]
-        for row, g in ours
-        if row["attack"].startswith("true_")
-    )
+    true = [g["latency"] for row, g in ours if row["attack"].startswith("true_")]
+    gaps = NEVER if None in true else max(true)
     under = min(
         g["damage_flagged"] / row["rules"]["median"]["damage_flagged"]
         for row, g in ours
