@@ -19,8 +19,8 @@ from web3.types import Nonce
 from web3.utils.address import get_create_address
 
 from margrave import lanes, settings
-from margrave.lanes import LANES, Words
-from margrave.mirror import black76, history, limits, medians, portfolio, typed_data
+from margrave.lanes import LANE_MAX, LANES, Words
+from margrave.mirror import ageing, black76, history, limits, medians, portfolio, typed_data
 from margrave.mirror.fixed_point import ONE, WAD, exp, ln, ln_wad, sqrt
 from margrave.mirror.words import FIELDS, HALT, RESUMED, stamped
 from margrave.verdicts import HaltReason, ReportKind, SkipReason
@@ -49,6 +49,7 @@ def make() -> dict[str, Vectors]:
         "margin": margin_vectors(rng),
         "clearinghouse": clearinghouse_vectors(),
         "account_risk": account_risk_vectors(),
+        "ageing": ageing_vectors(random.Random("margrave ageing")),
     }
 
 
@@ -81,6 +82,33 @@ def honest(rng: random.Random, price_usd: float | None = None) -> Words:
         "basis": rng.uniform(-0.3, 0.5),
     }
     return lanes.encode(values, price_usd or 10 ** rng.uniform(-1, 5))
+
+
+def ageing_vectors(rng: random.Random) -> Vectors:
+    """Stored words at every age, tightened; some at the bounds of their lanes."""
+    rows = []
+    for case in range(60):
+        words = stamped(honest(rng), NOW_S, limited=bool(case % 2), model_set_index=case)
+        if case % 5 == 0:
+            words = Words(risk=words.risk | LANE_MAX << LANES["down_es999"].shift, market=words.market)
+        if case % 7 == 0:
+            words = Words(words.risk, _with(words.market, "confidence", 10_000))
+        aging_s = rng.randrange(1, 10_000)
+        stale_s = aging_s + rng.randrange(1, 20_000)
+        ages = (aging_s, aging_s + 1, stale_s - 1, stale_s, 10**9, *(rng.randrange(30_000) for _ in range(5)))
+        age_s = ages[case % 10]
+        share = ageing.share_up(age_s, aging_s, stale_s)
+        rows.append((words, (age_s, aging_s, stale_s), share, ageing.tightened_up(words, share)))
+    return {
+        "risk": _hex(words.risk for words, *_ in rows),
+        "market": _hex(words.market for words, *_ in rows),
+        "age": [times[0] for _, times, *_ in rows],
+        "agingAfter": [times[1] for _, times, *_ in rows],
+        "staleAfter": [times[2] for _, times, *_ in rows],
+        "share": [share for *_, share, _ in rows],
+        "tightenedRisk": _hex(words.risk for *_, words in rows),
+        "tightenedMarket": _hex(words.market for *_, words in rows),
+    }
 
 
 def words_vectors(rng: random.Random) -> Vectors:
