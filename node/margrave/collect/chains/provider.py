@@ -23,7 +23,7 @@ class BoundedProvider(AsyncHTTPProvider):
 
     async def _make_request(self, _method: RPCEndpoint, request_data: bytes) -> bytes:
         answer = await self._request_session_manager.async_get_response_from_post_request(
-            URI(str(self.endpoint_uri)), data=request_data, **self.get_request_kwargs()
+            URI(str(self.endpoint_uri)), data=request_data, raise_for_status=False, **self.get_request_kwargs()
         )
         async with answer:
             received = bytearray()

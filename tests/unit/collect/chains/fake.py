@@ -116,7 +116,7 @@ class FakeChain:
         return body | {
             "blockNumber": hex(number),
             "blockHash": "0x" + block_hash.hex(),
-            "transactionHash": "0x" + keccak(block_hash + bytes([at])).hex(),
+            "transactionHash": "0x" + keccak(block_hash + at.to_bytes(2, "big")).hex(),
             "transactionIndex": hex(at),
             "logIndex": hex(at),
             "removed": False,
