@@ -36,6 +36,7 @@ from margrave.collect.collector import Collector
 from margrave.collect.recording.line import Tap
 from margrave.collect.recording.recorder import recorder_of
 from margrave.collect.sentiment.watcher import SentimentWatcher
+from margrave.collect.venues.breadth import Breadth
 from margrave.errors import Fatal, Rejected, Transient
 from margrave.messages import Receipt
 from margrave.ops import log
@@ -212,7 +213,7 @@ class Node:
 
     @asynccontextmanager
     async def _watching_moods(self, tap: Tap | None) -> AsyncIterator[None]:
-        """Sentiment, at its own slow pace; what is not configured is not asked."""
+        """Sentiment, and the breadth of venues, each at its own slow pace; what is not configured is not asked."""
         node = self.pipeline.settings.node
         watcher = SentimentWatcher(
             settings=node.sentiment,
@@ -222,12 +223,14 @@ class Node:
             past_file=node.state_dir / "funding.json",
             tap=tap,
         )
-        task = asyncio.create_task(watcher.watch())
+        breadth = Breadth(node.breadth, self.pipeline.settings.markets, self._collector.board, self.pipeline.clock)
+        tasks = [asyncio.create_task(watcher.watch()), asyncio.create_task(breadth.watch())]
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait((task,))
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     @asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:

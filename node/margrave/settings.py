@@ -97,6 +97,24 @@ class RecordingSettings(Section):
     """The oldest files are removed beyond so much; without it everything is kept."""
 
 
+BREADTH: Final = "ccxt"
+"""Source of what is heard by way of that library: "ccxt:gate"; names under "ccxt" alone stand for all its exchanges."""
+
+
+class BreadthSettings(Section):
+    """More venues by way of ccxt, an extra; off where no exchange is named."""
+
+    exchanges: list[str] = Field(default=[], max_length=200)
+    """By ccxt's names for them: bitstamp, gate, kucoin, …"""
+    every_s: Positive = 60.0
+    turn_s: Positive = 45.0
+    """All of them together; what is not asked by then waits for the next turn."""
+    timeout_s: Positive = 10.0
+    at_once: int = Field(default=8, ge=1, le=64)
+    levels: int = Field(default=100, ge=5, le=1_000)
+    """Of a book, a side; ccxt asks for the next size that the exchange has."""
+
+
 class NodeSettings(Section):
     name: str
     state_dir: Path
@@ -109,6 +127,7 @@ class NodeSettings(Section):
     clock: ClockSettings | None = None
     recording: RecordingSettings | None = None
     sentiment: SentimentSettings = SentimentSettings()
+    breadth: BreadthSettings = BreadthSettings()
     markets_file: Path = PROJECT_ROOT / "config" / "markets.toml"
     policy_file: Path = PROJECT_ROOT / "config" / "policy.toml"
     registry_dir: Path = PROJECT_ROOT / "models" / "registry"
@@ -137,6 +156,10 @@ class MarketSettings(Section):
     history: int = Field(default=0, ge=0, le=255)
     """How many overwritten figures stay readable on chain."""
     instruments: dict[str, Instruments]
+
+    def names_at(self, source: str) -> Instruments | None:
+        """A source's names for the market; an exchange of the breadth has those of all of them, or its own."""
+        return self.instruments.get(source) or self.instruments.get(source.partition(":")[0])
 
 
 # --- policy.toml: what governance decides ---------------------------------------------------------------------------

@@ -108,7 +108,7 @@ def _stranger(reading: AnyReading, markets: Mapping[str, MarketSettings]) -> che
             if isinstance(reading, VENUES_ONLY)
             else None
         )
-    if reading.source not in markets[reading.market].instruments:
+    if markets[reading.market].names_at(reading.source) is None:
         return checks.Flaw(Rejection.WRONG_INSTRUMENT, "a source that is not listed for this market")
     return None
 
