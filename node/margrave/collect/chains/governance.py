@@ -222,6 +222,7 @@ _SIMPLE: Final[Sequence[Event[tuple[str, str]]]] = (
     Event("ExecuteTransaction" + _COMPOUND_ARGUMENTS, _transaction(RUN)),
     Event("CancelTransaction" + _COMPOUND_ARGUMENTS, _transaction(WITHDRAWN)),
 )
+EVENTS: Final[Sequence[Event[Any]]] = (PROPOSAL_CREATED, AAVE_PROPOSAL_CREATED, *_SIMPLE)
 _BY_TOPIC: Final[Mapping[bytes, Sequence[Event[Any]]]] = {
     event.topic: [other for other in _SIMPLE if other.topic == event.topic] for event in _SIMPLE
 }

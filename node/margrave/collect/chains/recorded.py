@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from margrave.collect.chains import tellings
 from margrave.collect.chains.blocks import block_of, looks_like_block
 from margrave.collect.chains.endpoint import complaint
 from margrave.collect.chains.lending import tables, traces
@@ -87,11 +88,13 @@ def _block(body: object, seen_ms: int) -> Iterator[Item]:
     )
 
 
-TELLERS: Final[tuple[Teller, ...]] = (Teller(tables.reads, tables.tell),)
-TRACE_READERS: Final[tuple[Callable[[object, int], Iterable[Item]], ...]] = (_liquidations,)
+TELLERS: Final[tuple[Teller, ...]] = (Teller(tables.reads, tables.tell), Teller(tellings.reads, tellings.tell))
+TRACE_READERS: Final[tuple[Callable[[object, int], Iterable[Item]], ...]] = (_liquidations, tellings.traced_swaps)
 SHAPES: Final[tuple[Shape, ...]] = (
     Shape("traces", traces.looks_like_traces, _traces),
     Shape("block", looks_like_block, _block),
+    Shape("fees", tellings.looks_like_fees, tellings.fee_history),
+    Shape("pool", tellings.looks_like_pools, tellings.pool_states),
 )
 
 

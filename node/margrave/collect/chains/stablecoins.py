@@ -71,6 +71,7 @@ ISSUE: Final[Event[int]] = Event("Issue(uint256 amount)", one)
 REDEEM: Final[Event[int]] = Event("Redeem(uint256 amount)", one)
 DESTROYED: Final[Event[int]] = Event("DestroyedBlackFunds(address indexed user, uint256 balance)", lambda _, held: held)
 DESTROYED_PLAIN: Final[Event[int]] = Event("DestroyedBlackFunds(address user, uint256 balance)", lambda _, held: held)
+EVENTS: Final[tuple[Event[Any], ...]] = (*_PLAIN, ISSUE, REDEEM, DESTROYED, DESTROYED_PLAIN)
 
 TOTAL_SUPPLY: Final[Call[int]] = Call("totalSupply()", "(uint256)", one)
 

@@ -60,7 +60,7 @@ class Swap:
         return abs(self.amount1 / self.amount0) if self.amount0 and self.amount1 else None
 
 
-_EVENTS: Final = (
+EVENTS: Final = (
     (uniswap_v2.SWAP, Family.UNISWAP_V2),
     (uniswap_v2.AERODROME_SWAP, Family.AERODROME_V2),
     (uniswap_v3.SWAP, Family.UNISWAP_V3),
@@ -77,7 +77,7 @@ def swap_of(log: Log) -> Swap | None:
     if uniswap_v4.SWAP.fits(log):
         managed = uniswap_v4.SWAP.decode(log)
         return _of_pool(Family.UNISWAP_V4, "0x" + managed.pool_id.hex(), managed.swap, log)
-    for event, family in _EVENTS:
+    for event, family in EVENTS:
         if event.fits(log):
             told = event.decode(log)
             if isinstance(told, PoolSwap):
