@@ -174,30 +174,28 @@ library Black76 {
             for {} rows { rows := shr(8, rows) } {
                 let row := mul(and(shr(3, rows), 15), 0xc0)
                 let log := add(moneyness, mload(row))
-                let vol := VOLS
-                let sum := add(row, 0x40)
-                for { let columns := and(rows, 7) } columns { columns := shr(1, columns) } {
-                    if and(columns, 1) {
-                        let step := mload(vol)
-                        let v := mul(div(shl(40, CELLS), step), log)
-                        step := mul(step, CELLS)
-                        v := add(v, shr(1, sub(TOP, step)))
-                        let u := add(v, step)
-                        if gt(or(u, v), TOP) {
-                            if gt(u, TOP) { u := mul(TOP, sgt(u, 0)) }
-                            if gt(v, TOP) { v := mul(TOP, sgt(v, 0)) }
-                        }
-                        let cell := mload(add(NODES, and(shr(50, u), 0x1ffc)))
-                        let part := and(u, FRACTION)
-                        u := add(mul(shr(224, cell), sub(CELL, part)), mul(and(shr(192, cell), 0xffffffff), part))
-                        cell := mload(add(NODES, and(shr(50, v), 0x1ffc)))
-                        part := and(v, FRACTION)
-                        v := add(mul(shr(224, cell), sub(CELL, part)), mul(and(shr(192, cell), 0xffffffff), part))
-                        u := sub(mul(mload(add(row, 0x20)), u), mul(strike, v))
-                        mstore(sum, add(mload(sum), mul(quantity, u)))
+                for { let columns := and(rows, 7) } columns {} {
+                    let bit := and(columns, sub(0, columns)) // the lowest: 1, 2 or 4
+                    columns := xor(columns, bit)
+                    let column := shl(4, and(bit, 6))
+                    let step := mload(add(VOLS, column))
+                    let v := mul(div(shl(40, CELLS), step), log)
+                    step := mul(step, CELLS)
+                    v := add(v, shr(1, sub(TOP, step)))
+                    let u := add(v, step)
+                    if gt(or(u, v), TOP) {
+                        if gt(u, TOP) { u := mul(TOP, sgt(u, 0)) }
+                        if gt(v, TOP) { v := mul(TOP, sgt(v, 0)) }
                     }
-                    sum := add(sum, 0x20)
-                    vol := add(vol, 0x20)
+                    let cell := mload(add(NODES, and(shr(50, u), 0x1ffc)))
+                    let part := and(u, FRACTION)
+                    u := add(mul(shr(224, cell), sub(CELL, part)), mul(and(shr(192, cell), 0xffffffff), part))
+                    cell := mload(add(NODES, and(shr(50, v), 0x1ffc)))
+                    part := and(v, FRACTION)
+                    v := add(mul(shr(224, cell), sub(CELL, part)), mul(and(shr(192, cell), 0xffffffff), part))
+                    u := sub(mul(mload(add(row, 0x20)), u), mul(strike, v))
+                    let sum := add(add(row, 0x40), column)
+                    mstore(sum, add(mload(sum), mul(quantity, u)))
                 }
             }
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {Leg} from "./Leg.sol";
+
 /// @title Which of the 23 scenarios can be the worst for a book, so that no other is priced.
 /// @notice Left out is what another scenario dominates, whatever the words. An option is worth more when volatility is
 /// higher, a call when the price is, a put when it is lower; its value is convex in the price; and all legs of a book
@@ -15,12 +17,14 @@ pragma solidity ^0.8.30;
 /// table errs by up to 5e-6 of the forward, so that on it a scenario left out may lose more by twice that: M10.
 ///
 /// A list of rows, a byte each, the first lowest, ended by zero: bits 3-6 are four more than the row, so that times
-/// `Sheet.ROW` they are its place; bits 0-2 the columns that count: raised, unchanged, lowered. Today always counts.
+/// `Sheet.ROW` they are its place; bits 0-2 the columns that count, one or all three: raised,
+/// unchanged, lowered. Today always counts.
 library Corners {
     /// @notice The columns of a row.
     uint256 internal constant RAISED = 1;
     uint256 internal constant UNCHANGED = 2;
     uint256 internal constant LOWERED = 4;
+    uint256 internal constant ANY = 7;
 
     /// @notice All 23.
     uint256 internal constant ALL = 0x6159574f473f372f27;
@@ -31,8 +35,6 @@ library Corners {
     uint256 private constant RISE_COLUMNS_SHIFT = 8;
     /// @dev Both, where volatility is raised.
     uint256 private constant SHORTS = 0x6159513a21;
-
-    uint256 private constant ANY = RAISED | UNCHANGED | LOWERED;
 
     /// @dev Kinds of legs, a bit each: long puts, long calls, short puts, short calls.
     uint256 private constant LONG = 3;
@@ -48,7 +50,7 @@ library Corners {
         unchecked {
             uint256 kinds = 0;
             for (uint256 i = 0; i < legs.length; ++i) {
-                uint256 leg = _at(legs, i);
+                uint256 leg = Leg.nth(legs, i);
                 if (leg >> 192 == 0) continue; // without a quantity there is nothing to lose
                 kinds |= 1 << (leg >> 255 << 1 | leg >> 168 & 1);
                 if (NEED_ALL >> kinds & 1 != 0) return ALL;
@@ -57,13 +59,6 @@ library Corners {
             if (kinds & LOSES_BY_FALL == 0) return RISE | columns << RISE_COLUMNS_SHIFT;
             if (kinds & LOSES_BY_RISE == 0) return FALL | columns;
             return SHORTS;
-        }
-    }
-
-    /// @dev Solidity's own reading asks each time whether the array ends.
-    function _at(uint256[] calldata legs, uint256 i) private pure returns (uint256 leg) {
-        assembly ("memory-safe") {
-            leg := calldataload(add(legs.offset, shl(5, i)))
         }
     }
 

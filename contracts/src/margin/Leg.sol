@@ -57,6 +57,13 @@ library Leg {
         return leg >> 168 & 1 != 0;
     }
 
+    /// @param i Below the length: Solidity's own reading asks that each time.
+    function nth(uint256[] calldata legs, uint256 i) internal pure returns (uint256 leg) {
+        assembly ("memory-safe") {
+            leg := calldataload(add(legs.offset, shl(5, i)))
+        }
+    }
+
     /// @return Expiry, then strike.
     function sortKey(uint256 leg) internal pure returns (uint256) {
         return leg >> 64 & (1 << 104) - 1;

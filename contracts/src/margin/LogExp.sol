@@ -11,7 +11,7 @@ library LogExp {
     int256 private constant ONE64 = 1 << 64;
     int256 private constant LN2_64 = 12786308645202655659;
     int256 private constant LOG2E_64 = 26613026195688644983;
-    uint256 private constant SQRT2_64 = 26087635650665564424;
+    uint256 private constant ABOVE_SQRT2_64 = 26087635650665564425;
     /// @dev One over root two, and how far root two is from it, 40 bits.
     uint256 private constant NEAR = 777472127993;
     uint256 private constant NEAR_WIDTH = 777472127994;
@@ -24,8 +24,8 @@ library LogExp {
             // Most arguments are close to one; only the others need to be brought there.
             if (x - NEAR > NEAR_WIDTH) {
                 uint256 bits = Math.log2(x);
-                uint256 scaled = bits < 64 ? x << 64 - bits : x >> bits - 64;
-                uint256 upper = scaled > SQRT2_64 ? 1 : 0;
+                uint256 scaled = x << 255 - bits >> 191;
+                uint256 upper = scaled / ABOVE_SQRT2_64; // below two of them: one or none
                 y = int256(scaled >> upper);
                 halvings = int256(bits + upper) - 40;
             }

@@ -142,7 +142,7 @@ library Portfolio {
 
     function _move(uint256 row, int256 move) private pure {
         unchecked {
-            int256 factor = ONE + (move < -LARGEST_FALL ? -LARGEST_FALL : move);
+            int256 factor = ONE + Math.max(move, -LARGEST_FALL);
             Sheet.store(row + Sheet.FACTOR, factor);
             Sheet.store(row + Sheet.LOG, LogExp.ln(uint256(factor)));
         }
@@ -154,10 +154,10 @@ library Portfolio {
         returns (Sums memory sums)
     {
         unchecked {
-            Expiry memory e = _expiry(surface, rows, legs[0].expiry());
+            Expiry memory e = _expiry(surface, rows, Leg.nth(legs, 0).expiry());
             uint256 gap = Math.dist(e.forward, surface.spot << FORWARD_BITS);
             for (uint256 i = 0; i < legs.length; ++i) {
-                uint256 leg = legs[i];
+                uint256 leg = Leg.nth(legs, i);
                 if (e.expiry != leg.expiry()) {
                     e = _expiry(surface, rows, leg.expiry());
                     gap = Math.dist(e.forward, surface.spot << FORWARD_BITS);
@@ -175,10 +175,7 @@ library Portfolio {
         unchecked {
             int256 t = expiry > block.timestamp ? int256(expiry - block.timestamp) : int256(0);
             uint256 forward = Surface.forwardAt(surface, t);
-            for (uint256 rest = rows; rest != 0; rest >>= 8) {
-                uint256 row = Sheet.rowOf(rest);
-                Sheet.store(row + Sheet.FORWARD, int256(forward) * Sheet.load(row + Sheet.FACTOR) >> 40);
-            }
+            Sheet.moveForward(rows, forward);
             int256 theta = Surface.thetaAt(surface, t);
             int256 months = 30 days * ONE / (t < 1 days ? int256(1 days) : t);
             int256 scale = int256(LogExp.exp(LogExp.ln(uint256(months)) * 3 / 10));
@@ -242,21 +239,22 @@ library Portfolio {
             int256 worst = 0;
             uint256 place = Sheet.HERE + Sheet.UNCHANGED;
             for (; rows != 0; rows >>= 8) {
+                uint256 columns = rows & 7;
+                if (columns == Corners.UNCHANGED) continue; // today, which loses nothing
                 uint256 row = Sheet.rowOf(rows);
                 int256 rest = today - (strikes - (forwards * Sheet.load(row + Sheet.FACTOR) >> 40)) * Black76.ONE;
-                int256 loss;
-                if (rows & Corners.RAISED != 0) {
-                    loss = rest - Sheet.load(row + Sheet.RAISED);
-                    if (row >= Sheet.EXTREMES) loss = loss + 1 >> 1;
+                if (columns == Corners.ANY) {
+                    int256 loss = rest - Sheet.load(row + Sheet.RAISED);
                     if (loss > worst) (worst, place) = (loss, row + Sheet.RAISED);
-                }
-                if (rows & Corners.UNCHANGED != 0) {
                     loss = rest - Sheet.load(row + Sheet.UNCHANGED);
                     if (loss > worst) (worst, place) = (loss, row + Sheet.UNCHANGED);
-                }
-                if (rows & Corners.LOWERED != 0) {
                     loss = rest - Sheet.load(row + Sheet.LOWERED);
                     if (loss > worst) (worst, place) = (loss, row + Sheet.LOWERED);
+                } else {
+                    uint256 sum = row + (columns == Corners.RAISED ? Sheet.RAISED : Sheet.LOWERED);
+                    int256 loss = rest - Sheet.load(sum);
+                    if (row >= Sheet.EXTREMES) loss = loss + 1 >> 1;
+                    if (loss > worst) (worst, place) = (loss, sum);
                 }
             }
             return (uint256(-_dollarsDown(-worst)), Sheet.scenarioAt(place));
@@ -298,10 +296,11 @@ library Portfolio {
 
     /// @dev From the unit of the sums to 18 decimals: 6 + 8 of them are there. Solidity rounds towards zero; a value
     /// must not.
-    function _dollarsDown(int256 x) private pure returns (int256) {
+    function _dollarsDown(int256 x) private pure returns (int256 dollars) {
         unchecked {
-            int256 dollars = (x >> FORWARD_BITS) * PAR;
-            return dollars < 0 ? -((-dollars + Black76.ONE - 1) / Black76.ONE) : dollars / Black76.ONE;
+            x = (x >> FORWARD_BITS) * PAR;
+            dollars = x / Black76.ONE;
+            if (x % Black76.ONE < 0) --dollars;
         }
     }
 

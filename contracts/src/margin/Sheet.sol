@@ -50,6 +50,16 @@ library Sheet {
         }
     }
 
+    /// @notice Writes the forward after the move of each row of a list, rounded down.
+    function moveForward(uint256 rows, uint256 forward) internal pure {
+        assembly ("memory-safe") {
+            for {} rows { rows := shr(8, rows) } {
+                let row := mul(and(shr(3, rows), 15), ROW)
+                mstore(add(row, FORWARD), shr(40, mul(forward, mload(add(row, FACTOR)))))
+            }
+        }
+    }
+
     /// @param place Of a sum.
     /// @return 3·row + column, and 21 and 22 for the extremes.
     function scenarioAt(uint256 place) internal pure returns (uint256) {

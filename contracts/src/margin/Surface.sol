@@ -63,9 +63,10 @@ library Surface {
     /// @return 80 fractional bits.
     function thetaAt(SurfaceParams memory x, int256 t) internal pure returns (int256) {
         unchecked {
-            int256 theta = x.theta30d + (x.theta90d - x.theta30d) * (t - 30 days) / 60 days;
+            int256 theta;
             if (t <= 7 days) theta = x.theta7d * t / 7 days;
             else if (t <= 30 days) theta = x.theta7d + (x.theta30d - x.theta7d) * (t - 7 days) / 23 days;
+            else theta = x.theta30d + (x.theta90d - x.theta30d) * (t - 30 days) / 60 days;
             return Math.clamp(theta, 0, MOST_THETA);
         }
     }

@@ -8,6 +8,7 @@ import {Leg} from "../margin/Leg.sol";
 import {Dollars} from "./Dollars.sol";
 import {InsuranceFund} from "./InsuranceFund.sol";
 import {MarketSet} from "./MarketSet.sol";
+import {Positions} from "./Positions.sol";
 import {Series} from "./Series.sol";
 
 /// @title Who holds what: cash, positions, and how much of each series is open.
@@ -17,10 +18,11 @@ import {Series} from "./Series.sol";
 abstract contract Book is AccessManaged, ReentrancyGuardTransient {
     using Leg for uint256;
     using MarketSet for uint256;
+    using Positions for Positions.List;
     using Series for uint256;
 
     /// @notice Positions of one account over all markets: what one transaction can margin with room to spare.
-    uint256 public constant MOST_LEGS = 64;
+    uint256 public constant MOST_LEGS = Positions.MOST;
     /// @notice Contracts in one position, 6 decimals.
     int256 public constant MOST_QUANTITY = 1e15;
 
@@ -31,7 +33,7 @@ abstract contract Book is AccessManaged, ReentrancyGuardTransient {
         uint8 legs; // over all markets
         bool listed; // in `_accountList`
         uint256 markets; // those with positions: MarketSet
-        mapping(uint16 market => uint256[]) positions;
+        mapping(uint16 market => Positions.List) positions;
         mapping(uint256 token => uint256) balance;
     }
 
@@ -151,10 +153,10 @@ abstract contract Book is AccessManaged, ReentrancyGuardTransient {
     function _change(address account, uint256 series, int256 quantity) internal {
         uint16 market = series.market();
         Account storage a = _accounts[account];
-        uint256[] storage legs = a.positions[market];
-        uint256 n = legs.length;
+        Positions.List storage legs = a.positions[market];
+        uint256 n = legs.count();
         uint256 i = _find(legs, n, series);
-        int256 before = i < n ? legs[i].quantity() : int64(0);
+        int256 before = i < n ? legs.get(i).quantity() : int64(0);
         int256 afterwards = before + quantity;
         if (afterwards > MOST_QUANTITY || afterwards < -MOST_QUANTITY) {
             revert QuantityOutOfRange(afterwards, MOST_QUANTITY);
@@ -163,28 +165,28 @@ abstract contract Book is AccessManaged, ReentrancyGuardTransient {
         if (afterwards == 0) {
             if (before != 0) _forget(a, legs, market, i);
         } else if (i < n) {
-            legs[i] = legs[i].withQuantity(int64(afterwards));
+            legs.set(i, legs.get(i).withQuantity(int64(afterwards)));
         } else {
             _list(a, account, market, n);
             legs.push(series.leg(int64(afterwards)));
         }
     }
 
-    function _legs(address account, uint16 market) internal view returns (uint256[] memory) {
-        return _accounts[account].positions[market];
+    function _legs(address account, uint16 market) internal view returns (uint256[] memory legs) {
+        (legs,) = _accounts[account].positions[market].load();
     }
 
     function _quantityOf(address account, uint256 series) internal view returns (int256) {
-        uint256[] storage legs = _accounts[account].positions[series.market()];
-        uint256 n = legs.length;
+        Positions.List storage legs = _accounts[account].positions[series.market()];
+        uint256 n = legs.count();
         uint256 i = _find(legs, n, series);
-        return i < n ? legs[i].quantity() : int64(0);
+        return i < n ? legs.get(i).quantity() : int64(0);
     }
 
     /// @return Where the position is, `n` when there is none.
-    function _find(uint256[] storage legs, uint256 n, uint256 series) private view returns (uint256) {
+    function _find(Positions.List storage legs, uint256 n, uint256 series) private view returns (uint256) {
         for (uint256 i = 0; i < n; ++i) {
-            if (series.isOf(legs[i])) return i;
+            if (series.isOf(legs.get(i))) return i;
         }
         return n;
     }
@@ -198,12 +200,10 @@ abstract contract Book is AccessManaged, ReentrancyGuardTransient {
         _accountList.push(account);
     }
 
-    function _forget(Account storage a, uint256[] storage legs, uint16 market, uint256 i) private {
-        uint256 last = legs.length - 1;
-        if (i != last) legs[i] = legs[last];
-        legs.pop();
+    function _forget(Account storage a, Positions.List storage legs, uint16 market, uint256 i) private {
+        legs.remove(i);
         a.legs -= 1;
-        if (last == 0) a.markets = a.markets.without(market);
+        if (legs.count() == 0) a.markets = a.markets.without(market);
     }
 
     /// @dev What is written equals what is held, so that counting the written side is enough.

@@ -34,8 +34,12 @@ contract MargraveTokenTest is Base {
     }
 
     function test_a_token_for_nobody_is_refused() external {
-        vm.expectRevert(MargraveToken.NoGrants.selector);
-        new MargraveToken(new Grant[](0));
+        // Not by `expectRevert`, which a linked test's deployment passes by.
+        try new MargraveToken(new Grant[](0)) {
+            revert Untrue("a token for nobody");
+        } catch (bytes memory why) {
+            check(bytes4(why) == MargraveToken.NoGrants.selector, "why");
+        }
     }
 
     function test_votes_count_by_time_and_only_once_delegated() external {
