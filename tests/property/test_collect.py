@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from margrave.collect.board import Board
+from margrave.collect.books.levels import MAX_LEVEL_PRICE
 from margrave.collect.recorded import parse_text
 from margrave.collect.source import HOUR_MS, Asked, Item, Request, VenueTrouble
 from margrave.collect.stream import BookDiff, BookSnapshot, Counted, Event, Liquidation, Quiet, Reply, Trade
@@ -116,7 +117,8 @@ def assert_sound_event(
 ) -> None:
     match event:
         case BookSnapshot() | BookDiff():
-            assert all(0 < price <= 1e9 and 0 <= size <= 1e13 for price, size in (*event.bids, *event.asks))
+            levels = (*event.bids, *event.asks)
+            assert all(0 < price <= MAX_LEVEL_PRICE and 0 <= size <= 1e13 for price, size in levels)
             assert event.venue_ms >= 0
         case Trade() | Liquidation():
             assert 0 < event.price <= 1e9
@@ -127,7 +129,7 @@ def assert_sound_event(
         case Quiet():
             assert event.why
         case Counted():
-            assert event.number >= 0
+            assert type(event.number) is int, "a number that goes back costs the socket its books, and no more"
 
 
 POISON = st.one_of(

@@ -275,7 +275,11 @@ def about(body: object) -> tuple[str, bool]:
         return ("", False)
     data, arg = body.get("data"), body.get("arg")
     entry = data[0] if isinstance(data, list) and data else None
-    if isinstance(data, list) and len(data) > 1 and len({e.get("instId") for e in data if isinstance(e, dict)}) > 1:
+    if (
+        isinstance(data, list)
+        and len(data) > 1
+        and len({str(e.get("instId")) for e in data if isinstance(e, dict)}) > 1
+    ):
         return ("", False)  # an answer about many, of which none was asked for
     named = entry if isinstance(entry, dict) and "instId" in entry else arg
     name = named.get("instId") if isinstance(named, dict) else None
