@@ -214,16 +214,16 @@ def complaint(body: object) -> MargraveError | None:
     """retCode is 0 when all is well (ret_code before v5); a websocket says {"success": false, "ret_msg"}."""
     if not isinstance(body, dict):
         return None
-    code = body.get("retCode", body.get("ret_code", 0))
+    code = str(body.get("retCode", body.get("ret_code", 0)) or 0)[:20]
     message = str(body.get("retMsg", body.get("ret_msg")))[:120]
-    if code in (10006, 10018, 10429):
+    if code in ("10006", "10018", "10429"):
         return VenueTrouble(Trouble.RATE_LIMITED, f"bybit: {code} {message}")
-    if code in (10009, 10024):
+    if code in ("10009", "10024"):
         return VenueTrouble(Trouble.GEO_BLOCKED, f"bybit: {code} {message}")
-    if code in (10000, 10016, 10019):
+    if code in ("10000", "10016", "10019"):
         return VenueTrouble(Trouble.MAINTENANCE, f"bybit: {code} {message}")
-    if (code != 0 and code is not None) or body.get("success") is False:
-        return Rejected(Rejection.VENUE_ERROR, f"bybit: {str(code)[:20]} {message}")
+    if code != "0" or body.get("success") is False:
+        return Rejected(Rejection.VENUE_ERROR, f"bybit: {code} {message}")
     return None
 
 
