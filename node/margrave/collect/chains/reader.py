@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 BATCH: Final = 250
 """Reads a multicall: a few million gas, which every node's `eth_call` allows."""
+SMALLEST_BATCH: Final = 16
+"""Below it a batch is not made smaller for the next sweep: some calls revert without a reason whatever one does."""
 WIDEST_RANGE: Final = 10_000
 """Blocks of one `eth_getLogs`; halved where the endpoint wants less, and grown again slowly."""
 MOST_LOGS: Final = 20_000
@@ -285,8 +287,8 @@ class Reader:
         one by one.
         """
         answers: list[Any | Rejected] = []
-        for start in range(0, len(questions), self._batch):
-            answers += await self._batched(questions[start : start + self._batch], block, among)
+        while len(answers) < len(questions):  # the batch may get smaller on the way
+            answers += await self._batched(questions[len(answers) : len(answers) + self._batch], block, among)
         return answers
 
     async def one(self, question: Question[T], block: Block, among: Sequence[Endpoint]) -> T | Rejected:
@@ -317,7 +319,18 @@ class Reader:
             return before + await self._batched(questions[half:], block, among)
         except Rejected as rejected:
             return [rejected for _ in questions]
-        return [question.answered(*answer) for question, answer in zip(questions, read, strict=True)]
+        answers: list[Any | Rejected] = [q.answered(*answer) for q, answer in zip(questions, read, strict=True)]
+        starved = [at for at, (success, said) in enumerate(read) if not success and not said]
+        if starved:
+            # A revert without a reason, or the batch's gas spent by those before it: alone it will show which.
+            if starved[0] == len(questions) - len(starved):  # all from one on: that is what a batch has gas for
+                self._batch = max(min(self._batch, starved[0]), SMALLEST_BATCH)
+            for start in range(0, len(starved), half := max(len(questions) // 4, 1)):
+                some = starved[start : start + half]
+                again = await self._batched([questions[at] for at in some], block, among)
+                for at, answer in zip(some, again, strict=True):
+                    answers[at] = answer
+        return answers
 
 
 @dataclass(frozen=True, slots=True)

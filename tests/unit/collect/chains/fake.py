@@ -138,6 +138,8 @@ class FakeNode:
     most_logs: int | None = None
     widest: int | None = None
     most_gas: int | None = None
+    starves_after: int | None = None
+    """So many calls of a multicall have gas; the others fail without a word."""
     faults: list[BaseException | dict[str, Any] | Any] = field(default_factory=list)
     """Told instead of the next answers, in order."""
     lies: Callable[[str, Any, Any], Any] | None = None
@@ -227,8 +229,11 @@ class FakeNode:
         calls: Sequence[tuple[str, bool, bytes]] = abi_decode(["(address,bool,bytes)[]"], data[4:])[0]
         if self.most_gas is not None and len(calls) * GAS_OF_A_CALL > self.most_gas:
             raise Complained(-32000, "out of gas")
-        for to, may_fail, inner in calls:
+        for at, (to, may_fail, inner) in enumerate(calls):
             assert may_fail
+            if self.starves_after is not None and at >= self.starves_after:
+                answers.append((False, b""))
+                continue
             try:
                 answers.append((True, self._one(to, inner, block)))
             except Reverts as reverts:

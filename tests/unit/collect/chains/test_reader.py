@@ -225,6 +225,33 @@ async def test_a_batch_that_is_too_much_is_halved() -> None:
     assert [method for method, _ in node.asked].count("eth_call") > 100 // 8
 
 
+async def test_calls_that_found_no_gas_left_in_their_batch_are_asked_again() -> None:
+    chain = chain_of(5)
+    node = FakeNode(chain, starves_after=30)
+    over = reader(node)
+    sweep = await over.sweep()
+    questions = [Question(POOL, DOUBLE, (n,)) for n in range(300)]
+    assert await sweep.ask(questions) == [2 * n for n in range(300)]
+    first = [method for method, _ in node.asked].count("eth_call")
+    assert await sweep.ask(questions) == [2 * n for n in range(300)]
+    assert [method for method, _ in node.asked].count("eth_call") - first < first  # it has learnt
+
+
+async def test_a_revert_without_a_reason_stays_one() -> None:
+    chain = chain_of(5)
+    silent = Call("silent()", "(uint256)", one)
+    node = FakeNode(chain, starves_after=0)
+    sweep = await reader(node).sweep()
+
+    def refuse(_: bytes, __: int) -> bytes:
+        raise Reverts
+
+    chain.says(POOL, silent, refuse)
+    answers = await sweep.ask([Question(POOL, silent), Question(POOL, NUMBER)])
+    assert isinstance(answers[0], Rejected)
+    assert answers[1] == 5
+
+
 async def test_a_chain_without_multicall_is_asked_one_by_one() -> None:
     chain = chain_of(5)
     chain.has_multicall = False
