@@ -83,6 +83,7 @@ class Node:
         self._sender = sender
         self._exchange = exchange
         self._receipts: list[Receipt] = []
+        self._chains: list[ChainWatch] = []
 
     @classmethod
     @asynccontextmanager
@@ -180,6 +181,7 @@ class Node:
         self.pipeline.metrics.rounds.labels(outcome=receipt.outcome).inc()
         self.pipeline.metrics.polls_skipped.set(self._collector.polls_skipped)
         self.pipeline.metrics.last_round_time.set(round_ * settings.policy.round.period_s)
+        self._tell_of_chains()
         log.get().info("round", round=round_, outcome=receipt.outcome, detail=receipt.detail, gas=receipt.gas_used)
         return receipt
 
@@ -189,7 +191,7 @@ class Node:
     @asynccontextmanager
     async def _watching_chains(self) -> AsyncIterator[None]:
         """The protocol's own book at the venues' pace, if it has one, and the chains of [chains] at theirs."""
-        found = self._watches()
+        self._chains = found = self._watches()
         tasks = [asyncio.create_task(watch.watch()) for watch in found]
         try:
             yield
@@ -199,6 +201,19 @@ class Node:
             await asyncio.gather(*tasks, return_exceptions=True)
             for watch in found:
                 await watch.aclose()
+
+    def _tell_of_chains(self) -> None:
+        metrics = self.pipeline.metrics
+        for watch in self._chains:
+            metrics.chain_block.labels(chain=watch.name).set(watch.final_block)
+            metrics.chain_withdrawn.labels(chain=watch.name).set(watch.logs_withdrawn)
+            metrics.chain_restarts.labels(chain=watch.name).set(watch.restarts)
+            for endpoint in watch.reader.endpoints:
+                of = {"chain": watch.name, "endpoint": endpoint.name}
+                metrics.rpc_lag.labels(**of).set(endpoint.conduct.lag_blocks)
+                metrics.rpc_asked.labels(**of).set(endpoint.conduct.asked)
+                metrics.rpc_failures.labels(**of).set(endpoint.conduct.failures)
+                metrics.rpc_disagreements.labels(**of).set(endpoint.conduct.disagreements)
 
     def _watches(self) -> list[ChainWatch]:
         settings, clock, board = self.pipeline.settings, self.pipeline.clock, self._collector.board

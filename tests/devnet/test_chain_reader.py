@@ -21,16 +21,21 @@ from margrave.collect.source import Trouble
 from margrave.errors import Fatal
 from margrave.lab.bench.chain import local_chain
 from margrave.messages import HealthReading, LiquidationsReading
+from margrave.operate.check import Check, Verdict
 from margrave.ops.clock import Clock
-from margrave.settings import LendingSettings, WatchedChainSettings
+from margrave.settings import PROJECT_ROOT, Settings, load_policy
+from margrave.watching import LendingSettings, WatchedChainSettings
 from tests.devnet.rpc_bench import RETRY_AFTER_S, Fault, RpcServer
+from tests.devnet.venue_bench import MARKETS as BENCH_MARKETS
+from tests.devnet.venue_bench import node_of
 from tests.unit.collect.chains.fake import CHAIN_ID, FakeChain, FakeNode
 from tests.unit.collect.chains.recordings import needs_data, opened_lines
-from tests.unit.collect.chains.test_lenders import POOL_AT, aave_chain, borrow
+from tests.unit.collect.chains.test_lenders import ORACLE_AT, POOL_AT, aave_chain, borrow
 from tests.unit.collect.chains.test_lending import ALICE, BOB, WBTC, WETH, log_body
 
 pytestmark = pytest.mark.devnet
 MARKETS = ("BTC", "ETH")
+POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
 SEIZED = log_body(aave_v3.LIQUIDATION_CALL, WBTC, WETH, ALICE, 10**19, 5 * 10**7, BOB, False, address=POOL_AT)
 
 
@@ -178,6 +183,32 @@ async def test_a_reorganisation_between_two_reads_of_one_sweep_spoils_no_reading
         assert "not currently canonical" in str(health.last_error)
         await watch.poll()
         assert watch.board.health()["aave_v3:1"].failures_in_a_row == 0
+
+
+async def test_check_says_which_endpoint_and_which_table_is_wrong() -> None:
+    chain = aave_chain()
+    chain.mine_many(3)
+    well, ill = RpcServer(FakeNode(chain)), RpcServer(FakeNode(chain, chain_id=137))
+    async with well.serving() as one, ill.serving() as two:
+        table = chain_settings([one, two])
+        node = node_of(one).model_copy(update={"chains": {"ethereum": table}})
+        checking = Check(Path("node.toml"))
+        await checking._chains(Settings(node=node, markets=BENCH_MARKETS, policy=POLICY))
+        del chain.contracts[(ORACLE_AT, aave_v3.PRICE.selector)]
+        await checking._chains(Settings(node=node, markets=BENCH_MARKETS, policy=POLICY))
+    told = [(f.check, f.verdict, f.found) for f in checking.findings]
+    good, bad = told[: len(told) // 2], told[len(told) // 2 :]
+    name = "chain ethereum"
+    assert good[0] == (name, Verdict.OK, f"{sweep_of(chain)}, 1 of 2 endpoints are heard")
+    assert good[1][:2] == (f"{name} {two.removeprefix('http://')}", Verdict.WARN)
+    assert "is chain 0x89, not 0x1" in good[1][2]
+    assert good[2] == ("watcher aave_v3:1", Verdict.OK, "2 readings")
+    assert bad[2][:2] == ("watcher aave_v3:1", Verdict.WARN)
+    assert "getAssetPrice returned nothing" in bad[2][2]
+
+
+def sweep_of(chain: FakeChain) -> str:
+    return f"block {chain.head.number} (0x{chain.head.hash.hex()[:12]})"
 
 
 async def test_a_market_that_nobody_scores_stops_the_node() -> None:

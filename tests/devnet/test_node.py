@@ -131,6 +131,7 @@ async def test_a_round_from_the_venues_to_the_chain_and_everything_one_can_ask_a
             assert 'margrave_round_total{outcome="published"} 1.0' in metrics
             assert 'margrave_source_up{source="kraken"} 1.0' in metrics
             assert "margrave_polls_skipped 0.0" in metrics
+            assert 'margrave_rpc_disagreements{chain="chain"' in metrics
             assert "margrave_refusals_dropped 0.0" in metrics
 
             findings = await Check(on.config).run()

@@ -7,7 +7,7 @@ import tomli_w
 
 from margrave.errors import Fatal
 from margrave.operate.init import Plan, init
-from margrave.settings import PROJECT_ROOT, load, load_markets, load_policy
+from margrave.settings import PROJECT_ROOT, NodeSettings, load, load_markets, load_policy, load_section
 
 CONFIG = PROJECT_ROOT / "config"
 
@@ -148,3 +148,51 @@ def test_markets_of_a_group_lie_next_to_each_other(tmp_path: Path) -> None:
     assert [m.group for m in load_markets(markets_with_groups(tmp_path, 0, 1, 1, 0, 2)).values()] == [0, 1, 1, 0, 2]
     with pytest.raises(Fatal, match="group 1 are not next to each other"):
         load_markets(markets_with_groups(tmp_path, 1, 0, 1))
+
+
+CHAINS = """
+[chains.ethereum]
+rpc = ["https://one.example/key", "https://two.example/key"]
+chain_id = 1
+
+[[chains.ethereum.lending]]
+protocol = "aave_v3"
+address = "0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2"
+assets = { "0x2260FAC5E5542a773Aa44fBCfeDf7C193bc2C599" = "BTC", "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2" = "ETH" }
+
+[[chains.ethereum.lending]]
+protocol = "morpho"
+address = "0xBBBBBbbBBb9cC5e90e3b3Af64bdAF62C37EEFFCb"
+assets = { "0xb323495f7e4148be5643a4ea4a8221eef163e4bccfdedc2a6f4696baacbc86cc" = "ETH" }
+"""
+
+
+def with_chains(made: Path, tmp_path: Path, old: str = "", new: str = "") -> Path:
+    assert old in CHAINS
+    (tmp_path / "node.toml").write_text((made / "node.toml").read_text() + CHAINS.replace(old, new, 1))
+    return tmp_path / "node.toml"
+
+
+def test_a_watched_chain_is_read_and_its_addresses_written_one_way(made: Path, tmp_path: Path) -> None:
+    path = with_chains(made, tmp_path)
+    chain = load_section(path, NodeSettings).chains["ethereum"]
+    aave, morpho = chain.lending
+    assert aave.address == "0x87870bca3f3fd6335c3f4ce8392d69350b4fa4e2"
+    assert list(aave.assets.values()) == ["BTC", "ETH"]
+    assert all(asset == asset.lower() for asset in (*aave.assets, *morpho.assets))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("chain_id = 1", "chain_id = 1\nwitnesses = 3", "witnesses 3 are more than the 2 endpoints"),
+        ("0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2", "0x87870Bca", "address"),
+        ('"aave_v3"', '"aave_v4"', "protocol"),
+        ('"morpho"', '"aave_v3"', "is not an address"),
+        ('"aave_v3"', '"morpho"', "is not a market id of 32 bytes"),
+        ("lending]]", "lendings]]", "unknown key chains.ethereum.lendings"),
+        ('rpc = ["https://one.example/key", "https://two.example/key"]', "rpc = []", "rpc"),
+    ],
+)
+def test_a_watched_chain_with_a_mistake_names_it(made: Path, tmp_path: Path, old: str, new: str, told: str) -> None:
+    assert told in line(with_chains(made, tmp_path, old, new))

@@ -16,6 +16,8 @@ from margrave.chain.history import History
 from margrave.chain.oracle import Oracle
 from margrave.chain.rpc import Rpc
 from margrave.chain.signer import KeystoreSigner
+from margrave.collect.board import Board
+from margrave.collect.chains.build import watches
 from margrave.collect.collector import Collector
 from margrave.collect.source import ADVICE
 from margrave.decide.limits import looser, policy_digest
@@ -91,6 +93,7 @@ class Check:
             if model_set is not None:
                 self._model_set(model_set, state)
         await self._venues(settings)
+        await self._chains(settings)
         await self._peers(settings)
 
     def _epochs(self, state: ChainState) -> None:
@@ -198,6 +201,27 @@ class Check:
             )
         for hold in snapshot.holds:
             self._say(f"market {hold.market}", Verdict.FAIL, f"{hold.reason}: {hold.detail}", "see the venues above")
+
+    async def _chains(self, settings: Settings) -> None:
+        """Each endpoint of [chains] by itself, then one reading of each watcher, with no checkpoint touched."""
+        board, clock = Board(), Clock.of(settings.node.clock)
+        for watch in watches(settings.node.chains, settings.markets, board=board, clock=clock, state_dir=None):
+            name = f"chain {watch.name}"
+            try:
+                with self._asking(name, Verdict.WARN):
+                    sweep = await watch.reader.sweep()
+                    heard = f"{len(sweep.endpoints)} of {len(watch.reader.endpoints)} endpoints are heard"
+                    self._say(name, Verdict.OK, f"{sweep.block}, {heard}")
+                    await watch.read_once(sweep)
+                for endpoint in watch.reader.endpoints:
+                    if (said := endpoint.conduct.last_error) is not None:
+                        self._say(f"{name} {endpoint.name}", Verdict.WARN, said, "see rpc of this table")
+            finally:
+                await watch.aclose()
+        for source, health in board.health().items():
+            bad = health.last_error is not None
+            said = health.last_error or f"{health.readings} readings"
+            self._say(f"watcher {source}", Verdict.WARN if bad else Verdict.OK, said, "see its table" if bad else "")
 
     async def _peers(self, settings: Settings) -> None:
         async with Peers(settings.node.peers.urls, timeout_s=settings.node.chain.timeout_s) as peers:

@@ -30,6 +30,13 @@ class Metrics:
     quorum_size: Gauge = field(init=False)
     transactions: Counter = field(init=False)
     wallet: Gauge = field(init=False)
+    rpc_lag: Gauge = field(init=False)
+    rpc_asked: Gauge = field(init=False)
+    rpc_failures: Gauge = field(init=False)
+    rpc_disagreements: Gauge = field(init=False)
+    chain_block: Gauge = field(init=False)
+    chain_withdrawn: Gauge = field(init=False)
+    chain_restarts: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
         def put(name: str, metric: object) -> None:
@@ -60,6 +67,24 @@ class Metrics:
         put("quorum_size", Gauge("margrave_quorum_size", "Valid attestations of the last round", registry=at))
         put("transactions", Counter("margrave_transactions", "Transactions by outcome", ["outcome"], registry=at))
         put("wallet", Gauge("margrave_wallet_balance_wei", "Balance of the key that pays for gas", registry=at))
+
+        of = ["chain", "endpoint"]
+        put("rpc_lag", Gauge("margrave_rpc_lag_blocks", "How far an endpoint's head lies behind", of, registry=at))
+        put("rpc_asked", Gauge("margrave_rpc_asked", "Questions put to an endpoint", of, registry=at))
+        put("rpc_failures", Gauge("margrave_rpc_failures", "Questions that got no answer", of, registry=at))
+        put(
+            "rpc_disagreements",
+            Gauge("margrave_rpc_disagreements", "Times an endpoint contradicted the others", of, registry=at),
+        )
+        put(
+            "chain_block",
+            Gauge("margrave_chain_block", "Newest final block whose logs are read", ["chain"], registry=at),
+        )
+        put("chain_withdrawn", Gauge("margrave_chain_logs_withdrawn", "Logs of orphans", ["chain"], registry=at))
+        put(
+            "chain_restarts",
+            Gauge("margrave_chain_restarts", "Reorganisations deeper than finality", ["chain"], registry=at),
+        )
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

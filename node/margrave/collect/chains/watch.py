@@ -111,6 +111,11 @@ class ChainWatch:
     def source(self) -> str:
         return f"chain:{self.chain_id}"
 
+    @property
+    def final_block(self) -> int:
+        """Up to here logs are read and will not be withdrawn; 0 before the start."""
+        return self._follower.final.number if self._follower.final else 0
+
     async def watch(self) -> None:
         """Poll until cancelled."""
         while True:
@@ -145,6 +150,10 @@ class ChainWatch:
         due = [w for w in self.watchers if w.source not in but and now_ms >= self._due_ms.get(w.source, 0)]
         await asyncio.gather(*(self._read(watcher, sweep) for watcher in due))
         return frozenset(watcher.source for watcher in due)
+
+    async def read_once(self, sweep: Sweep) -> None:
+        """Every watcher's state at the sweep's block, logs aside: for a check."""
+        await self._reads(sweep)
 
     async def aclose(self) -> None:
         if self.close is not None:
