@@ -258,7 +258,7 @@ class NoticeReading(Reading, frozen=True, kw_only=True, tag="notice"):
 
     @property
     def what(self) -> str:
-        return f"notice {self.topic}"
+        return f"notice {self.topic} {self.instrument}"
 
 
 AnyReading = (
