@@ -227,8 +227,13 @@ class ChainlinkWatcher(ReadsOnly):
                 items.append(speaker.refusal(feed.kind.value, answer))
             else:
                 price, updated_s = answer
-                items.append(replace(speaker, venue_ms=updated_s * 1000).scalar(feed.kind, price))
+                items.append(replace(speaker, venue_ms=said_ms(feed, updated_s, sweep)).scalar(feed.kind, price))
         return items
+
+
+def said_ms(feed: Feed, updated_s: int, sweep: Sweep) -> int:
+    """When an answer was given. A stablecoin's feed speaks once a day and when it deviates: until then it stands."""
+    return sweep.block.time_ms if feed.kind is Kind.PEG else updated_s * 1000
 
 
 async def chainlink_answers(sweep: Sweep, feeds: Sequence[Feed]) -> list[tuple[float, int] | Rejected]:
@@ -295,5 +300,5 @@ class PythWatcher(ReadsOnly):
             except Rejected as rejected:
                 items.append(speaker.refusal(feed.kind.value, rejected))
             else:
-                items.append(replace(speaker, venue_ms=latest.publish_s * 1000).scalar(feed.kind, value))
+                items.append(replace(speaker, venue_ms=said_ms(feed, latest.publish_s, sweep)).scalar(feed.kind, value))
         return items

@@ -212,13 +212,14 @@ async def test_while_a_rollups_sequencer_is_down_no_feed_is_believed(chain: Fake
     assert len(await read(chain, chainlink(sequencer=PYTH))) == 2
 
 
-async def test_a_stablecoins_feed_is_its_peg(chain: FakeChain) -> None:
-    put_feed(chain, FeedBook(answer=97_000_000, updated_s=chain.head.time_s))
-    feed = Feed(market="*", address=FEED, kind=Kind.PEG)
+async def test_a_stablecoins_feed_is_its_peg_until_it_says_otherwise(chain: FakeChain) -> None:
+    put_feed(chain, FeedBook(answer=97_000_000, updated_s=chain.head.time_s - 80_000))
+    feed = Feed(market="*", address=FEED, kind=Kind.PEG, max_age_s=90_000)
     (peg,) = await read(chain, ChainlinkWatcher(chain_id=1, feeds=[feed]))
     assert isinstance(peg, ScalarReading)
     assert peg.kind is Kind.PEG
     assert peg.value == pytest.approx(0.97)
+    assert peg.venue_time_ms == chain.head.time_s * 1000  # what it said yesterday stands until it deviates
 
 
 async def test_pyths_price_is_read_with_its_publish_time_and_its_doubt_is_a_refusal(chain: FakeChain) -> None:
