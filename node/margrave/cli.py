@@ -244,7 +244,7 @@ def explain(
 
 @app.command()
 def parse(
-    venue: Annotated[str, typer.Argument(help="deribit, binance, okx, bybit or kraken.")],
+    venue: Annotated[str, typer.Argument(help="deribit, binance, okx, bybit, kraken, coinbase or hyperliquid.")],
     files: Annotated[list[Path], typer.Argument(help="Recorded payloads: JSON bodies or recorder text, also gzipped.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import json
+from bisect import bisect_right
 from itertools import groupby, pairwise
 from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
 
-from margrave.collect.recorded import parse_file
+from margrave.collect.books.keeper import Keeper
+from margrave.collect.recorded import parse_file, payloads
 from margrave.collect.source import Asked
 from margrave.collect.stream import BookDiff, BookSnapshot, Channel, Heard, Trade
 from margrave.collect.venues.binance import BINANCE, endpoints
@@ -181,6 +186,52 @@ def test_recorded_differences_follow_one_another_by_the_rule_of_their_market(nam
         gaps += not follows
     assert gaps == 0
     assert {diff.perpetual for diff in diffs} == {not name.startswith("spot")}
+
+
+@pytest.mark.parametrize(
+    ("session", "name", "compared"), [("BINANCE", "spot", 159), ("BINANCE_FUTURES", "futures books", 745)]
+)
+def test_books_begun_by_rest_show_what_the_best_prices_say(session: str, name: str, compared: int) -> None:
+    """Four books a session through the live parsers: differences heard while the answer was fetched are laid over it,
+    and after each message the book shows the last bookTicker at or before its number."""
+    (stream,) = [s for s in BINANCE.streams if s.name == name]
+    assert stream.read_snapshot is not None
+    folder = recorded("fixtures_cryptofeed_raw")
+    log = [
+        payload
+        for part in ("ws.1.0", "http.0.0")
+        for payload in payloads(gzip.decompress((folder / f"{session}.{part}.gz").read_bytes()))
+    ]
+    keepers: dict[str, Keeper] = {}
+    shown: list[tuple[str, int, tuple[float | None, ...]]] = []
+    said: dict[str, list[tuple[int, tuple[float, ...]]]] = {}
+    for payload in sorted(log, key=lambda one: one.seen_ms):
+        heard, body = Heard("binance", payload.seen_ms), json.loads(payload.body)
+        symbol = body["data"]["s"] if "data" in body else parse_qs(urlsplit(payload.url).query)["symbol"][0]
+        keeper = keepers.setdefault(symbol, Keeper(stream.sequence, by_rest=True))
+        applied = keeper.applied
+        if "data" not in body:
+            channel = Channel("book", symbol, symbol, perpetual=stream.futures_host)
+            assert keeper.snapshot(stream.read_snapshot(heard, channel, body)) is None
+        elif "B" in body["data"]:
+            best = tuple(float(body["data"][key]) for key in "bBaA")
+            said.setdefault(symbol, []).append((body["data"]["u"], best))
+        else:
+            diffs = [event for event in stream.parse(heard, body) if isinstance(event, BookDiff)]
+            assert [keeper.diff(diff) for diff in diffs] == [None] * len(diffs)
+        if keeper.applied > applied:
+            bids, asks = keeper.ladder.bids, keeper.ladder.asks
+            touch = (bids.best, bids.sizes.get(bids.best or 0), asks.best, asks.sizes.get(asks.best or 0))
+            shown.append((symbol, keeper.sequence, touch))
+    agreed = 0
+    for symbol, number, touch in shown:
+        tickers = said.get(symbol, [])
+        at = bisect_right([u for u, _ in tickers], number)
+        if at:
+            assert touch == tickers[at - 1][1], f"{symbol} after update {number}"
+            agreed += 1
+    assert len(keepers) == 4
+    assert agreed == compared
 
 
 def test_contracts_of_a_coin_margined_trade_are_dollars() -> None:

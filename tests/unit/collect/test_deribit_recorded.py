@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 import pytest
 
+from margrave.collect.books.keeper import Keeper
 from margrave.collect.recorded import parse_file, payloads
 from margrave.collect.source import Asked
-from margrave.collect.stream import BookDiff, BookSnapshot, Trade
+from margrave.collect.stream import BookDiff, BookSnapshot, Heard, Trade
 from margrave.collect.venues.binance.options import black
 from margrave.collect.venues.deribit import DERIBIT, endpoints
 from margrave.messages import ChainReading, Contract, ContractKind, OptionQuote, TradesReading
@@ -117,6 +118,37 @@ def test_the_books_frames_follow_one_another_by_their_numbers() -> None:
             held[event.instrument] = event.last
             followed += 1
     assert (len(held), followed) == (10, 36)
+
+
+def test_books_rebuilt_from_the_frames_show_what_the_tickers_say_is_best() -> None:
+    """Tickers bear the book's own time: after all that was said of the book up to then, both must agree to the size."""
+    (stream,) = DERIBIT.streams
+    keepers: dict[str, Keeper] = {}
+    best: dict[str, dict[int, tuple[float, ...]]] = {}
+    tickers = []
+    for payload in payloads(gzip.decompress(recorded("fixtures_cryptofeed_raw", "DERIBIT.ws.1.0.gz").read_bytes())):
+        frame = json.loads(payload.body)
+        data = frame.get("params", {}).get("data", {})
+        if "best_bid_price" in data:
+            tickers.append(data)
+        for event in stream.parse(Heard("deribit", payload.seen_ms), frame):
+            if not isinstance(event, BookSnapshot | BookDiff):
+                continue
+            keeper = keepers.setdefault(event.instrument, Keeper(stream.sequence))
+            assert (keeper.snapshot(event) if isinstance(event, BookSnapshot) else keeper.diff(event)) is None
+            sides = (keeper.ladder.bids, keeper.ladder.asks)
+            shown = tuple(
+                figure for side in sides for figure in (side.best or 0.0, side.sizes.get(side.best or 0, 0.0))
+            )
+            best.setdefault(event.instrument, {})[event.venue_ms] = shown
+    compared = 0
+    for said in tickers:
+        times = [at for at in best[said["instrument_name"]] if at <= said["timestamp"]]
+        if times:
+            keys = ("best_bid_price", "best_bid_amount", "best_ask_price", "best_ask_amount")
+            assert tuple(said[key] for key in keys) == best[said["instrument_name"]][max(times)]
+            compared += 1
+    assert compared == len(tickers) == 89
 
 
 def test_a_tickers_greeks_are_kept() -> None:

@@ -10,10 +10,20 @@ import msgspec
 import pytest
 
 from margrave.collect.recorded import parse_file
+from margrave.collect.recording.line import What, encode, said
 from margrave.collect.source import Item
-from margrave.collect.stream import BookDiff, BookSnapshot
+from margrave.collect.stream import BookDiff, BookSnapshot, Event
 from margrave.errors import Fatal
-from margrave.messages import BarsReading, BookReading, ChainReading, Kind, OptionQuote, Refusal, ScalarReading
+from margrave.messages import (
+    BarsReading,
+    BookReading,
+    ChainReading,
+    Contract,
+    Kind,
+    OptionQuote,
+    Refusal,
+    ScalarReading,
+)
 from margrave.verdicts import Rejection
 
 BOOK = {"lastUpdateId": 1, "bids": [["99", "1"]], "asks": [["101", "1"]]}
@@ -21,7 +31,7 @@ DATA = os.environ.get("MARGRAVE_DATA")
 needs_data = pytest.mark.skipif(DATA is None, reason="MARGRAVE_DATA does not point to the market history")
 
 
-def parsed(venue: str, path: Path, body: bytes | object) -> list[Item]:
+def parsed(venue: str, path: Path, body: bytes | object) -> list[Event]:
     path.write_bytes(body if isinstance(body, bytes) else msgspec.json.encode(body))
     return list(parse_file(venue, path))
 
@@ -56,6 +66,66 @@ def test_a_session_log_is_read_by_its_addresses_and_every_payload_is_accounted_f
     assert (book_reading.instrument, book_reading.seen_time_ms) == ("NKNUSDT", 1_633_998_512_320)
     reasons = [item.reason for item in (listing, no_symbol, news, garbage) if isinstance(item, Refusal)]
     assert reasons == [Rejection.MALFORMED, Rejection.MALFORMED, Rejection.UNKNOWN_SHAPE, Rejection.MALFORMED]
+
+
+def test_frames_with_the_nanosecond_they_came_at_are_read_with_the_snapshot_among_them(tmp_path: Path) -> None:
+    diff = {"e": "depthUpdate", "E": 1_723_161_255_208, "s": "BTCUSDT", "U": 5, "u": 7, "b": [["99", "1"]], "a": []}
+    trade = {"u": 9, "s": "BTCUSDT", "b": "99", "B": "1", "a": "101", "A": "2"}
+    lines = [
+        b"1723161253937085768 " + msgspec.json.encode({"stream": "btcusdt@depth@100ms", "data": diff}),
+        b"1723161254036059768 " + msgspec.json.encode(BOOK),
+        b"1723161254087891268 " + msgspec.json.encode({"stream": "btcusdt@bookTicker", "data": trade}),
+    ]
+    change, whole, best = parsed("binance", tmp_path / "l2.gz", gzip.compress(b"\n".join(lines)))
+    assert isinstance(change, BookDiff)
+    assert isinstance(whole, BookReading)
+    assert isinstance(best, BookReading)
+    assert (whole.seen_time_ms, best.seen_time_ms) == (1_723_161_254_036, 1_723_161_254_087)
+
+
+def test_a_recording_of_our_own_is_read_for_the_venue_that_is_asked_about(tmp_path: Path) -> None:
+    ticker = {"instrument_name": "BTC-PERPETUAL", "timestamp": 1_765_541_474_086, "mark_price": 9.0}
+    frame = msgspec.json.encode(
+        {"method": "subscription", "params": {"channel": "ticker.BTC-PERPETUAL.100ms", "data": ticker}}
+    )
+    depth = "https://api.binance.com/api/v3/depth?symbol=BTCUSDT&limit=1000"
+    lines = [
+        said(1_000, What.HEADER, "", "", "what is asked"),
+        said(1_765_541_474_000, What.ANSWER, "binance", depth, msgspec.json.encode(BOOK), status=200),
+        said(1_765_541_474_001, What.OPENED, "deribit", "wss://www.deribit.com/ws/api/v2"),
+        said(1_765_541_474_002, What.SENT, "deribit", "wss://www.deribit.com/ws/api/v2", b"{}"),
+        said(1_765_541_474_100, What.FRAME, "deribit", "wss://www.deribit.com/ws/api/v2", frame),
+        said(1_765_541_474_200, What.FRAME, "deribit", "wss://www.deribit.com/ws/api/v2", b"\xff\x00 noise"),
+    ]
+    content = gzip.compress(b"".join(encode(line) for line in lines))
+    mark, noise = parsed("deribit", tmp_path / "x.jsonl.gz", content)
+    assert isinstance(mark, ScalarReading)
+    assert (mark.kind, mark.seen_time_ms) == (Kind.MARK_PRICE, 1_765_541_474_100)
+    assert isinstance(noise, Refusal)
+    assert noise.reason is Rejection.MALFORMED
+    (book,) = parsed("binance", tmp_path / "x.jsonl.gz", content)
+    assert isinstance(book, BookReading)
+    assert (book.instrument, book.seen_time_ms) == ("BTCUSDT", 1_765_541_474_000)
+
+
+def test_contracts_that_one_file_lists_are_known_to_the_next(tmp_path: Path) -> None:
+    symbol = {"symbol": "BTCUSD_PERP", "contractType": "PERPETUAL", "contractSize": 100}
+    listed: dict[str, Contract] = {}
+    (tmp_path / "info.json").write_bytes(msgspec.json.encode({"symbols": [symbol]}))
+    (tmp_path / "book.json").write_bytes(msgspec.json.encode({**BOOK, "symbol": "BTCUSD_PERP", "pair": "BTCUSD"}))
+    (unlisted,) = parse_file("binance", tmp_path / "book.json")
+    assert isinstance(unlisted, Refusal)
+    (contract,) = parse_file("binance", tmp_path / "info.json", listed=listed)
+    assert listed == {"BTCUSD_PERP": contract}
+    (book,) = parse_file("binance", tmp_path / "book.json", listed=listed)
+    assert isinstance(book, BookReading)
+    assert book.bid_depth_usd == 100
+
+
+def test_what_is_known_and_not_read_is_refused_by_name(tmp_path: Path) -> None:
+    (order,) = parsed("binance", tmp_path / "x.json", {"symbol": "BTCUSDT", "orderId": 1, "price": "1"})
+    assert isinstance(order, Refusal)
+    assert (order.reason, order.detail) == (Rejection.NOT_READ, "recognised, and not read: an account's order")
 
 
 def test_candles_of_any_length_are_taken_from_a_recording(tmp_path: Path) -> None:
