@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from margrave.lab.networks import SORT_3, Comparator, places_median, pruned, source
+from margrave.lab.networks import SORT_3, places_median, pruned, source
 
 ROWS = tuple((3 * row + low, 3 * row + high) for row in range(3) for low, high in SORT_3)
 
@@ -36,6 +36,16 @@ def test_three_sorted_rows_give_the_median_of_nine() -> None:
 
 def test_every_comparator_of_the_source_is_the_one_rule() -> None:
     text = source()
-    comparators: list[Comparator] = list(SORT_3)
-    assert text.count("z := sub(or(") == 2 * (len(comparators) * 2 + 2 + 6)
-    assert text.count("t := and(z, g)") == text.count("z := sub(or(")
+    three, rows, outer, middle, last = len(SORT_3), 3 * len(SORT_3), 4, 3, 3
+    comparators = three + rows + outer + middle + last
+    assert text.count("z := sub(or(") == 2 * comparators
+    assert text.count("z := and(z, mul(and(shr(15, z), RISK_ONES), LANE_MAX))") == comparators
+    wide = "z := and(z, or(mul(and(shr(15, z), MARKET_ONES), LANE_MAX), and(sar(63, z), PRICE_MASK)))"
+    assert text.count(wide) == comparators
+
+
+def test_the_masks_are_the_lowest_bits_of_the_lanes_that_the_guards_guard() -> None:
+    text = source()
+    ones = "0x" + "0001" * 16
+    assert f"RISK_ONES = {ones};" in text
+    assert "MARKET_ONES = 0x0000000000000000000000000001000100010001000100010001000000010001;" in text

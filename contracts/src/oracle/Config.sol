@@ -40,7 +40,7 @@ library Config {
     uint256 private constant MAX_MIN_INTERVAL = 1 days;
     uint256 private constant HEADER_BYTES = 96;
     uint256 private constant CLASS_BYTES = 352;
-    uint256 private constant MARKET_BYTES = 3;
+    uint256 internal constant MARKET_BYTES = 3;
     uint256 private constant KEY_MASK = 0xffffff0000000000000000000000000000000000000000000000000000000000;
 
     error QuorumTooSmall(uint256 quorum, uint256 members);
@@ -128,8 +128,16 @@ library Config {
     // --- reading ----------------------------------------------------------------------------------------------------
 
     /// @notice Where the registry's blob number `epoch` lies; epochs begin at 1.
-    function addressOf(address registry, uint256 epoch) internal pure returns (address) {
-        return LibRLP.computeAddress(registry, epoch);
+    /// @dev Nonces of one byte, an epoch's for a long time, by one short hash: the RLP of a list of 22 bytes, which are
+    /// an address of 20 and the nonce.
+    function addressOf(address registry, uint256 epoch) internal pure returns (address pointer) {
+        unchecked {
+            if (epoch - 1 >= 0x7f) return LibRLP.computeAddress(registry, epoch);
+        }
+        assembly ("memory-safe") {
+            mstore(0, or(or(shl(168, 0xd694), shl(8, registry)), epoch))
+            pointer := shr(96, shl(96, keccak256(9, 23)))
+        }
     }
 
     function read(address pointer) internal view returns (Settings memory x) {
@@ -153,6 +161,39 @@ library Config {
     }
 
     // --- the blob in memory, without unpacking it: what the write path uses ---
+
+    /// @notice Whether these settings take a publication of this kind, time and size; its signatures are another matter.
+    /// @dev One branch for what would be ten: every condition that fails leaves a bit. Who refuses asks again, in order.
+    /// In assembly because Solidity joins conditions only by branches. Nothing overflows: a length is a calldata's.
+    /// @param wordsEach How many words there are of each market.
+    /// @return taken Whether they do. @return end The market after the last.
+    function takes(
+        bytes memory blob,
+        ReportKind kind_,
+        uint256 observedAt,
+        uint256 firstMarket,
+        uint256 memberBitmap,
+        uint256 rvsLength,
+        uint256 wordsLength,
+        uint256 wordsEach
+    ) internal view returns (bool taken, uint256 end) {
+        assembly ("memory-safe") {
+            let settings := mload(add(blob, 32))
+            let needed := and(settings, 0xff)
+            let markets := div(wordsLength, wordsEach)
+            end := add(firstMarket, markets)
+            let wrong := xor(and(shr(56, settings), 1), kind_)
+            wrong := or(wrong, iszero(needed))
+            wrong := or(wrong, xor(rvsLength, shl(1, needed)))
+            wrong := or(wrong, shr(and(shr(8, settings), 0xff), memberBitmap))
+            wrong := or(wrong, iszero(markets))
+            wrong := or(wrong, xor(mul(markets, wordsEach), wordsLength))
+            wrong := or(wrong, gt(end, and(shr(24, settings), 0xffff)))
+            wrong := or(wrong, gt(observedAt, add(timestamp(), and(shr(64, settings), 0xffffffff))))
+            wrong := or(wrong, lt(add(observedAt, and(shr(96, settings), 0xffffffff)), timestamp()))
+            taken := iszero(wrong)
+        }
+    }
 
     function load(address pointer) internal view returns (bytes memory) {
         return SSTORE2.read(pointer);
@@ -228,26 +269,20 @@ library Config {
 
     /// @notice Class, group and ring of a market as one value; markets with the same key are treated alike.
     function keyOf(bytes memory blob, uint256 market) internal pure returns (uint256) {
-        return keyAt(keysOf(blob), market);
+        return maskedKeyAt(keyPlace(blob, market)) >> 232;
     }
 
-    /// @notice Where in memory the blob's keys begin, for `keyAt`.
-    function keysOf(bytes memory blob) internal pure returns (uint256 keys) {
+    /// @notice Where in memory a market's key lies; the next market's is `MARKET_BYTES` behind it.
+    function keyPlace(bytes memory blob, uint256 market) internal pure returns (uint256) {
         unchecked {
-            return limitsOf(blob, _header(blob) >> 16 & 0xff);
+            return limitsOf(blob, _header(blob) >> 16 & 0xff) + MARKET_BYTES * market;
         }
     }
 
-    function keyAt(uint256 keys, uint256 market) internal pure returns (uint256 key) {
+    /// @notice The key at a place in memory, left in the top bits of the word.
+    function maskedKeyAt(uint256 place) internal pure returns (uint256 key) {
         assembly ("memory-safe") {
-            key := shr(232, mload(add(keys, mul(3, market))))
-        }
-    }
-
-    /// @notice The same, left in the top bits of the word.
-    function maskedKeyAt(uint256 keys, uint256 market) internal pure returns (uint256 key) {
-        assembly ("memory-safe") {
-            key := and(mload(add(keys, mul(3, market))), KEY_MASK)
+            key := and(mload(place), KEY_MASK)
         }
     }
 
@@ -278,6 +313,18 @@ library Config {
                     place := add(place, CLASS_BYTES)
                 }
             }
+        }
+    }
+
+    /// @notice The limits of a class, the only element of an array: a view into the blob, because an array of structs is
+    /// an array of where they lie, and a struct that a function returns would be allocated first.
+    function class(bytes memory blob, uint256 index) internal pure returns (Limits[] memory one) {
+        uint256 place = limitsOf(blob, index);
+        assembly ("memory-safe") {
+            one := mload(0x40)
+            mstore(0x40, add(one, 64))
+            mstore(one, 1)
+            mstore(add(one, 32), place)
         }
     }
 

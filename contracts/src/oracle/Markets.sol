@@ -119,7 +119,7 @@ abstract contract Markets is IRiskOracle, IScheduled {
         return next != 0 && round >= header & type(uint32).max ? next : header >> 64 & type(uint32).max;
     }
 
-    function _unpacked(uint256 header) private pure returns (bytes20, uint32, uint32, uint32) {
+    function _unpacked(uint256 header) internal pure returns (bytes20, uint32, uint32, uint32) {
         return (bytes20(bytes32(header)), uint32(header >> 64), uint32(header >> 32), uint32(header));
     }
 
@@ -188,36 +188,7 @@ abstract contract Markets is IRiskOracle, IScheduled {
         }
     }
 
-    /// @notice What a node must know to take part, and every market, at one block.
-    function state() external view returns (State memory x) {
-        (x.blockNumber, x.timestamp) = (block.number, block.timestamp);
-        (x.period, x.agingAfter, x.staleAfter) = (period, agingAfter, staleAfter);
-        uint32 epoch;
-        uint32 next;
-        uint32 nextFromRound;
-        (x.historyHash, epoch, next, nextFromRound) = _unpacked(_header);
-        uint256 markets;
-        uint256 more;
-        (x.current, markets) = _epochState(epoch, 0);
-        (x.next, more) = _epochState(next, nextFromRound);
-        x.markets = new MarketState[](next == 0 ? markets : more);
-        for (uint256 i = 0; i < x.markets.length; ++i) {
-            x.markets[i] = _state(i);
-        }
-    }
-
-    /// @return x The epoch. @return markets How many it has.
-    function _epochState(uint32 epoch, uint32 fromRound) private view returns (EpochState memory x, uint256 markets) {
-        if (epoch == 0) return (x, 0);
-        bytes memory config = Config.addressOf(registry, epoch).load();
-        (x.epoch, x.fromRound) = (epoch, fromRound);
-        (x.kind, x.paused, x.quorum) = (config.kind(), config.paused(), uint8(config.quorum()));
-        (x.modelSet, x.policyDigest, x.timing) = (config.modelSet(), config.digest(), config.timing());
-        markets = config.marketCount();
-        x.members = config.members();
-    }
-
-    function _state(uint256 id) private view returns (MarketState memory x) {
+    function _state(uint256 id) internal view returns (MarketState memory x) {
         (x.risk, x.market, x.ageS, x.status) = _read(id);
     }
 
@@ -246,29 +217,44 @@ abstract contract Markets is IRiskOracle, IScheduled {
 
     // --- slots ------------------------------------------------------------------------------------------------------
 
-    /// @dev In assembly without the bounds checks of an array: an id has 16 bits wherever it comes from.
-    function _load(uint256 id) internal view returns (uint256 risk, uint256 market) {
+    /// @dev Where a market's words lie. In assembly without the bounds checks of an array: an id has 16 bits wherever it
+    /// comes from.
+    function _slotOf(uint256 id) internal pure returns (uint256 slot) {
         assembly ("memory-safe") {
-            let slot := add(_words.slot, shl(1, id))
+            slot := add(_words.slot, shl(1, id))
+        }
+    }
+
+    function _idOf(uint256 slot) internal pure returns (uint256 id) {
+        assembly ("memory-safe") {
+            id := shr(1, sub(slot, _words.slot))
+        }
+    }
+
+    function _loadAt(uint256 slot) internal view returns (uint256 risk, uint256 market) {
+        assembly ("memory-safe") {
             risk := sload(slot)
             market := sload(add(slot, 1))
         }
     }
 
-    /// @dev As `_load`.
-    function _marketOf(uint256 id) internal view returns (uint256 market) {
+    function _storeAt(uint256 slot, uint256 risk, uint256 market) internal {
         assembly ("memory-safe") {
-            market := sload(add(add(_words.slot, shl(1, id)), 1))
-        }
-    }
-
-    /// @dev As `_load`.
-    function _store(uint256 id, uint256 risk, uint256 market) internal {
-        assembly ("memory-safe") {
-            let slot := add(_words.slot, shl(1, id))
             sstore(slot, risk)
             sstore(add(slot, 1), market)
         }
+    }
+
+    function _load(uint256 id) internal view returns (uint256 risk, uint256 market) {
+        return _loadAt(_slotOf(id));
+    }
+
+    function _marketOf(uint256 id) internal view returns (uint256 market) {
+        (, market) = _load(id);
+    }
+
+    function _store(uint256 id, uint256 risk, uint256 market) internal {
+        _storeAt(_slotOf(id), risk, market);
     }
 
     /// @dev Keep the words that are about to be overwritten, if there are any.

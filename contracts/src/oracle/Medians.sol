@@ -22,86 +22,34 @@ library Medians {
         returns (uint256[] memory figures, uint256 stray)
     {
         unchecked {
-            uint256 stride = words.length / members * 32;
+            uint256 stride;
             uint256 data;
             uint256 out;
             assembly ("memory-safe") {
+                stride := shl(5, div(words.length, members)) // there are members, or there would be no words to take
                 data := words.offset
                 figures := mload(0x40) // not cleared: every word is written
                 out := add(figures, 32)
                 mstore(figures, shr(5, stride))
                 mstore(0x40, add(out, stride))
             }
-            uint256 end = out + stride;
             if (members != 3 && members != 9) return (figures, _ofAny(words, members, figures));
-            // Called through pointers, so that the compiler gives each loop a stack of its own.
-            function(uint256, uint256, uint256, uint256) pure returns (uint256) risks = _risks3;
-            function(uint256, uint256, uint256, uint256) pure returns (uint256) markets = _markets3;
-            if (members == 9) (risks, markets) = (_risks9, _markets9);
-            stray = risks(data, stride, out, end) & RISK_FORBIDDEN;
-            stray |= markets(data + 32, stride, out + 32, end) & MARKET_FORBIDDEN;
-        }
-    }
-
-    // Risk words of all markets first, then market words: together they are more than the stack reaches.
-
-    function _risks3(uint256 data, uint256 stride, uint256 out, uint256 end) private pure returns (uint256 bits) {
-        unchecked {
-            uint256 g = RISK_GUARDS.kept();
-
-            for (; out < end; out += 64) {
-                (uint256 word, uint256 more) = Networks.risk3(data, stride, g);
-                bits |= more;
-                assembly ("memory-safe") {
-                    mstore(out, word)
-                }
-                data += 64;
+            // Each network is called twice, for the first market and for the others: what is called once, the compiler
+            // puts into its caller, where so many values are too much for the stack.
+            (uint256 second, uint256 end) = (out + 64, out + stride);
+            uint256 risk;
+            uint256 market;
+            uint256 more;
+            if (members == 3) {
+                (risk, market) = Networks.medians3(data, stride, out, second);
+                (stray, more) = Networks.medians3(data + 64, stride, second, end);
+            } else {
+                risk = Networks.risks9(data, stride, out, second);
+                market = Networks.markets9(data + 32, stride, out + 32, second);
+                stray = Networks.risks9(data + 64, stride, second, end);
+                more = Networks.markets9(data + 96, stride, second + 32, end);
             }
-        }
-    }
-
-    function _markets3(uint256 data, uint256 stride, uint256 out, uint256 end) private pure returns (uint256 bits) {
-        unchecked {
-            uint256 g = MARKET_GUARDS.kept();
-            uint256 p = (PRICE_MAX << PRICE_SHIFT).kept();
-            for (; out < end; out += 64) {
-                (uint256 word, uint256 more) = Networks.market3(data, stride, g, p);
-                bits |= more;
-                assembly ("memory-safe") {
-                    mstore(out, word)
-                }
-                data += 64;
-            }
-        }
-    }
-
-    function _risks9(uint256 data, uint256 stride, uint256 out, uint256 end) private pure returns (uint256 bits) {
-        unchecked {
-            uint256 g = RISK_GUARDS.kept();
-
-            for (; out < end; out += 64) {
-                (uint256 word, uint256 more) = Networks.risk9(data, stride, g);
-                bits |= more;
-                assembly ("memory-safe") {
-                    mstore(out, word)
-                }
-                data += 64;
-            }
-        }
-    }
-
-    function _markets9(uint256 data, uint256 stride, uint256 out, uint256 end) private pure returns (uint256 bits) {
-        unchecked {
-            uint256 g = MARKET_GUARDS.kept();
-            uint256 p = (PRICE_MAX << PRICE_SHIFT).kept();
-            for (; out < end; out += 64) {
-                (uint256 word, uint256 more) = Networks.market9(data, stride, g, p);
-                bits |= more;
-                assembly ("memory-safe") {
-                    mstore(out, word)
-                }
-                data += 64;
-            }
+            stray = (risk | stray) & RISK_FORBIDDEN | (market | more) & MARKET_FORBIDDEN;
         }
     }
 

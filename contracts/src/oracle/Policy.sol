@@ -70,6 +70,11 @@ library Policy {
     uint256 private constant DAY = 1 days;
     /// @dev A day in the budget's clock: a lane of 15 bits times this fits its 32-bit cell.
     uint256 private constant TICKS = 1 << 16;
+    uint256 private constant EVEN_LANES = 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff;
+    uint256 private constant ODD_LANES = EVEN_LANES << 16;
+    /// @dev Guard bits of the lanes that need not be below their next higher neighbour.
+    uint256 private constant RISK_FREE = RISK_GUARDS & ~(RISK_ASCENDING + (RISK_GUARDS >> 15));
+    uint256 private constant MARKET_FREE = MARKET_GUARDS & ~(MARKET_ASCENDING + (RISK_GUARDS >> 15));
 
     error BoundsOutsideMeaning(uint256 got, uint256 allowed);
     error BoundsNotOrdered(uint256 low, uint256 high);
@@ -164,8 +169,9 @@ library Policy {
     /// @notice Whether figures may be written as they are: within bounds and steps, coherent, the price near the last.
     /// @dev All lanes answer with their guard bits at once, so that ordinary figures cost one branch; `judge` says what
     /// becomes of the others. Whether the stored words are within today's bounds need not be asked: figures that are
-    /// within the bounds and a step of the stored words are within a step of those words held to the bounds. A sum of two lanes may reach a guard bit, which then says "yes" by itself. False when nothing is
-    /// stored, because any price is far from zero.
+    /// within the bounds and a step of the stored words are within a step of those words held to the bounds. A sum of
+    /// two lanes may reach a guard bit, which then says "yes" by itself; a lane that no chain holds below the next one
+    /// says "yes" there, too. False when nothing is stored, because any price is far from zero.
     function passes(Limits memory x, Steps memory s, uint256 oldRisk, uint256 oldMarket, uint256 risk, uint256 market)
         internal
         pure
@@ -176,7 +182,7 @@ library Policy {
             uint256 down = risk + s.riskFall;
             uint256 yes = (up | ((up | RISK_GUARDS) - risk)) & (down | ((down | RISK_GUARDS) - oldRisk));
             yes &= ((risk | RISK_GUARDS) - x.riskLow) & ((x.riskHigh | RISK_GUARDS) - risk);
-            yes &= ((risk >> 16 & RISK_ASCENDING) | RISK_GUARDS) - (risk & RISK_ASCENDING);
+            yes &= ((risk >> 16 | RISK_GUARDS) - risk) | RISK_FREE;
             // A guard bit or a stamped lane in what should be figures is nothing that passes.
             yes = (yes | ~RISK_GUARDS) & ~(risk & RISK_FORBIDDEN);
 
@@ -184,16 +190,15 @@ library Policy {
             down = market + s.marketFall;
             uint256 too = (up | ((up | MARKET_GUARDS) - market)) & (down | ((down | MARKET_GUARDS) - oldMarket));
             too &= ((market | MARKET_GUARDS) - x.marketLow) & ((x.marketHigh | MARKET_GUARDS) - market);
-            too &= ((market >> 16 & MARKET_ASCENDING) | MARKET_GUARDS) - (market & MARKET_ASCENDING);
+            too &= ((market >> 16 | MARKET_GUARDS) - market) | MARKET_FREE;
             yes &= (too | ~MARKET_GUARDS) & ~(market & MARKET_FORBIDDEN);
 
             uint256 lastPrice = oldMarket >> PRICE_SHIFT;
             uint256 move = lastPrice * x.maxPriceMoveBp / 10_000; // 63 bits times 32: validate holds the move to 32
-            move += move;
-            uint256 moved = (market >> PRICE_SHIFT) + (move >> 1) - lastPrice; // far up when below the least
+            uint256 moved = (market >> PRICE_SHIFT) - lastPrice + move; // far up when below the least
             assembly ("memory-safe") {
                 // One branch where `&&` would take three.
-                passed := iszero(or(or(not(yes), iszero(risk)), gt(moved, move)))
+                passed := iszero(or(or(not(yes), iszero(risk)), gt(moved, add(move, move))))
             }
         }
     }
@@ -232,23 +237,28 @@ library Policy {
     }
 
     /// @notice Fill in how far each lane may go from an observation at `last` to one at `observedAt`.
-    /// @dev While paused nothing loosens and everything may tighten.
+    /// @dev While paused nothing loosens and everything may tighten. A price does not loosen, so its guard is left out and
+    /// its step stays as it is.
     function setSteps(Steps memory s, Limits memory x, uint256 last, uint256 observedAt, bool paused) internal pure {
         (uint256 risk, uint256 market) = (0, 0);
-        if (!paused) (risk, market) = _granted(x, last, observedAt);
-        s.riskRise = _loosened(x.riskMaxRise, risk, RISK_RISE_LOOSENS, RISK_FORBIDDEN, RISK_GUARDS);
-        s.riskFall = _loosened(x.riskMaxFall, risk, RISK_FALL_LOOSENS, RISK_FORBIDDEN, RISK_GUARDS);
-        s.marketRise = _loosened(x.marketMaxRise, market, MARKET_RISE_LOOSENS, MARKET_FORBIDDEN, MARKET_GUARDS);
-        s.marketFall = _loosened(x.marketMaxFall, market, MARKET_FALL_LOOSENS, MARKET_FORBIDDEN, MARKET_GUARDS);
+        if (!paused) {
+            (uint256 from, uint256 to) = _clock(last, observedAt);
+            (risk, market) = (_between(x.riskDaily, from, to), _between(x.marketDaily, from, to));
+        }
+        s.riskRise = _loosened(x.riskMaxRise, risk, RISK_RISE_LOOSENS, RISK_GUARDS);
+        s.riskFall = _loosened(x.riskMaxFall, risk, RISK_FALL_LOOSENS, RISK_GUARDS);
+        s.marketRise = _loosened(x.marketMaxRise, market, MARKET_RISE_LOOSENS, MARKET_GUARDS ^ PRICE_GUARD);
+        s.marketFall = _loosened(x.marketMaxFall, market, MARKET_FALL_LOOSENS, MARKET_GUARDS ^ PRICE_GUARD);
     }
 
     /// @dev A step, and where it loosens no more than what is granted.
-    function _loosened(uint256 step, uint256 granted, uint256 loosens, uint256 forbidden, uint256 guards)
-        private
-        pure
-        returns (uint256)
-    {
-        return loosens == 0 ? step : step.min(granted | ~(forbidden | loosens), guards);
+    function _loosened(uint256 step, uint256 granted, uint256 loosens, uint256 guards) private pure returns (uint256) {
+        unchecked {
+            if (loosens == 0) return step;
+            uint256 over = (step | guards) - (granted & loosens);
+            uint256 set = over & guards;
+            return step - (over & (set - (set >> 15)) & loosens);
+        }
     }
 
     /// @notice What each lane's daily budget grants between two times, at most one day's.
@@ -256,26 +266,28 @@ library Policy {
     /// that over any number of writes the grants add up to the budget of the whole time. Granting `daily * elapsed`
     /// rounded down at each write would starve every lane whose budget is less than one unit a round.
     function grantedDown(uint256 daily, uint256 from, uint256 to) internal pure returns (uint256) {
+        (from, to) = _clock(from, to);
+        return _between(daily, from, to);
+    }
+
+    /// @dev Two times, at most a day apart, as readings of the budget's clock since the midnight before the first: 17
+    /// bits, so that a lane of 15 bits times a reading stays within a cell of 32.
+    function _clock(uint256 from, uint256 to) private pure returns (uint256, uint256) {
         unchecked {
             if (to - from > DAY) from = to - DAY;
-            return _between(daily, from % DAY * TICKS / DAY, to % DAY * TICKS / DAY, to / DAY - from / DAY);
+            (from, to) = (from * TICKS / DAY, to * TICKS / DAY);
+            uint256 midnight = from & ~(TICKS - 1);
+            return (from - midnight, to - midnight);
         }
     }
 
-    /// @dev The same of both words, with the clock read once.
-    function _granted(Limits memory x, uint256 from, uint256 to) private pure returns (uint256 risk, uint256 market) {
+    /// @dev Every second lane in a cell of 32 bits of its own; what the clock has granted is the cell's upper half.
+    function _between(uint256 daily, uint256 from, uint256 to) private pure returns (uint256) {
         unchecked {
-            if (to - from > DAY) from = to - DAY;
-            (uint256 first, uint256 last, uint256 days_) =
-                (from % DAY * TICKS / DAY, to % DAY * TICKS / DAY, to / DAY - from / DAY);
-            return (_between(x.riskDaily, first, last, days_), _between(x.marketDaily, first, last, days_));
-        }
-    }
-
-    function _between(uint256 daily, uint256 first, uint256 last, uint256 days_) private pure returns (uint256) {
-        unchecked {
-            uint256 granted = daily.scaledDown(last) + daily * days_ - daily.scaledDown(first);
-            return granted | daily.saturated(); // the largest budget is none
+            (uint256 even, uint256 odd) = (daily & EVEN_LANES, daily >> 16 & EVEN_LANES);
+            even = (even * to & ODD_LANES) - (even * from & ODD_LANES);
+            odd = (odd * to & ODD_LANES) - (odd * from & ODD_LANES);
+            return even >> 16 | odd | daily.saturated(); // the largest budget is none
         }
     }
 

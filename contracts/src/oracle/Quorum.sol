@@ -11,6 +11,7 @@ library Quorum {
     using Config for bytes;
 
     uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
+    uint256 private constant S_BITS = 0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff;
 
     error NoEpoch();
     error WrongQuorum(uint256 got, uint256 wanted);
@@ -44,46 +45,72 @@ library Quorum {
         requireSigned(config, digests, memberBitmap, rvs);
     }
 
+    /// @notice Refuse unless each member in the bitmap signed, and exactly a quorum did. Settings must have taken the
+    /// publication (`Config.takes`).
+    function requireSignedBy(bytes memory config, bytes32[] memory digests, uint256 memberBitmap, bytes32[] calldata rvs)
+        internal
+        view
+    {
+        (bool signed, uint256 index, uint256 s, address recovered) = _signed(config, digests, memberBitmap, rvs);
+        if (signed) return;
+        requireQuorum(config, memberBitmap, rvs.length);
+        _refuse(config, index, s, recovered);
+    }
+
     /// @notice Refuse unless each member in the bitmap signed. Call `requireQuorum` first.
-    /// @dev In assembly to call the pre-compile without the copies of `ecrecover`, and to read without the bounds checks
-    /// of arrays whose lengths `requireQuorum` has compared.
     /// @param digests One that all signed, or one for each signer in the order of the bits.
     function requireSigned(bytes memory config, bytes32[] memory digests, uint256 memberBitmap, bytes32[] calldata rvs)
         internal
         view
     {
-        uint256 member = config.membersOf();
-        bool refused = false;
-        uint256 s;
-        address recovered;
+        (bool signed, uint256 index, uint256 s, address recovered) = _signed(config, digests, memberBitmap, rvs);
+        if (!signed) _refuse(config, index, s, recovered);
+    }
+
+    /// @dev In assembly to call the pre-compile without the copies of `ecrecover`, its input at the beginning of memory
+    /// where addresses are constants (the free memory pointer and the zero word lie there, and are put back), and to
+    /// read without the bounds checks of arrays whose lengths were compared.
+    /// @return signed Whether the signatures are all of them these members', and as many as the bitmap has bits.
+    /// @return index The first member whose signature is not its own, with its s and whoever signed.
+    function _signed(bytes memory config, bytes32[] memory digests, uint256 memberBitmap, bytes32[] calldata rvs)
+        private
+        view
+        returns (bool signed, uint256 index, uint256 s, address recovered)
+    {
+        uint256 first = config.membersOf();
         assembly ("memory-safe") {
-            let input := mload(0x40)
+            let free := mload(0x40)
+            let member := first
             let rv := rvs.offset
             let digest := add(digests, 32)
             let step := shl(5, gt(mload(digests), 1))
-            for { let bits := memberBitmap } bits { bits := shr(1, bits) } {
+            let bits := memberBitmap
+            for {} bits { bits := shr(1, bits) } {
                 if and(bits, 1) {
                     let vs := calldataload(add(rv, 32))
-                    s := shr(1, shl(1, vs))
-                    mstore(input, mload(digest))
-                    mstore(add(input, 32), add(27, shr(255, vs)))
-                    mstore(add(input, 64), calldataload(rv))
-                    mstore(add(input, 96), s)
-                    mstore(0, 0) // what is not a signature returns nothing, and no member is zero
-                    pop(staticcall(gas(), 1, input, 128, 0, 32))
-                    if or(gt(s, HALF_ORDER), xor(mload(0), mload(member))) {
-                        refused := 1
-                        recovered := mload(0)
-                        break
-                    }
+                    mstore(0x00, mload(digest))
+                    mstore(0x20, add(27, shr(255, vs)))
+                    mstore(0x40, calldataload(rv))
+                    vs := and(vs, S_BITS)
+                    mstore(0x60, vs)
+                    // What is not a signature returns nothing: then the digest is still there, which is no member.
+                    pop(staticcall(gas(), 1, 0x00, 0x80, 0x00, 0x20))
+                    if or(gt(vs, HALF_ORDER), xor(mload(0x00), mload(member))) { break }
                     rv := add(rv, 64)
                     digest := add(digest, step)
                 }
                 member := add(member, 32)
             }
+            signed := and(iszero(bits), eq(rv, add(rvs.offset, shl(5, rvs.length))))
+            index := shr(5, sub(member, first))
+            s := mload(0x60)
+            recovered := mul(mload(0x00), gt(returndatasize(), 0))
+            mstore(0x40, free)
+            mstore(0x60, 0)
         }
-        if (!refused) return;
-        uint256 index = (member - config.membersOf()) / 32;
+    }
+
+    function _refuse(bytes memory config, uint256 index, uint256 s, address recovered) private pure {
         if (s > HALF_ORDER) revert HighS(index, s);
         revert WrongSigner(recovered, config.member(index));
     }

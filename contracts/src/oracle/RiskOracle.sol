@@ -2,8 +2,8 @@
 pragma solidity ^0.8.30;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
-import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 import {Config, ReportKind} from "./Config.sol";
+import {LaneMath} from "./LaneMath.sol";
 import "./Lanes.sol";
 import {Markets} from "./Markets.sol";
 import {Medians} from "./Medians.sol";
@@ -11,6 +11,7 @@ import {Fate, Limits, Policy, SkipReason, Steps, Verdict} from "./Policy.sol";
 import {Quorum} from "./Quorum.sol";
 import {Reports} from "./Reports.sol";
 import {Stamp} from "./Stamp.sol";
+import {WholeState} from "./WholeState.sol";
 
 /// @title A quorum's signed figures, bounded and stamped, two words a market.
 /// @notice Anyone may publish: authority is in the signatures. Governance chooses the kind of report: each member signs
@@ -20,23 +21,25 @@ import {Stamp} from "./Stamp.sol";
 contract RiskOracle is Markets, AccessManaged {
     using Config for address;
     using Config for bytes;
+    using LaneMath for uint256;
     using Stamp for uint256;
 
     /// @dev What one publication carries through the loop over its markets.
     struct Batch {
         bytes config;
-        Limits[] classes;
         uint256 round;
         uint256 observedAt;
         uint256 firstMarket;
-        uint256 markets;
-        uint256 stamp; // time and model set, as they are written into a market word
+        uint256 end; // the market after the last
     }
 
     /// @dev A mark is all of a market that decides its limits and steps: its key in the top bits, and of the stored
     /// market word the time and the flags that stand in the way of writing.
     uint256 private constant KEY_SHIFT = 232;
     uint256 private constant TAG = STAMP_MAX << STAMP_SHIFT | (Stamp.HALT | Stamp.RESUMED) << FLAGS_SHIFT;
+
+    /// @dev Of a mark, what a market has that is not written by the short way: a group or a ring, a halt or a resume.
+    uint256 private constant UNUSUAL = 0xffff << KEY_SHIFT | (Stamp.HALT | Stamp.RESUMED) << FLAGS_SHIFT;
 
     uint256 private constant HISTORY = uint256(type(uint160).max) << 96;
 
@@ -64,12 +67,15 @@ contract RiskOracle is Markets, AccessManaged {
     /// @dev The domain separator, and the chain that it is of: after a fork of the chain it is worked out anew.
     bytes32 private immutable _domainAtFirst;
     uint256 private immutable _chainAtFirst;
+    /// @dev Whose code answers `state`.
+    address private immutable _wholeState;
 
     constructor(address authority, address registry_, uint32 period_, uint32 agingAfter_, uint32 staleAfter_)
         Markets(registry_, period_, agingAfter_, staleAfter_)
         AccessManaged(authority)
     {
         (_domainAtFirst, _chainAtFirst) = (Reports.domain(), block.chainid);
+        _wholeState = address(new WholeState(registry_, period_, agingAfter_, staleAfter_));
     }
 
     // --- publishing -------------------------------------------------------------------------------------------------
@@ -88,15 +94,17 @@ contract RiskOracle is Markets, AccessManaged {
         uint256[] calldata words
     ) external {
         uint256 header = _header;
-        (uint256 epoch, bytes memory config) = _bind(header, ReportKind.OWN_WORDS, round);
-        uint256 quorum = Quorum.requireQuorum(config, memberBitmap, rvs.length);
-        Batch memory b = _open(config, round, firstMarket, words.length, 2 * quorum);
+        (uint256 epoch, bytes memory config) = _bind(header, round);
+        uint256 quorum = config.quorum();
+        (uint256 observedAt, uint256 end) = _open(
+            config, ReportKind.OWN_WORDS, round, firstMarket, memberBitmap, rvs.length, words.length, 2 * quorum
+        );
         bytes32[] memory digests = Reports.ownWords(_domain(), epoch, round, firstMarket, config, words, quorum);
-        Quorum.requireSigned(config, digests, memberBitmap, rvs);
+        Quorum.requireSignedBy(config, digests, memberBitmap, rvs);
         (uint256[] memory figures, uint256 stray) = Medians.ofMembers(words, quorum);
         if (stray != 0) revert StrayBits(stray);
-        _settle(b, figures);
-        _close(header, b, digests, memberBitmap);
+        _settle(Batch(config, round, observedAt, firstMarket, end), figures);
+        _close(header, digests, round, firstMarket, end, memberBitmap);
     }
 
     /// @notice Write medians that a quorum agreed on and signed.
@@ -112,66 +120,93 @@ contract RiskOracle is Markets, AccessManaged {
         uint256[] calldata words
     ) external {
         uint256 header = _header;
-        (uint256 epoch, bytes memory config) = _bind(header, ReportKind.CO_SIGNED, round);
-        Quorum.requireQuorum(config, memberBitmap, rvs.length);
-        Batch memory b = _open(config, round, firstMarket, words.length, 2);
+        (uint256 epoch, bytes memory config) = _bind(header, round);
+        (uint256 observedAt, uint256 end) =
+            _open(config, ReportKind.CO_SIGNED, round, firstMarket, memberBitmap, rvs.length, words.length, 2);
         bytes32[] memory digests = Reports.coSigned(_domain(), epoch, round, firstMarket, config, evidenceRoot, words);
-        Quorum.requireSigned(config, digests, memberBitmap, rvs);
+        Quorum.requireSignedBy(config, digests, memberBitmap, rvs);
         uint256[] memory figures = Medians.ofOne(words);
-        _settle(b, figures);
-        _close(header, b, digests, memberBitmap);
+        _settle(Batch(config, round, observedAt, firstMarket, end), figures);
+        _close(header, digests, round, firstMarket, end, memberBitmap);
     }
 
     function _domain() private view returns (bytes32) {
         return block.chainid == _chainAtFirst ? _domainAtFirst : Reports.domain();
     }
 
-    /// @dev The settings that bind a round, if they take this kind of report.
-    function _bind(uint256 header, ReportKind kind, uint256 round)
-        private
-        view
-        returns (uint256 epoch, bytes memory config)
-    {
+    /// @dev The settings that bind a round.
+    function _bind(uint256 header, uint256 round) private view returns (uint256 epoch, bytes memory config) {
         epoch = _epochOf(header, round);
         if (epoch == 0) revert Quorum.NoEpoch();
         config = Config.addressOf(registry, epoch).load();
-        if (kind != config.kind()) revert WrongKind(kind, config.kind());
     }
 
-    /// @dev Everything about a publication's round and size that can be judged before its signatures.
+    /// @dev Everything about a publication that can be judged before its signatures.
     /// @param each How many words there are of each market.
-    function _open(bytes memory config, uint256 round, uint256 firstMarket, uint256 length, uint256 each)
-        private
-        view
-        returns (Batch memory)
-    {
+    /// @return observedAt Unix seconds of the round. @return end The market after the last.
+    function _open(
+        bytes memory config,
+        ReportKind kind,
+        uint256 round,
+        uint256 firstMarket,
+        uint256 memberBitmap,
+        uint256 signatures,
+        uint256 length,
+        uint256 each
+    ) private view returns (uint256 observedAt, uint256 end) {
         unchecked {
-            uint256 observedAt = round * period; // 32 bits each
-            uint256 latest = block.timestamp + config.maxSkew();
-            if (observedAt > latest) revert Future(observedAt, latest);
-            if (observedAt + config.maxReportAge() < block.timestamp) {
-                revert TooOld(observedAt, block.timestamp - config.maxReportAge());
-            }
-            uint256 markets = length / each;
-            if (markets == 0 || markets * each != length) {
-                revert Quorum.WrongLength(length, each * (markets == 0 ? 1 : markets));
-            }
-            uint256 known = config.marketCount();
-            if (firstMarket + markets > known) revert UnknownMarket(firstMarket + markets - 1, known);
-            uint256 stamp = Stamp.stamp(0, observedAt, config.modelSetIndex() << Stamp.MODEL_SET_SHIFT);
-            return Batch(config, config.classes(), round, observedAt, firstMarket, markets, stamp);
+            observedAt = round * period; // 32 bits each
+            bool taken;
+            (taken, end) = config.takes(kind, observedAt, firstMarket, memberBitmap, signatures, length, each);
+            if (!taken) _refuse(config, kind, observedAt, firstMarket, memberBitmap, signatures, length, each);
         }
+    }
+
+    /// @dev Say what `Config.takes` did not take, each condition in the order in which it would have been judged.
+    function _refuse(
+        bytes memory config,
+        ReportKind kind,
+        uint256 observedAt,
+        uint256 firstMarket,
+        uint256 memberBitmap,
+        uint256 signatures,
+        uint256 length,
+        uint256 each
+    ) private view {
+        if (kind != config.kind()) revert WrongKind(kind, config.kind());
+        Quorum.requireQuorum(config, memberBitmap, signatures);
+        uint256 latest = block.timestamp + config.maxSkew();
+        if (observedAt > latest) revert Future(observedAt, latest);
+        if (observedAt + config.maxReportAge() < block.timestamp) {
+            revert TooOld(observedAt, block.timestamp - config.maxReportAge());
+        }
+        uint256 markets = length / each;
+        if (markets == 0 || markets * each != length) {
+            revert Quorum.WrongLength(length, each * (markets == 0 ? 1 : markets));
+        }
+        revert UnknownMarket(firstMarket + markets - 1, config.marketCount());
     }
 
     /// @dev history' = first 160 bits of keccak256(history ‖ 96 zero bits ‖ keccak256(digests signed)).
-    function _close(uint256 header, Batch memory b, bytes32[] memory digests, uint256 memberBitmap) private {
-        bytes32 signed;
+    function _close(
+        uint256 header,
+        bytes32[] memory digests,
+        uint32 round,
+        uint256 firstMarket,
+        uint256 end,
+        uint256 memberBitmap
+    ) private {
+        uint256 history = header & HISTORY;
         assembly ("memory-safe") {
-            signed := keccak256(add(digests, 32), shl(5, mload(digests)))
+            mstore(0x00, history)
+            mstore(0x20, keccak256(add(digests, 32), shl(5, mload(digests))))
+            history := keccak256(0x00, 0x40)
         }
-        uint256 history = uint256(EfficientHashLib.hash(bytes32(header & HISTORY), signed)) & HISTORY;
+        history &= HISTORY;
         _header = history | header & ~HISTORY;
-        emit Published(uint32(b.round), history | memberBitmap << 32 | b.markets << 16 | b.firstMarket);
+        unchecked {
+            emit Published(round, history | memberBitmap << 32 | (end - firstMarket) << 16 | firstMarket);
+        }
     }
 
     // --- writing ----------------------------------------------------------------------------------------------------
@@ -180,58 +215,60 @@ contract RiskOracle is Markets, AccessManaged {
     /// @dev Markets of one key that were last written at the same time share limits and steps. Those are worked out at
     /// the first of them, and then all that pass are written in one tight loop.
     function _settle(Batch memory b, uint256[] memory figures) private {
+        Steps memory steps;
+        uint256 next = _writePassing(b, steps, figures, b.firstMarket);
+        if (next != b.end) _settleFrom(b, steps, figures, next);
+    }
+
+    /// @dev All markets from `first` on, whatever becomes of them.
+    function _settleFrom(Batch memory b, Steps memory steps, uint256[] memory figures, uint256 first) private {
         unchecked {
-            Steps memory steps = Steps(0, 0, 0, 0);
             uint256 idle = 0;
-            uint256 end = b.firstMarket + b.markets;
-            for (uint256 id = b.firstMarket; id < end;) {
-                uint256 start = id;
-                uint256 mark = Config.maskedKeyAt(b.config.keysOf(), id) | _marketOf(id) & TAG;
-                if (_usual(b, mark)) {
-                    Limits memory limits = b.classes[Config.classIn(mark >> KEY_SHIFT)];
-                    Policy.setSteps(steps, limits, mark.observedAt(), b.observedAt, b.config.paused());
-                    id = _writePassing(b, limits, steps, mark, figures, id);
-                }
-                if (id == start) {
-                    (uint256 run, uint256 left) = _settleApart(b, figures, id - b.firstMarket);
-                    (id, idle) = (id + run, idle + left);
-                }
+            for (uint256 id = first; id < b.end;) {
+                (uint256 run, uint256 left) = _settleApart(b, figures, id - b.firstMarket);
+                (id, idle) = (id + run, idle + left);
+                if (id < b.end) id = _writePassing(b, steps, figures, id);
             }
-            if (idle == b.markets) _nothingNew(b);
+            if (idle == b.end - b.firstMarket) _nothingNew(b);
         }
     }
 
-    /// @dev Write markets from `id` on while they have this mark and their figures pass.
+    /// @dev Write markets from `id` on while nothing but their figures can stand in the way, they have the mark of the
+    /// first, and their figures pass.
     /// @return The first that was not written.
-    function _writePassing(
-        Batch memory b,
-        Limits memory limits,
-        Steps memory steps,
-        uint256 mark,
-        uint256[] memory figures,
-        uint256 id
-    ) private returns (uint256) {
+    function _writePassing(Batch memory b, Steps memory steps, uint256[] memory figures, uint256 id)
+        private
+        returns (uint256)
+    {
         unchecked {
-            uint256 keys = b.config.keysOf();
-            uint256 stamp = b.stamp;
-            uint256 end = b.firstMarket + b.markets;
+            uint256 slot = _slotOf(id);
+            (uint256 oldRisk, uint256 oldMarket) = _loadAt(slot);
+            bytes memory config = b.config;
+            uint256 key = config.keyPlace(id);
+            uint256 mark = Config.maskedKeyAt(key) | oldMarket & TAG;
+            if (!_usual(b, mark)) return id;
+            Limits memory limits = config.class(Config.classIn(mark >> KEY_SHIFT))[0];
+            Policy.setSteps(steps, limits, mark.observedAt(), b.observedAt, config.paused());
+            uint256 stamp = _stamp(b);
             uint256 place = _placeOf(figures, id - b.firstMarket);
+            uint256 end = _placeOf(figures, b.end - b.firstMarket);
+            mark = mark.kept(); // or the optimiser would work it out again at every market
             while (true) {
-                (uint256 oldRisk, uint256 oldMarket) = _load(id);
-                if (Config.maskedKeyAt(keys, id) | oldMarket & TAG != mark) return id;
-                uint256 risk;
-                uint256 market;
-                assembly ("memory-safe") {
-                    risk := mload(place)
-                    market := mload(add(place, 32))
-                }
-                if (!Policy.passes(limits, steps, oldRisk, oldMarket.unstamped(), risk, market)) return id;
-                _store(id, risk, market | stamp);
-                if (++id == end) return id;
-                place += 64;
+                (uint256 risk, uint256 market) = _pairAt(place);
+                if (!Policy.passes(limits, steps, oldRisk, oldMarket.unstamped(), risk, market)) break;
+                _storeAt(slot, risk, market | stamp);
+                (slot, place, key) = (slot + 2, place + 64, key + Config.MARKET_BYTES);
+                if (place == end) break;
+                (oldRisk, oldMarket) = _loadAt(slot);
+                if (Config.maskedKeyAt(key) | oldMarket & TAG != mark) break;
             }
-            return id;
+            return _idOf(slot);
         }
+    }
+
+    /// @dev Time and model set, as they are written into a market word.
+    function _stamp(Batch memory b) private pure returns (uint256) {
+        return Stamp.stamp(0, b.observedAt, b.config.modelSetIndex() << Stamp.MODEL_SET_SHIFT);
     }
 
     /// @dev Where the two words of the i-th market lie. Without a bounds check: there are two words a market.
@@ -241,8 +278,7 @@ contract RiskOracle is Markets, AccessManaged {
         }
     }
 
-    function _pair(uint256[] memory figures, uint256 i) private pure returns (uint256 risk, uint256 market) {
-        uint256 place = _placeOf(figures, i);
+    function _pairAt(uint256 place) private pure returns (uint256 risk, uint256 market) {
         assembly ("memory-safe") {
             risk := mload(place)
             market := mload(add(place, 32))
@@ -252,11 +288,9 @@ contract RiskOracle is Markets, AccessManaged {
     /// @dev Whether nothing but its figures can stand in the way of a market of this mark, and nothing else is written.
     function _usual(Batch memory b, uint256 mark) private pure returns (bool) {
         unchecked {
-            uint256 key = mark >> KEY_SHIFT;
-            if (Config.groupIn(key) != 0 || Config.ringIn(key) != 0) return false;
+            if (mark & UNUSUAL != 0) return false;
             uint256 last = mark.observedAt();
-            if (mark.has(Stamp.HALT | Stamp.RESUMED) || b.observedAt <= last) return false;
-            return b.observedAt - last >= b.config.minInterval();
+            return b.observedAt > last && b.observedAt - last >= b.config.minInterval();
         }
     }
 
@@ -293,7 +327,7 @@ contract RiskOracle is Markets, AccessManaged {
         unchecked {
             uint256 group = Config.groupIn(b.config.keyOf(b.firstMarket + i));
             if (group == 0) return 1;
-            while (i + run < b.markets && Config.groupIn(b.config.keyOf(b.firstMarket + i + run)) == group) ++run;
+            while (b.firstMarket + i + run < b.end && Config.groupIn(b.config.keyOf(b.firstMarket + i + run)) == group) ++run;
         }
     }
 
@@ -313,10 +347,10 @@ contract RiskOracle is Markets, AccessManaged {
         unchecked {
             uint256 id = b.firstMarket + i;
             (uint256 oldRisk, uint256 oldMarket) = _load(id);
-            (uint256 risk, uint256 market) = _pair(figures, i);
+            (uint256 risk, uint256 market) = _pairAt(_placeOf(figures, i));
             uint256 stray = risk & RISK_FORBIDDEN | market & MARKET_FORBIDDEN;
             if (stray != 0) revert StrayBits(stray);
-            Limits memory limits = b.classes[Config.classIn(b.config.keyOf(id))];
+            Limits memory limits = b.config.class(Config.classIn(b.config.keyOf(id)))[0];
             return Policy.judge(
                 limits, oldRisk, oldMarket, risk, market, b.observedAt, b.config.minInterval(), b.config.paused()
             );
@@ -337,13 +371,13 @@ contract RiskOracle is Markets, AccessManaged {
         }
         uint256 flags = 0;
         if (v.fate == Fate.LIMIT) {
-            (uint256 risk, uint256 market) = _pair(figures, i);
+            (uint256 risk, uint256 market) = _pairAt(_placeOf(figures, i));
             emit StepLimited(id, round, risk, market);
             flags = Stamp.LIMITED << FLAGS_SHIFT;
         }
         uint256 ring = Config.ringIn(b.config.keyOf(id));
         if (ring != 0) _remember(id, ring);
-        _store(id, v.risk, v.market | b.stamp | flags);
+        _store(id, v.risk, v.market | _stamp(b) | flags);
         return true;
     }
 
@@ -351,6 +385,30 @@ contract RiskOracle is Markets, AccessManaged {
         (uint256 oldRisk, uint256 oldMarket) = _load(id);
         _store(id, oldRisk, oldMarket | Stamp.HALT << FLAGS_SHIFT);
         emit Halted(id, round, reason, risk, market);
+    }
+
+    // --- the whole ------------------------------------------------------------------------------------------------
+
+    /// @notice What a node must know to take part, and every market, at one block.
+    function state() external view returns (State memory) {
+        function(address) internal run = _answerWith;
+        function(address) internal view read_;
+        assembly ("memory-safe") {
+            read_ := run // Solidity cannot know that the code it runs, `WholeState.state`, writes nothing
+        }
+        read_(_wholeState);
+    }
+
+    /// @dev Run another contract's code on this one's storage and calldata, and end with its answer.
+    function _answerWith(address code) private {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            calldatacopy(free, 0, calldatasize())
+            let ok := delegatecall(gas(), code, free, calldatasize(), 0, 0)
+            returndatacopy(free, 0, returndatasize())
+            if ok { return(free, returndatasize()) }
+            revert(free, returndatasize())
+        }
     }
 
     // --- guardian and governance ------------------------------------------------------------------------------------
