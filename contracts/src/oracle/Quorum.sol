@@ -47,10 +47,12 @@ library Quorum {
 
     /// @notice Refuse unless each member in the bitmap signed, and exactly a quorum did. Settings must have taken the
     /// publication (`Config.takes`).
-    function requireSignedBy(bytes memory config, bytes32[] memory digests, uint256 memberBitmap, bytes32[] calldata rvs)
-        internal
-        view
-    {
+    function requireSignedBy(
+        bytes memory config,
+        bytes32[] memory digests,
+        uint256 memberBitmap,
+        bytes32[] calldata rvs
+    ) internal view {
         (bool signed, uint256 index, uint256 s, address recovered) = _signed(config, digests, memberBitmap, rvs);
         if (signed) return;
         requireQuorum(config, memberBitmap, rvs.length);

@@ -96,9 +96,8 @@ contract RiskOracle is Markets, AccessManaged {
         uint256 header = _header;
         (uint256 epoch, bytes memory config) = _bind(header, round);
         uint256 quorum = config.quorum();
-        (uint256 observedAt, uint256 end) = _open(
-            config, ReportKind.OWN_WORDS, round, firstMarket, memberBitmap, rvs.length, words.length, 2 * quorum
-        );
+        (uint256 observedAt, uint256 end) =
+            _open(config, ReportKind.OWN_WORDS, round, firstMarket, memberBitmap, rvs.length, words.length, 2 * quorum);
         bytes32[] memory digests = Reports.ownWords(_domain(), epoch, round, firstMarket, config, words, quorum);
         Quorum.requireSignedBy(config, digests, memberBitmap, rvs);
         (uint256[] memory figures, uint256 stray) = Medians.ofMembers(words, quorum);
@@ -327,7 +326,11 @@ contract RiskOracle is Markets, AccessManaged {
         unchecked {
             uint256 group = Config.groupIn(b.config.keyOf(b.firstMarket + i));
             if (group == 0) return 1;
-            while (b.firstMarket + i + run < b.end && Config.groupIn(b.config.keyOf(b.firstMarket + i + run)) == group) ++run;
+            while (
+                b.firstMarket + i + run < b.end && Config.groupIn(b.config.keyOf(b.firstMarket + i + run)) == group
+            ) {
+                ++run;
+            }
         }
     }
 

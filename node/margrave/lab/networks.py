@@ -7,7 +7,7 @@ the lower median needs, and loads stand where a value is first used, which keeps
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from margrave.lanes import LANES, PRICE_BITS, PRICE_SHIFT
@@ -105,7 +105,7 @@ def _three() -> Iterator[str]:
         if not market:
             body.say("out := add(out, 32)")
         yield "                {"
-        yield from (f"                    {line}" for line in body.lines)
+        yield from _indented(body.lines, 5)
         yield "                }"
     yield "            }"
     yield "        }"
@@ -115,11 +115,8 @@ def _three() -> Iterator[str]:
 def _head(count: int, market: bool) -> Iterator[str]:
     word = "market" if market else "risk"
     yield f"    /// @return bits All {word} words of {count} members or-ed."
-    yield f"    function {word}s{count}(uint256 data, uint256 stride, uint256 out, uint256 end)"
-    yield "        internal"
-    yield "        pure"
-    yield "        returns (uint256 bits)"
-    yield "    {"
+    inputs = "uint256 data, uint256 stride, uint256 out, uint256 end"
+    yield f"    function {word}s{count}({inputs}) internal pure returns (uint256 bits) {{"
 
 
 def _nine(market: bool) -> Iterator[str]:
@@ -160,11 +157,19 @@ def _nine(market: bool) -> Iterator[str]:
     body.say("data := sub(data, mul(9, stride))")
     body.abstained(f"mload({ZERO})", "b", 9)
     body.lines += ["mstore(add(data, mload(0x00)), b)", "data := add(data, 64)"]
-    yield from (f"                {line}" for line in body.lines)
+    yield from _indented(body.lines, 4)
     yield "            }"
     yield f"            bits := mload({BITS})"
     yield "        }"
     yield "    }"
+
+
+def _indented(lines: Iterable[str], depth: int) -> Iterator[str]:
+    """The lines as `forge fmt` has them: a brace opens a level, a line that begins with one closes it."""
+    for line in lines:
+        depth -= line.startswith("}")
+        yield "    " * depth + line
+        depth += line.endswith("{")
 
 
 class _Body:
@@ -202,10 +207,11 @@ class _Body:
 
     def abstained(self, suspected: str, median: str, count: int) -> None:
         """What says that a word may be zero costs less than asking each; who asks each is seldom asked."""
-        self.say(f"if {suspected} {{ // one of the words may be zero, an abstention")
-        self.say(f"    for {{ let i := 0 }} lt(i, {count}) {{ i := add(i, 1) }} {{")
-        self.say(f"        if iszero(calldataload(add(data, mul(i, stride)))) {{ {median} := 0 }}")
-        self.say("    }")
+        self.say(f"if {suspected} {{")
+        self.say("// One of the words may be zero, an abstention.")
+        self.say(f"for {{ let i := 0 }} lt(i, {count}) {{ i := add(i, 1) }} {{")
+        self.say(f"if iszero(calldataload(add(data, mul(i, stride)))) {{ {median} := 0 }}")
+        self.say("}")
         self.say("}")
 
     def say(self, line: str) -> None:
