@@ -191,3 +191,5 @@ def _rows(text: bytes) -> Iterator[object]:
             yield {key: value for key, value in row.items() if key and value not in (None, "")}
     except csv.Error as error:
         yield Rejected(Rejection.MALFORMED, f"line {reader.line_num} of a table: {error}")
+    if reader.line_num <= 1:
+        yield Rejected(Rejection.EMPTY, "a table without a row")

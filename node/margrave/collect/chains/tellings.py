@@ -38,7 +38,9 @@ MOST_POOLS: Final = 1_000
 Line = tuple[Event[Any], Callable[[Log], tuple[str, str]]]
 """An event, and what makes topic and text of its log."""
 
-_STATE_MARKS: Final = frozenset({"sqrt_price_x96", "reserve0", "reserves_token0", "a_coefficient", "weights", "amp"})
+_STATE_MARKS: Final = frozenset(
+    {"sqrt_price_x96", "sqrtPriceX96", "sqrtPrice", "reserve0", "reserves_token0", "a_coefficient", "weights", "amp"}
+)
 
 
 def _swap(log: Log) -> tuple[str, str]:
@@ -188,7 +190,7 @@ def pool_states(body: object, seen_ms: int) -> Iterator[Item]:
 
 
 def _is_pool(body: Mapping[str, object]) -> bool:
-    inner = [body.get(key) for key in ("scalars", "immutable")]
+    inner = [body.get(key) for key in ("scalars", "immutable", "slot0")]
     keys = body.keys() | {key for part in inner if isinstance(part, dict) for key in part}
     return bool(_STATE_MARKS & keys) or ("base_pool" in keys and "states" in body)
 

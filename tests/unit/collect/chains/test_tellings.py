@@ -114,6 +114,25 @@ def test_a_pools_state_says_its_price_and_depth_however_deep_it_lies() -> None:
         assert notice.text.startswith("price 1 of token 1, 501256289338")
 
 
+def test_a_subgraphs_way_of_writing_a_pool_is_understood() -> None:
+    """Camel case, numbers as text, ticks as a list, no spacing: it follows from the fee."""
+    body = {
+        "id": CONTRACT,
+        "address": CONTRACT,
+        "feeTier": "3000",
+        "liquidity": str(10**18),
+        "sqrtPrice": str(1 << 96),
+        "tick": "0",
+        "ticks": [
+            {"tickIdx": "-600", "liquidityGross": str(10**18), "liquidityNet": str(10**18), "price0": "0.94"},
+            {"tickIdx": "600", "liquidityGross": str(10**18), "liquidityNet": str(-(10**18))},
+        ],
+        "token0": {"symbol": "A", "decimals": "18"},
+        "totalValueLockedUSD": "1.5",
+    }
+    assert [getattr(item, "text", item) for item in items(body)] == [item.text for item in items(POOL)]  # type: ignore[union-attr]
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),

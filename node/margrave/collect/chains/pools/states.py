@@ -7,6 +7,7 @@ pools, pools with meddling hooks) are refused as `not_simulated`, which is not t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -20,6 +21,16 @@ from margrave.verdicts import Rejection
 
 MAX_DIGITS: Final = 80
 """Of a decimal number: 2^256 has 78."""
+
+SPACINGS: Final[Mapping[int, int]] = {100: 1, 500: 10, 2_500: 50, 3_000: 60, 10_000: 200}
+"""Of v3's fees, by the factories of Uniswap and PancakeSwap; for states that do not say it."""
+_PARTS: Final = ("scalars", "immutable", "slot0")
+_SYNONYMS: Final[Mapping[str, str]] = {
+    "sqrt_price": "sqrt_price_x96",
+    "fee_tier": "fee",
+    "ticks": "tick_data",
+    "hook_address": "hooks",
+}
 
 _FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
     "a Curve pool": ("a_coefficient", "initial_a", "gamma", "base_pool"),
@@ -37,9 +48,7 @@ def pool_of(body: object, *, zero_for_one: bool = True) -> Concentrated | Consta
         Rejected: `NOT_SIMULATED` for a curve or hook that is known and not computed, `UNKNOWN_SHAPE` for no pool at
             all, and what the figures themselves are refused for.
     """
-    told = checks.mapping(body, "pool")
-    told = dict(told) | dict(checks.mapping(told.get("scalars", {}), "scalars"))
-    told |= dict(checks.mapping(told.get("immutable", {}), "immutable"))
+    told = _flat(body)
     if "sqrt_price_x96" in told:
         return _concentrated(told, zero_for_one=zero_for_one)
     for name, marks in _FOREIGN.items():
@@ -56,22 +65,33 @@ def pool_of(body: object, *, zero_for_one: bool = True) -> Concentrated | Consta
     )
 
 
+def _flat(body: object) -> dict[str, object]:
+    """One level, names in snake case: `sqrtPriceX96` and `feeTier` are what a subgraph calls them."""
+    told = checks.mapping(body, "pool")
+    parts = [told, *(checks.mapping(told[part], part) for part in _PARTS if told.get(part) is not None)]
+    flat = {_snake(key): value for part in parts for key, value in part.items()}
+    return flat | {ours: flat[theirs] for theirs, ours in _SYNONYMS.items() if theirs in flat and ours not in flat}
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
 def _concentrated(told: Mapping[str, object], *, zero_for_one: bool) -> Concentrated:
-    spacing = integer(_first(told, "tick_spacing"), "tick spacing")
-    ticks = checks.mapping(told.get("tick_data", {}), "tick data")
-    if len(ticks) > MOST_TICKS:
-        raise Rejected(Rejection.OUT_OF_RANGE, f"{len(ticks)} ticks")
+    nets = _nets(told.get("tick_data", {}))
     fee = integer(_first(told, "lp_fee", "fee", "fee_currency0", "fee_token0"), "fee")
-    if hooks := told.get("hook_address") or told.get("hooks"):
+    if hooks := told.get("hooks"):
         check_simulated(fee=fee, hooks=checks.text(hooks, "hooks"))
     protocol = _protocol_fee(told)
+    stated = _first(told, "tick_spacing")
+    spacing = integer(SPACINGS.get(fee) if stated is None else stated, "tick spacing")
     return concentrated(
         sqrt_price_x96=integer(told["sqrt_price_x96"], "square-root price"),
         tick=integer(told.get("tick"), "tick"),
         liquidity=integer(told.get("liquidity"), "liquidity"),
         fee_pips=swap_fee(fee, protocol, zero_for_one=zero_for_one) if protocol else fee,
         tick_spacing=spacing,
-        nets={integer(tick, "tick"): _net(entry) for tick, entry in ticks.items()},
+        nets=nets,
         known=_known(told, spacing),
     )
 
@@ -98,6 +118,18 @@ def _pair_fee(told: Mapping[str, object]) -> int:
     """Of 10,000. Documents say 3 of 1,000, or 30."""
     fee = integer(_first(told, "fee_token0", "fee_raw", "fee") or 30, "fee")
     return fee * 10_000 // max(integer(told.get("fee_denominator", 10_000), "fee denominator"), 1)
+
+
+def _nets(ticks: object) -> dict[int, int]:
+    """An object by tick, or a list of ticks that name themselves."""
+    if isinstance(ticks, dict):
+        entries: list[tuple[object, object]] = list(ticks.items())
+    else:
+        rows = [checks.mapping(row, "a tick") for row in checks.sequence(ticks, "ticks")]
+        entries = [(_first(row, "tickIdx", "tick_idx", "tick", "index"), row) for row in rows]
+    if len(entries) > MOST_TICKS:
+        raise Rejected(Rejection.OUT_OF_RANGE, f"{len(entries)} ticks")
+    return {integer(tick, "tick"): _net(entry) for tick, entry in entries}
 
 
 def _net(entry: object) -> int:
