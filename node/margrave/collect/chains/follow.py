@@ -66,13 +66,21 @@ class Follower:
         """Headers held."""
         return len(self._tail)
 
+    @property
+    def reached(self) -> int:
+        """The newest block whose logs were told; 0 before the start."""
+        return self._top.number if self._base is not None else 0
+
     def start_after(self, base: Block) -> None:
         """The first logs will be those of the block after `base`, which must be final."""
         self._base = base
         self._tail.clear()
 
-    async def step(self, sweep: Sweep, wanted: LogFilter) -> Advance:
+    async def step(self, sweep: Sweep, wanted: LogFilter, *, until: int | None = None) -> Advance:
         """Towards `sweep.block`: a range of final blocks, or the blocks above them.
+
+        Args:
+            until: a range ends there at the latest, because from then on something else is wanted.
 
         Raises:
             Transient: an endpoint did not answer, or the head was orphaned meanwhile.
@@ -82,16 +90,16 @@ class Follower:
             return Advance()
         final_number = sweep.block.number - self._reader.finality_blocks
         if self._top.number < final_number:
-            return await self._catch_up(sweep, wanted, final_number)
+            return await self._catch_up(sweep, wanted, min(final_number, until or final_number))
         return await self._walk(sweep, wanted, final_number)
 
-    async def _catch_up(self, sweep: Sweep, wanted: LogFilter, final_number: int) -> Advance:
+    async def _catch_up(self, sweep: Sweep, wanted: LogFilter, last_number: int) -> Advance:
         """All that is kept is final by now: settle it, then one range of logs."""
         assert self._base is not None
         if self._tail:
             return await self._settle(sweep)
         base = self._base
-        found, until = await self._reader.logs_of_range(wanted, base.number + 1, final_number, sweep.endpoints)
+        found, until = await self._reader.logs_of_range(wanted, base.number + 1, last_number, sweep.endpoints)
         last = await self._reader.block_by_number(until, sweep.endpoints)
         self._base = last
         return Advance(tuple(Told(log, _between(base, last, log)) for log in found), complete=False)

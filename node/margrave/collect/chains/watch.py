@@ -8,6 +8,7 @@ does no I/O but through the sweep, keeps bounded state, and one that fails stops
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -26,7 +27,8 @@ from margrave.ops import log as our_log
 MOST_CATCH_UP_BLOCKS: Final = 200_000
 """A month of Ethereum; who was away longer begins there, and says so."""
 STEPS_A_POLL: Final = 200
-"""Ranges of one poll; the next one goes on."""
+FOLLOW_WALL_S: Final = 20.0
+"""Ranges of one poll, and how long it may take for them: state is read in between, and the next poll goes on."""
 SHORTEST_POLL_S: Final = 0.2
 """Of the wall's clock, however fast the market's runs."""
 POLLS_TO_START: Final = 5
@@ -34,6 +36,7 @@ POLLS_TO_START: Final = 5
 SAVE_EVERY_S: Final = 60.0
 READ_WALL_S: Final = 120.0
 """The wall's seconds that one watcher's reads may take."""
+SHORTEST_BLOCK_S: Final = 0.05
 PACE_BLOCKS: Final = 1_000
 """Over so many blocks the chain's pace is measured, to turn seconds of history into blocks."""
 
@@ -100,6 +103,8 @@ class ChainWatch:
     restarts: int = 0
     """Reorganisations deeper than finality: raise `finality_blocks` where this is not zero."""
     _follower: Follower = field(init=False)
+    _begin: dict[str, int] = field(init=False, default_factory=dict)
+    """By source: logs of the blocks after it are wanted."""
     _due_ms: dict[str, int] = field(init=False, default_factory=dict)
     _saved_ms: int = field(init=False, default=0)
     _polls_to_start: int = field(init=False, default=POLLS_TO_START)
@@ -160,13 +165,20 @@ class ChainWatch:
             await self.close()
 
     async def _follow(self, sweep: Sweep) -> None:
-        wanted = reduce(LogFilter.__or__, (watcher.wanted() for watcher in self.watchers), LogFilter())
-        if not wanted.addresses:
-            return
+        ends_at = asyncio.get_running_loop().time() + FOLLOW_WALL_S
         for _ in range(STEPS_A_POLL):
+            if asyncio.get_running_loop().time() > ends_at:
+                break
+            filters = {w.source: wanted for w in self.watchers if (wanted := w.wanted()).addresses}
+            if not filters:
+                return
             if not self._follower.started:
                 await self._start(sweep)
-            advance = await self._follower.step(sweep, wanted)
+            # Far back only those are asked for whose history reaches so far: a day of transfers is no three days.
+            at = self._follower.reached
+            wanted = reduce(LogFilter.__or__, (f for source, f in filters.items() if self._begin.get(source, 0) <= at))
+            until = min((begin for source in filters if (begin := self._begin.get(source, 0)) > at), default=None)
+            advance = await self._follower.step(sweep, wanted, until=until)
             self._tell(advance)
             if advance.complete:
                 return
@@ -185,6 +197,7 @@ class ChainWatch:
                 advice=f"raise finality_blocks of [chains.{self.name}]; logs are read again",
             )
         filters = [(watcher, watcher.wanted()) for watcher in self.watchers]
+        begin = self._begin
         for orphan in advance.withdrawn:
             self.logs_withdrawn += 1
             for watcher, wanted in filters:
@@ -193,7 +206,7 @@ class ChainWatch:
         for told in advance.heard:
             self.logs_told += 1
             for watcher, wanted in filters:
-                if wanted.wants(told.log):
+                if told.log.block > begin.get(watcher.source, 0) and wanted.wants(told.log):
                     self._hand(watcher, told.log, told.time_ms)
 
     def _hand(self, watcher: Watcher, log: Log, time_ms: int) -> None:
@@ -232,51 +245,62 @@ class ChainWatch:
         self._due_ms[watcher.source] = self.clock.now_ms() + round(watcher.every_s * 1000)
 
     async def _start(self, sweep: Sweep) -> None:
-        """Where to begin: as far back as a watcher wants, or where the last run stopped if that is further."""
-        head = sweep.block
+        """Where each watcher begins: as far back as it wants, or where the last run stopped if it remembers that."""
         for watcher in self.watchers:
             watcher.forget()
-        final_number = max(head.number - self.reader.finality_blocks, 0)
-        history_s = max(watcher.history_s for watcher in self.watchers)
-        begin = max(final_number - await self._blocks_of(sweep, history_s), 0)
-        left = self._left_off()
-        if left is not None:
-            if left.number <= final_number and left.of(await self.reader.block_by_number(left.number, sweep.endpoints)):
+        final_number = max(sweep.block.number - self.reader.finality_blocks, 0)
+        left = await self._left_off(sweep, final_number)
+        restored = self._restore(left) if left is not None else frozenset()
+        pace_s = await self._pace_s(sweep)
+        self._begin = {}
+        for watcher in self.watchers:
+            begin = final_number - math.ceil(watcher.history_s / pace_s)
+            if left is not None and watcher.source in restored:
                 begin = min(begin, left.number)
-                self._restore(left)
-            else:
+            if (missed := final_number - MOST_CATCH_UP_BLOCKS - begin) > 0 and begin > 0:
+                begin += missed
                 our_log.get().warning(
-                    "checkpoint",
-                    problem=f"block {left.number} of {self.name} is another now",
-                    advice="no action: the chain is read again from its history",
+                    "chain_gap", source=watcher.source, problem=f"{missed} blocks are not read", advice="no action"
                 )
-        if (missed := final_number - MOST_CATCH_UP_BLOCKS - begin) > 0:
-            begin += missed
-            our_log.get().warning(
-                "chain_gap", chain=self.name, problem=f"{missed} blocks are not read", advice="no action"
-            )
-        self._follower.start_after(await self.reader.block_by_number(begin, sweep.endpoints))
+            self._begin[watcher.source] = max(begin, 0)
+        first = min(self._begin[w.source] for w in self.watchers if w.wanted().addresses)
+        self._follower.start_after(await self.reader.block_by_number(first, sweep.endpoints))
 
-    def _left_off(self) -> Checkpoint | None:
-        return None if self.checkpoint is None else self.checkpoint.load()
+    async def _left_off(self, sweep: Sweep, final_number: int) -> Checkpoint | None:
+        """The last run's checkpoint, if its block is still on the chain."""
+        left = None if self.checkpoint is None else self.checkpoint.load()
+        if left is None:
+            return None
+        if left.number <= final_number and left.of(await self.reader.block_by_number(left.number, sweep.endpoints)):
+            return left
+        our_log.get().warning(
+            "checkpoint",
+            problem=f"block {left.number} of {self.name} is another now",
+            advice="no action: the chain is read again from its history",
+        )
+        return None
 
-    def _restore(self, left: Checkpoint) -> None:
+    def _restore(self, left: Checkpoint) -> frozenset[str]:
+        """Those that took their state back."""
+        restored = set()
         for watcher in self.watchers:
             if isinstance(watcher, Keeps) and watcher.source in left.states:
                 try:
                     watcher.restore(left.states[watcher.source])
+                    restored.add(watcher.source)
                 except Rejected as rejected:
                     our_log.get().warning(
                         "checkpoint", source=watcher.source, problem=rejected.problem, advice="no action"
                     )
+        return frozenset(restored)
 
-    async def _blocks_of(self, sweep: Sweep, seconds: float) -> int:
+    async def _pace_s(self, sweep: Sweep) -> float:
+        """Seconds a block, over the last thousand."""
         head = sweep.block
-        if seconds <= 0 or head.number == 0:
-            return 0
-        then = await self.reader.block_by_number(max(head.number - PACE_BLOCKS, 0), sweep.endpoints)
-        pace_s = max((head.time_ms - then.time_ms) / 1000 / max(head.number - then.number, 1), 0.05)
-        return int(seconds / pace_s) + 1
+        if head.number == 0 or not any(watcher.history_s for watcher in self.watchers):
+            return SHORTEST_BLOCK_S
+        then = await self.reader.block_by_number(max(head.number - PACE_BLOCKS, 1), sweep.endpoints)
+        return max((head.time_ms - then.time_ms) / 1000 / max(head.number - then.number, 1), SHORTEST_BLOCK_S)
 
     def _save(self) -> None:
         now_ms, final = self.clock.now_ms(), self._follower.final

@@ -20,7 +20,7 @@ from margrave.collect.source import Item
 from margrave.errors import Rejected, Transient
 from margrave.messages import Kind, ScalarReading
 from margrave.verdicts import Rejection
-from tests.unit.collect.chains.fake import CHAIN_ID, POOL, TOPIC, FakeChain, FakeNode, Now, reader
+from tests.unit.collect.chains.fake import CHAIN_ID, POOL, TOPIC, FakeChain, FakeNode, Now, happened, reader
 
 
 @dataclass
@@ -117,7 +117,26 @@ async def test_history_is_read_at_the_start_as_far_back_as_somebody_wants_it() -
     sums = Sums(history_s=12.0 * 20)
     watching = watch(chain, sums, finality=8)
     await watching.poll()
-    assert sums.seen == list(range(71, 100))  # 21 blocks of history and 8 above them
+    assert sums.seen == list(range(72, 100))  # 20 blocks of history and 8 above them
+
+
+async def test_far_back_only_those_are_asked_whose_history_reaches_there() -> None:
+    chain = FakeChain()
+    other = "0x" + "22" * 20
+    for number in range(100):
+        chain.mine(number, happened(1_000 + number, other))
+    far, near = Sums("far", history_s=12.0 * 80), Sums("near", history_s=12.0 * 10, addresses=frozenset({other}))
+    watching = watch(chain, far, near, finality=8)
+    await watching.poll()
+    assert far.seen == list(range(12, 100))
+    assert near.seen == list(range(1_082, 1_100))
+    [node] = [endpoint._provider for endpoint in watching.reader.endpoints]
+    assert isinstance(node, FakeNode)
+    ranges = [params[0] for method, params in node.asked if method == "eth_getLogs" and "fromBlock" in params[0]]
+    assert [(r["fromBlock"], r["toBlock"], len(r["address"])) for r in ranges] == [
+        (hex(13), hex(82), 1),
+        (hex(83), hex(92), 2),
+    ]
 
 
 async def test_orphans_are_taken_back() -> None:

@@ -42,6 +42,7 @@ class LendingWatcher:
         self._history_s = max(history_s, float(WINDOW_S))
         self._window = Window(WINDOW_S * 1000)
         self._tracked = Tracked(most_accounts)
+        self._restored = False
 
     @property
     def source(self) -> str:
@@ -53,7 +54,8 @@ class LendingWatcher:
 
     @property
     def history_s(self) -> float:
-        return self._history_s
+        """The window alone where a checkpoint has brought the borrowers."""
+        return float(WINDOW_S) if self._restored else self._history_s
 
     @property
     def accounts(self) -> int:
@@ -113,6 +115,7 @@ class LendingWatcher:
         ):
             raise Rejected(Rejection.MALFORMED, f"the state of {self.source} is not one of tracked accounts")
         self._tracked.restore(tracked)
+        self._restored = True
 
     def _track(self, account: str, market: bytes) -> None:
         if key := self._lender.key(Borrowed(account, "", 0, market)):
