@@ -21,6 +21,7 @@ from margrave.collect.chains.endpoint import complaint
 from margrave.collect.chains.lending import tables, traces
 from margrave.collect.chains.lending.events import LIQUIDATION
 from margrave.collect.chains.logs import Log, log_of, looks_like_log
+from margrave.collect.chains.trace_forms import as_parity, looks_like_traces
 from margrave.collect.source import Item, decode
 from margrave.errors import Rejected
 from margrave.messages import Kind, NoticeReading, Refusal, ScalarReading
@@ -30,6 +31,10 @@ from margrave.verdicts import Rejection
 SOURCE: Final = "chain"
 MOST_NESTED: Final = 8
 """Answers in answers: a batch of receipts with logs is three deep."""
+
+
+HOLDERS: Final = ("result", "params", "block", "blocks", "receipt", "receipts", "logs")
+"""Keys under which answers, subscriptions and exports hold what they tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,13 @@ def _liquidations(body: object, seen_ms: int) -> Iterator[Item]:
 
 def _traces(body: object, seen_ms: int) -> Iterator[Item]:
     """All that is read of a block's traces; where that is nothing, it says so: traces hold much else."""
-    found = [item for read in TRACE_READERS for item in read(body, seen_ms)]
+    calls = as_parity(body)
+    found: list[Item] = []
+    for read in TRACE_READERS:
+        try:
+            found += read(calls, seen_ms)
+        except Rejected as rejected:
+            found.append(refusal("traces", rejected))
     yield from found or [refusal("traces", Rejected(Rejection.EMPTY, "traces in which nothing is read"))]
 
 
@@ -91,7 +102,7 @@ def _block(body: object, seen_ms: int) -> Iterator[Item]:
 TELLERS: Final[tuple[Teller, ...]] = (Teller(tables.reads, tables.tell), Teller(tellings.reads, tellings.tell))
 TRACE_READERS: Final[tuple[Callable[[object, int], Iterable[Item]], ...]] = (_liquidations, tellings.traced_swaps)
 SHAPES: Final[tuple[Shape, ...]] = (
-    Shape("traces", traces.looks_like_traces, _traces),
+    Shape("traces", looks_like_traces, _traces),
     Shape("block", looks_like_block, _block),
     Shape("fees", tellings.looks_like_fees, tellings.fee_history),
     Shape("pool", tellings.looks_like_pools, tellings.pool_states),
@@ -166,6 +177,8 @@ def _told(body: object, seen_ms: int) -> Item:
         log = log_of(body)
     except Rejected as rejected:
         return refusal("log", rejected)
+    if log.removed:
+        return refusal("log", Rejected(Rejection.STALE, f"a log of block {log.block} that was taken back"))
     teller = next((teller for teller in TELLERS if teller.reads(log)), None)
     if teller is not None:
         return teller.tell(log, seen_ms)
@@ -178,9 +191,8 @@ def _inner(body: object) -> list[object] | None:
     if isinstance(body, list):
         return body
     if isinstance(body, dict):
-        for key in ("result", "logs"):
-            if isinstance(held := body.get(key), list | dict):
-                return held if isinstance(held, list) else [held]
+        held = [body[key] for key in HOLDERS if isinstance(body.get(key), list | dict)]
+        return [each for one in held for each in (one if isinstance(one, list) else [one])] if held else None
     return None
 
 

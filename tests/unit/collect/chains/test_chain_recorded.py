@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 
 from margrave.collect.chains.blocks import block_of
 from margrave.collect.chains.lending.aave_v3 import LIQUIDATION_CALL
+from margrave.collect.chains.lending.traces import A_TOKEN_BURN, VARIABLE_DEBT_BURN
+from margrave.collect.chains.lending.traces import LIQUIDATION_CALL as LIQUIDATION_CALLED
 from margrave.collect.chains.logs import Log, log_of
 from margrave.collect.chains.recorded import items, parse_text
+from margrave.collect.chains.trace_forms import as_parity
 from margrave.collect.recorded import parse_file
 from margrave.errors import Rejected
 from margrave.messages import Kind, NoticeReading, Refusal, ScalarReading
@@ -86,6 +89,70 @@ def test_what_is_not_read_is_refused_with_its_reason(text: bytes, reason: Reject
     found = list(parse_text(text))
     assert [item.reason for item in found if isinstance(item, Refusal)] == [reason] * len(found)
     assert found
+
+
+def test_a_subscription_and_an_export_of_several_parts_are_opened() -> None:
+    told = {"jsonrpc": "2.0", "method": "eth_subscription", "params": {"subscription": "0x1", "result": LOG}}
+    assert [type(item) for item in said(told)] == [NoticeReading]
+    exported = {"block": HEADER, "receipts": [{"status": "0x1", "logs": [LOG, LOG]}]}
+    assert [type(item) for item in said(exported)] == [ScalarReading, NoticeReading, NoticeReading]
+
+
+def test_a_log_that_was_taken_back_is_refused() -> None:
+    [item] = said(LOG | {"removed": True})
+    assert isinstance(item, Refusal)
+    assert item.reason is Rejection.STALE
+
+
+CALL = "0x" + LIQUIDATION_CALLED.encode(WBTC, USDC, ALICE, 2**256 - 1, False).hex()
+BURNT = "0x" + A_TOKEN_BURN.encode(ALICE, BOB, 5_000, 1).hex()
+REPAID = "0x" + VARIABLE_DEBT_BURN.encode(ALICE, 77, 1).hex()
+POOL, TOKEN = "0x" + "12" * 20, "0x" + "34" * 20
+
+
+def geth(kind: str, to: str, data: str, *calls: object, **more: object) -> dict[str, object]:
+    return {
+        "type": kind,
+        "from": BOB,
+        "to": to,
+        "input": data,
+        "output": "0x",
+        "calls": list(calls),
+        "gas": "0x1",
+    } | more
+
+
+NESTED = geth(
+    "CALL", POOL, CALL, geth("DELEGATECALL", TOKEN, CALL, geth("CALL", TOKEN, BURNT), geth("CALL", TOKEN, REPAID))
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"jsonrpc": "2.0", "id": 1, "result": NESTED},
+        {"jsonrpc": "2.0", "id": 1, "result": [{"txHash": "0x" + "12" * 32, "result": NESTED}]},
+        {"jsonrpc": "2.0", "id": 1, "result": [{"transactionHash": "0x" + "12" * 32, "trace": as_parity(NESTED)}]},
+        {"traces": as_parity(NESTED)},
+    ],
+)
+def test_a_liquidation_is_found_in_the_traces_of_every_node(body: object) -> None:
+    [item] = said(body)
+    assert isinstance(item, NoticeReading)
+    assert item.text.startswith(f"5000 of {WBTC} seized from {ALICE}, 77 of debt repaid")
+
+
+def test_what_is_called_within_a_call_that_failed_was_not_done() -> None:
+    [item] = said(geth("CALL", TOKEN, "0x", NESTED, error="execution reverted"))
+    assert isinstance(item, Refusal)
+    assert item.reason is Rejection.EMPTY
+
+
+def test_calls_nested_as_deep_as_json_may_be_are_walked_without_recursion() -> None:
+    deep = geth("CALL", TOKEN, "0x")
+    for _ in range(5_000):
+        deep = geth("CALL", TOKEN, "0x", deep)
+    assert len(as_parity(deep)) == 5_001
 
 
 HEADER: dict[str, Any] = {

@@ -81,12 +81,6 @@ class Found:
     transaction: str
 
 
-def looks_like_traces(body: object) -> bool:
-    if isinstance(body, dict):
-        body = body.get("traces")
-    return isinstance(body, list) and bool(body) and isinstance(body[0], dict) and "action" in body[0]
-
-
 def traces_of(body: object) -> list[Trace]:
     """From a `trace_block` result, or an object that holds one as `traces`; any case of key.
 
