@@ -77,6 +77,23 @@ class PoolSettings(Section):
         return self
 
 
+class CurveSettings(Section):
+    """A plain pool of Curve's, and one of its coins measured in another, which is taken for a dollar."""
+
+    market: str
+    address: Address
+    base_coin: int = Field(ge=0, le=3)
+    quote_coin: int = Field(ge=0, le=3)
+    peg: bool = True
+    """The base coin is a stablecoin: its peg is what is wanted, not a market's price."""
+
+    @model_validator(mode="after")
+    def coins_differ(self) -> CurveSettings:
+        if self.base_coin == self.quote_coin:
+            raise ValueError("base_coin and quote_coin are one coin")
+        return self
+
+
 class FeedSettings(Section):
     """One Chainlink feed."""
 
@@ -142,6 +159,7 @@ class WatchedChainSettings(Section):
     """Of each endpoint."""
     lending: list[LendingSettings] = []
     pools: list[PoolSettings] = []
+    curve: list[CurveSettings] = []
     chainlink: list[FeedSettings] = []
     sequencer: Address | None = None
     """A rollup's uptime feed: while its sequencer is down, no feed of `chainlink` is believed."""

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from margrave.collect.chains.answers import ChainlinkWatcher, Feed, PythWatcher
 from margrave.collect.chains.fees import FeeWatcher
 from margrave.collect.chains.governance import GovernanceWatcher
+from margrave.collect.chains.pools.curve import Basket, CurveWatcher
 from margrave.collect.chains.pools.uniswap_v4 import PoolKey
 from margrave.collect.chains.pools.watcher import Layout, PoolWatcher, Watched
 from margrave.collect.chains.redemption import Rate, Redeemable, RedemptionWatcher
@@ -26,7 +27,7 @@ def market_watchers(where: str, settings: WatchedChainSettings, markets: Collect
     Raises:
         Fatal: an entry names a market that nobody scores (`*` is for pegs: all), or two are of one pool.
     """
-    for table in ("pools", "chainlink", "pyth", "redemptions"):
+    for table in ("pools", "curve", "chainlink", "pyth", "redemptions"):
         entries = getattr(settings, table)
         named = {
             entry.market for entry in entries if not (entry.market == EVERY_MARKET and getattr(entry, "peg", False))
@@ -38,6 +39,18 @@ def market_watchers(where: str, settings: WatchedChainSettings, markets: Collect
     chain_id = settings.chain_id
     if settings.pools:
         yield PoolWatcher(chain_id=chain_id, pools=_pools(where, settings.pools))
+    if settings.curve:
+        baskets = [
+            Basket(
+                market=table.market,
+                address=table.address,
+                base_coin=table.base_coin,
+                quote_coin=table.quote_coin,
+                peg=table.peg,
+            )
+            for table in settings.curve
+        ]
+        yield CurveWatcher(chain_id=chain_id, pools=baskets)
     if settings.chainlink:
         feeds = [_feed(table) for table in settings.chainlink]
         yield ChainlinkWatcher(chain_id=chain_id, feeds=feeds, sequencer=settings.sequencer)

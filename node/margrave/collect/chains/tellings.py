@@ -12,7 +12,9 @@ from margrave.collect.chains.fees import TOPIC as FEES_TOPIC
 from margrave.collect.chains.fees import fees_of
 from margrave.collect.chains.logs import Log
 from margrave.collect.chains.pools import swaps, uniswap_v2, uniswap_v3, uniswap_v4
-from margrave.collect.chains.pools.concentrated import Concentrated
+from margrave.collect.chains.pools.concentrated import Concentrated, Depth
+from margrave.collect.chains.pools.constant_product import ConstantProduct
+from margrave.collect.chains.pools.stable_swap import StableSwap
 from margrave.collect.chains.pools.states import pool_of
 from margrave.collect.chains.pools.swaps import Swap, swap_of, swaps_of_traces
 from margrave.collect.chains.pools.ticks import Q96
@@ -180,13 +182,20 @@ def pool_states(body: object, seen_ms: int) -> Iterator[Item]:
         speaker = _speaker(seen_ms, seen_ms, str(named[0])[:80] if named else "")
         try:
             state = pool_of(pool)
-            below, above = state.depth_within()
+            price, (below, above) = _priced(state)
         except Rejected as rejected:
             yield speaker.refusal("pool", rejected)
             continue
-        price = (state.sqrt_price_x96 / Q96) ** 2 if isinstance(state, Concentrated) else state.price(0, 0)
         text = f"price {price:.6g} of token 1, {below.amount_out} of it to 1 % lower, {above.amount_in} to 1 % higher"
         yield speaker.notice(STATE, text)
+
+
+def _priced(state: Concentrated | ConstantProduct | StableSwap) -> tuple[float, tuple[Depth, Depth]]:
+    """Token 0 in token 1, smallest units (of Curve whole ones), and what moves that by 1 %."""
+    if isinstance(state, StableSwap):
+        return state.price(0, 1), state.depth_within(0, 1)
+    price = state.price(0, 0) if isinstance(state, ConstantProduct) else (state.sqrt_price_x96 / Q96) ** 2
+    return price, state.depth_within()
 
 
 def _is_pool(body: Mapping[str, object]) -> bool:

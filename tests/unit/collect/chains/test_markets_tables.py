@@ -23,7 +23,9 @@ def documented() -> WatchedChainSettings:
 
 def test_the_documented_tables_are_watchers() -> None:
     watchers = {watcher.source: watcher for watcher in market_watchers("chains.ethereum", documented(), MARKETS)}
-    assert set(watchers) == {"pools:1", "chainlink:1", "stablecoins:1", "redemption:1", "governance:1", "fees:1"}
+    assert set(watchers) == {
+        f"{kind}:1" for kind in ("pools", "curve", "chainlink", "stablecoins", "redemption", "governance", "fees")
+    }
     pools = watchers["pools:1"]
     assert isinstance(pools, PoolWatcher)
     # The id by which Uniswap itself lists ETH/USDC 0.05 %.

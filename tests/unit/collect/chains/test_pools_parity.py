@@ -10,6 +10,7 @@ import pytest
 
 from margrave.collect.chains.pools.concentrated import Concentrated
 from margrave.collect.chains.pools.constant_product import ConstantProduct, constant_product
+from margrave.collect.chains.pools.stable_swap import StableSwap
 from margrave.collect.chains.pools.states import integer, pool_of
 from margrave.collect.chains.pools.ticks import MIN_SQRT_PRICE, sqrt_price_at, tick_at
 from margrave.collect.chains.pools.uniswap_v3 import SLOT0, ticks_of_word
@@ -82,6 +83,22 @@ def test_aerodromes_volatile_pool_quotes_as_on_chain() -> None:
     assert compared == 26
 
 
+def test_curves_3pool_quotes_as_on_chain() -> None:
+    told = opened(STATES, "chain_data/1/curve_tripool_block_24407242.json")
+    pool = pool_of(told)
+    assert isinstance(pool, StableSwap)
+    coins = [coin["symbol"] for coin in told["tokens"]]
+    compared = 0
+    for _, token_in, token_out, amount, answer in questions(
+        f"{GOLDEN}/curve/test_curve_onchain_parity/test_curve_tripool_get_dy.json"
+    ):
+        assert pool.amount_out(coins.index(token_in), coins.index(token_out), amount) == answer["value"]
+        compared += 1
+    assert compared == 18
+    # Its liquidity token is worth the invariant over the supply: what the pool itself calls virtual price.
+    assert pool.invariant() * 10**18 // told["lp_token_total_supply"] == told["virtual_price"]
+
+
 def test_pancakeswaps_router_quotes_as_on_chain_from_the_reserves_that_its_largest_questions_were_cut_from() -> None:
     """The recording has no reserves, but asked for set shares of them: three quarters of one is a question."""
     golden = f"{GOLDEN}/pancakeswap/test_pancakeswap_v2_onchain_parity/test_pancakeswap_v2_router_get_amounts_out.json"
@@ -133,6 +150,7 @@ def test_every_hop_of_a_recorded_path_gives_what_was_recorded() -> None:
         if isinstance(pool, ConstantProduct):
             given = pool.amount_out(amount, zero_for_one=down)
         else:
+            assert isinstance(pool, Concentrated)
             swapped = pool.swap(amount, zero_for_one=down)
             given = swapped.amount_out
             if hop["pool"] == "v4":
@@ -168,7 +186,8 @@ def test_every_recorded_state_is_a_pool_or_refused_by_name() -> None:
             "Concentrated": 13,
             "ConstantProduct": 2,
             "not_simulated: a Balancer pool": 9,
-            "not_simulated: a Curve pool": 3,
+            "StableSwap": 1,
+            "not_simulated: a Curve pool": 2,
             "not_simulated: a stable pool of Aerodrome": 1,
             "unknown_shape": 11,  # maps of ticks without a price
             "malformed": 4,  # states that do not say their tick spacing

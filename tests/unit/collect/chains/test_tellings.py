@@ -174,9 +174,9 @@ def test_what_recordings_of_chains_say_of_markets_is_counted() -> None:
         "pool.swap": 110 + 374 + 32 + 2,  # of traces, of two whole blocks, of one swap in two forms
         "pool.reserves": 27,
         "pool.protocol_fee": 2,
-        "pool.state": 15,
+        "pool.state": 16,
         "token.transfer": 118,
         "token.supply": 7,
         "oracle.answer": 4,
-        "not_simulated": 13,
+        "not_simulated": 12,
     }

@@ -1,8 +1,8 @@
 """A pool's state written down as JSON, recognised by its shape: to be simulated, or refused by name.
 
 Recordings differ in where they put things (`scalars` inside or not, ticks as lists or objects, numbers as text), so
-each figure is looked for where any of them has it. Curves that we do not compute (Curve, Balancer, Aerodrome's stable
-pools, pools with meddling hooks) are refused as `not_simulated`, which is not the same as a broken file.
+each figure is looked for where any of them has it. Curves that we do not compute (Balancer, most of Curve, Aerodrome's
+stable pools, pools with meddling hooks) are refused as `not_simulated`, which is not the same as a broken file.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from typing import Final
 from margrave.collect import checks
 from margrave.collect.chains.pools.concentrated import MOST_TICKS, Concentrated, concentrated
 from margrave.collect.chains.pools.constant_product import ConstantProduct, FeeRule, constant_product
+from margrave.collect.chains.pools.stable_swap import StableSwap, stable_swap
 from margrave.collect.chains.pools.uniswap_v3 import known_between
 from margrave.collect.chains.pools.uniswap_v4 import check_simulated, swap_fee
 from margrave.errors import Rejected
 from margrave.verdicts import Rejection
 
+_3POOL_VARIANT: Final = 2
+_UNLIKE_CURVE: Final = ("gamma", "base_pool", "redemption_price", "base_balances")
+"""What pools of unlike coins and metapools have beside an amplification."""
 MAX_DIGITS: Final = 80
 """Of a decimal number: 2^256 has 78."""
 
@@ -33,12 +37,12 @@ _SYNONYMS: Final[Mapping[str, str]] = {
 }
 
 _FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
-    "a Curve pool": ("a_coefficient", "initial_a", "gamma", "base_pool"),
+    "a Curve pool": ("a_coefficient", "initial_a", "gamma", "base_pool", "redemption_price"),
     "a Balancer pool": ("weights", "amp", "pow_version", "scaling_factors"),
 }
 
 
-def pool_of(body: object, *, zero_for_one: bool = True) -> Concentrated | ConstantProduct:
+def pool_of(body: object, *, zero_for_one: bool = True) -> Concentrated | ConstantProduct | StableSwap:
     """The pool of one document.
 
     Args:
@@ -51,6 +55,8 @@ def pool_of(body: object, *, zero_for_one: bool = True) -> Concentrated | Consta
     told = _flat(body)
     if "sqrt_price_x96" in told:
         return _concentrated(told, zero_for_one=zero_for_one)
+    if "a_coefficient" in told and not any(told.get(mark) for mark in _UNLIKE_CURVE):
+        return _stable_swap(told)
     for name, marks in _FOREIGN.items():
         if any(mark in told for mark in marks):
             raise Rejected(Rejection.NOT_SIMULATED, f"{name} is recognised, its curve is not computed")
@@ -93,6 +99,22 @@ def _concentrated(told: Mapping[str, object], *, zero_for_one: bool) -> Concentr
         tick_spacing=spacing,
         nets=nets,
         known=_known(told, spacing),
+    )
+
+
+def _stable_swap(told: Mapping[str, object]) -> StableSwap:
+    """A plain pool of Curve's; of the ways in which its generations find their invariant, 3pool's."""
+    if any(checks.sequence(told.get("use_lending", []), "use_lending")):
+        raise Rejected(Rejection.NOT_SIMULATED, "a Curve pool is recognised, which lends its coins: not computed")
+    variant = checks.mapping(told.get("strategies", {}), "strategies").get("d_variant", _3POOL_VARIANT)
+    if variant != _3POOL_VARIANT:
+        raise Rejected(Rejection.NOT_SIMULATED, f"a Curve pool is recognised, of variant {variant!r}: not computed")
+    coins = [checks.mapping(coin, "a coin") for coin in checks.sequence(told.get("tokens"), "coins")]
+    return stable_swap(
+        [integer(held, "balance") for held in checks.sequence(told.get("balances"), "balances")],
+        [integer(coin.get("decimals"), "decimals") for coin in coins],
+        integer(told["a_coefficient"], "amplification"),
+        integer(told.get("fee"), "fee"),
     )
 
 
