@@ -57,6 +57,8 @@ class Keeper:
         """Differences that came before there was a book to apply them to, and were not kept."""
         self.verified = 0
         """Checksums that agreed."""
+        self.unverified = 0
+        """Checksums that could not be made again, because the text of the levels is not known."""
         self.resyncs: Counter[Resync] = Counter()
 
     @property
@@ -186,6 +188,9 @@ class Keeper:
         if ladder.crossed():
             return Resync.CROSSED
         if stated is None or self._checksum is None:
+            return None
+        if not (ladder.bids.raw or ladder.asks.raw):
+            self.unverified += 1  # nobody knows the venue's decimals yet
             return None
         ours = self._checksum(ladder.bids.nearest_raw(checksums.LEVELS), ladder.asks.nearest_raw(checksums.LEVELS))
         if not checksums.agrees(ours, stated):

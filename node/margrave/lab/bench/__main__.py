@@ -17,6 +17,7 @@ NAMES: Final[Mapping[str, str]] = {
     "gas": "gas of reports by committee, of reads, of margin by legs, and of other oracles",
     "round": "milliseconds from readings to a signed attestation",
     "replay": "rounds an hour made again from the journal",
+    "books": "book events a second on one core, from a recorded frame to a changed book",
 }
 Run = Callable[[Callable[[str], None]], dict[str, Any]]
 
