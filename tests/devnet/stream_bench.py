@@ -1,22 +1,19 @@
 """One venue on a port of the loopback: REST answers and websocket frames of a recording, at the recording's pace, with
 the faults that venues have; and one node's sockets that listen to it.
 
-The tape is Binance's raw stream of ETHUSDT (2024-08-08). Binance is served as it was recorded; any other venue says the
-same market in its own dialect, so that two independent adapters can be heard side by side. What a REST snapshot says is
-made here from the tape by plain dictionaries, and shares no code with the books under test.
+The tape is Binance's raw stream of ETHUSDT (2024-08-08), which `dialects` says in the words of every venue.
 """
 
 from __future__ import annotations
 
 import asyncio
 import http
-import re
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from margrave.collect.board import Board
+from margrave.collect.books.keeper import Keeper
 from margrave.collect.listener import listener_of
 from margrave.collect.poller import Poller
 from margrave.collect.socket import Socket
@@ -33,16 +31,14 @@ from margrave.collect.source import Venue
 from margrave.collect.stream import Stream
 from margrave.collect.venues import VENUES
 from margrave.ops.clock import Clock, wall_ms
-from margrave.settings import Instruments, MarketSettings, VenueSettings
-from tests.unit.collect import l2
+from margrave.settings import MarketSettings, VenueSettings
+from tests.devnet.dialects import DIALECTS, Said, Speaker, best_at, tape
 
-TAPE: Final = "spot_ethusdt_20240808.gz"
-SPEED: Final = 20.0
+SPEED: Final = 8.0
 """Market seconds a wall second: silences and pauses shrink with it."""
-RETRY_AFTER_S: Final = 40
+RETRY_AFTER_S: Final = 12
 SKEW_MS: Final = 600_000
 Frame = bytes | str
-TIMES: Final = re.compile(r'"(E|T|ts|cts)":(\d{13})')
 
 
 class Fault(StrEnum):
@@ -60,136 +56,6 @@ class Fault(StrEnum):
     SKEWED = "skewed"  # its clock is ten minutes ahead
     BEHIND = "behind"  # its clock is ten minutes behind
     FLOOD = "flood"  # the rest of the tape at once
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One message of the tape, decoded."""
-
-    at_ms: int
-    """By the venue's clock."""
-    stream: str
-    data: dict[str, Any]
-
-
-@cache
-def tape() -> tuple[Said, ...]:
-    """The recording in order; times of messages that carry none are those of the message before."""
-    messages = [msgspec.json.decode(frame) for _, frame in l2.frames(TAPE)]
-    at_ms, said = next(m["data"]["E"] for m in messages if "E" in m.get("data", {})), []
-    for message in messages:
-        if "lastUpdateId" in message:
-            continue
-        at_ms = max(at_ms, message["data"].get("E", at_ms))
-        said.append(Said(at_ms, message["stream"], message["data"]))
-    return tuple(said)
-
-
-@cache
-def _first_snapshot() -> tuple[int, Mapping[str, str], Mapping[str, str]]:
-    for message in l2.messages(TAPE):
-        if "lastUpdateId" in message:
-            return message["lastUpdateId"], dict(message["bids"]), dict(message["asks"])
-    raise AssertionError("the recording holds a snapshot")
-
-
-@cache
-def best_at() -> Mapping[int, tuple[float, float]]:
-    """Best bid and ask after each update id at which a depth message ends, by the exchange's own bookTicker."""
-    best, pending, found = (0.0, 0.0), [], {}
-    tickers = [(s.data["u"], float(s.data["b"]), float(s.data["a"])) for s in tape() if "B" in s.data]
-    pending = sorted(tickers, reverse=True)
-    for last in sorted(s.data["u"] for s in tape() if s.data.get("e") == "depthUpdate"):
-        while pending and pending[-1][0] <= last:
-            _, *pair = pending.pop()
-            best = (pair[0], pair[1])
-        found[last] = best
-    return found
-
-
-def truth(played: int) -> dict[str, Any]:
-    """The whole book as the exchange has it when so many messages of the tape are said."""
-    last, bids, asks = _first_snapshot()
-    bids, asks = dict(bids), dict(asks)
-    for said in tape()[:played]:
-        if said.data.get("e") == "depthUpdate" and said.data["u"] > last:
-            last = said.data["u"]
-            for side, rows in ((bids, said.data["b"]), (asks, said.data["a"])):
-                for price, size in rows:
-                    if float(size):
-                        side[price] = size
-                    else:
-                        side.pop(price, None)
-    return {
-        "lastUpdateId": last,
-        "bids": sorted(bids.items(), key=lambda x: -float(x[0])),
-        "asks": sorted(asks.items(), key=lambda x: float(x[0])),
-    }
-
-
-# --- dialects -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How one venue says the tape."""
-
-    names: Instruments
-    stream: str
-    """Which of the venue's streams it is."""
-    speak: Callable[[Said, int], Sequence[Frame]]
-    """(a message, its number) -> frames."""
-    greet: Callable[[int, int], Sequence[Frame]] = lambda _played, _number: ()
-    """(messages said so far, number of the next one) -> what is said to a subscription."""
-    answers: Mapping[str, Callable[[int], Any]] = field(default_factory=dict)
-    """REST answers by path, by how many messages are said."""
-    heartbeat: Frame = "{}"
-
-
-def _binance(said: Said, _number: int) -> Sequence[Frame]:
-    return [msgspec.json.encode({"stream": said.stream, "data": said.data}).decode()]
-
-
-def _bybit(said: Said, number: int) -> Sequence[Frame]:
-    data = said.data
-    match data.get("e"):
-        case "depthUpdate":
-            body = {"s": "ETHUSDT", "b": data["b"], "a": data["a"], "u": number, "seq": data["u"]}
-            return [_topic("orderbook.200.ETHUSDT", "delta", said.at_ms, body)]
-        case "trade":
-            side = "Sell" if data["m"] else "Buy"
-            row = {"T": data["T"], "s": "ETHUSDT", "S": side, "v": data["q"], "p": data["p"], "i": str(data["t"])}
-            return [_topic("publicTrade.ETHUSDT", "snapshot", said.at_ms, [row])]
-    return ()
-
-
-def _bybit_snapshot(played: int, number: int) -> Sequence[Frame]:
-    book = truth(played)
-    top = {"b": book["bids"][:200], "a": book["asks"][:200]}
-    body = {"s": "ETHUSDT", **top, "u": number - 1, "seq": book["lastUpdateId"]}
-    return [_topic("orderbook.200.ETHUSDT", "snapshot", tape()[played].at_ms, body)]
-
-
-def _topic(topic: str, kind: str, at_ms: int, data: object) -> str:
-    return msgspec.json.encode({"topic": topic, "type": kind, "ts": at_ms, "data": data}).decode()
-
-
-DIALECTS: Final[Mapping[str, Dialect]] = {
-    "binance": Dialect(
-        names=Instruments(spot="ETHUSDT"),
-        stream="spot",
-        speak=_binance,
-        answers={"/api/v3/depth": truth},
-        heartbeat='{"result":null,"id":9}',
-    ),
-    "bybit": Dialect(
-        names=Instruments(spot="ETHUSDT"),
-        stream="spot",
-        speak=_bybit,
-        greet=_bybit_snapshot,
-        heartbeat='{"success":true,"ret_msg":"pong","op":"ping"}',
-    ),
-}
 
 
 # --- the venue ------------------------------------------------------------------------------------------------------
@@ -249,29 +115,29 @@ class LocalVenue:
             while True:
                 message = await ws.recv()
                 text = message if isinstance(message, str) else message.decode()
-                if '"subscribe"' in text or "SUBSCRIBE" in text:
+                if "subscribe" in text.lower() and "unsubscribe" not in text:
                     self._due.set()
 
     async def _play(self, ws: ServerConnection) -> None:
         self._due = asyncio.Event()
         self._due.set()
-        number, last = 1, list[Frame]()
-        for played in range(_said_by(self.clock.now_ms()), len(tape())):
-            said = tape()[played]
+        last = list[Frame]()
+        first = _said_by(self.clock.now_ms())
+        speaker = Speaker(first)
+        for played in range(first, len(tape())):
+            said = self._stamped(tape()[played])
             if self.fault is not Fault.FLOOD:
-                await self.clock.sleep_until_ms(said.at_ms)
+                await self.clock.sleep_until_ms(tape()[played].at_ms)
             if self._due.is_set():
                 self._due.clear()
-                for frame in self.dialect.greet(played, number):
-                    await ws.send(self._stamped(frame))
+                for frame in self.dialect.greet(said.at_ms - 1, speaker):
+                    await ws.send(frame)
             if self.fault is Fault.HEARTBEATS:
                 await ws.send(self.dialect.heartbeat)
                 continue
-            frames = self.dialect.speak(said, number)
-            is_book = said.data.get("e") == "depthUpdate"
-            number += is_book
-            for frame in frames:
-                await self._say(ws, self._stamped(frame), last, is_book=is_book)
+            speaker.market.apply(said)
+            for frame in self.dialect.speak(said, speaker):
+                await self._say(ws, frame, last, is_book=said.is_book)
                 last.append(frame)
                 del last[:-20]
 
@@ -313,13 +179,21 @@ class LocalVenue:
 
     _held_back: Frame | None = None
 
-    def _stamped(self, frame: Frame) -> Frame:
-        """The frame with the venue's clock on it."""
-        shift = {Fault.SKEWED: SKEW_MS, Fault.BEHIND: -SKEW_MS}.get(self.fault or Fault.GAP, 0)
-        if not shift:
-            return frame
-        text = frame if isinstance(frame, str) else frame.decode()
-        return TIMES.sub(lambda found: f'"{found[1]}":{int(found[2]) + shift}', text)
+    def _stamped(self, said: Said) -> Said:
+        """A message with the venue's clock on it."""
+        shift_ms = {Fault.SKEWED: SKEW_MS, Fault.BEHIND: -SKEW_MS}.get(self.fault or Fault.GAP, 0)
+        times = {key: said.data[key] + shift_ms for key in ("E", "T") if key in said.data}
+        return replace(said, at_ms=said.at_ms + shift_ms, data=said.data | times) if shift_ms else said
+
+
+def _begun(keeper: Keeper) -> bool:
+    return keeper.whole and keeper.applied > 1
+
+
+@cache
+def best_by_time() -> Mapping[int, tuple[float, float]]:
+    """Best bid and ask by the time of each depth message."""
+    return {said.at_ms: best_at()[said.data["u"]] for said in tape() if said.is_book}
 
 
 def _said_by(now_ms: int) -> int:
@@ -373,18 +247,16 @@ class Bench:
             assert self.clock.now_ms() < end_ms, "it did not come about"
             await asyncio.sleep(0.01)
 
-    async def until_whole(self, name: str) -> None:
-        await self.until(lambda: self.heard[name].book.keeper.whole and self.heard[name].book.keeper.applied > 1)
+    async def until_whole(self, *names: str) -> None:
+        for name in names:
+            keeper = self.heard[name].book.keeper
+            await self.until(partial(_begun, keeper))
 
-    def assert_right(self, name: str) -> None:
-        """The kept book's best is what the exchange said was best at the same update."""
+    async def until_right(self, name: str) -> None:
+        """A difference has been applied, and the kept book's best is what the exchange said was best just then."""
         keeper = self.heard[name].book.keeper
-        assert keeper.whole
-        bid, ask = keeper.ladder.bids.best, keeper.ladder.asks.best
-        if name == "binance":
-            assert (bid, ask) == best_at()[keeper.sequence]
-        else:
-            assert (bid, ask) in set(best_at().values())
+        await self.until(lambda: keeper.whole and keeper.venue_ms in best_by_time())
+        assert (keeper.ladder.bids.best, keeper.ladder.asks.best) == best_by_time()[keeper.venue_ms]
 
 
 @asynccontextmanager
@@ -396,6 +268,8 @@ async def bench(*names: str, changed: Callable[[Stream], Stream] = lambda s: s) 
         heard = {}
         for venue in venues:
             adapter = VENUES[venue.name]
+            if venue.dialect.contract is not None:
+                board.put(venue.dialect.contract)
             socket, poller = _socket(venue, adapter, board, clock, changed)
             heard[venue.name] = Heard(venue, socket)
             group.create_task(_until_cancelled(socket, poller))

@@ -90,6 +90,7 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
                 | {"unit": "1/s", "target": TARGET_EVENTS_S, "holds": row["events_s"] >= TARGET_EVENTS_S}
                 for file, row in rows.items()
             ),
+            _plain("depth messages a second", slowest["messages_s"], "1/s"),
             _plain("frames a second, all of the recording", slowest["frames_s"], "1/s"),
             _plain("book events a second, decoded before", slowest["decoded_events_s"], "1/s"),
             _plain("book events a second, ladder alone", slowest["ladder_events_s"], "1/s"),
