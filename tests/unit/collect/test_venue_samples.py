@@ -1,4 +1,4 @@
-"""Every question and every channel of OKX, Bybit, Kraken, Coinbase and Hyperliquid: what it gives, and that neither a
+"""Every question and every channel of every venue: what it gives, and that neither a
 field that nobody knows nor another way to write a number changes it."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.unit.collect.recordings import tally
 from tests.unit.collect.samples import ANSWERS, FRAMES, SAMPLES
 from tests.unit.collect.samples.sample import Sample
 
-VENUES_HERE = ("okx", "bybit", "kraken", "coinbase", "hyperliquid")
+VENUES_HERE = tuple(VENUES)
 
 
 def told(sample: Sample, body: object) -> tuple[Event, ...]:
@@ -25,9 +25,19 @@ def told(sample: Sample, body: object) -> tuple[Event, ...]:
     venue = VENUES[sample.venue]
     if sample in FRAMES:
         stream = next(s for s in venue.streams if s.name == sample.name)
-        return tuple(stream.parse(Heard(source=venue.name, seen_ms=NOW_MS), body))
+        contracts = {} if sample.contract is None else {sample.contract.instrument: sample.contract}
+        return tuple(stream.parse(Heard(source=venue.name, seen_ms=NOW_MS, contracts=contracts), body))
     endpoint = next(e for e in venue.endpoints if e.name == sample.name)
-    asked = Asked(venue.name, "BTC", sample.instrument, NOW_MS, sample.perpetual, HOUR_MS, mark_price=70_000.0)
+    asked = Asked(
+        venue.name,
+        "BTC",
+        sample.instrument,
+        NOW_MS,
+        sample.perpetual,
+        HOUR_MS,
+        mark_price=70_000.0,
+        contract=sample.contract,
+    )
     venue.complain(body)
     return tuple(endpoint.parse(asked, body))
 
@@ -110,7 +120,7 @@ def _changes(body: object) -> list[object]:
     return changes
 
 
-def test_every_question_and_every_stream_of_the_five_has_a_sample() -> None:
+def test_every_question_and_every_stream_has_a_sample() -> None:
     asked = {(sample.venue, sample.name) for sample in ANSWERS}
     there = {(name, endpoint.name) for name in VENUES_HERE for endpoint in VENUES[name].endpoints}
     same_answer = {("coinbase", "figures"), ("bybit", "symbols (before v5)")}

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.unit.collect.samples import bybit, coinbase, hyperliquid, kraken, okx
+from tests.unit.collect.samples import binance, bybit, coinbase, deribit, hyperliquid, kraken, okx
 from tests.unit.collect.samples.sample import Sample
 
-_ALL: Final = (okx, bybit, kraken, coinbase, hyperliquid)
+_ALL: Final = (deribit, binance, okx, bybit, kraken, coinbase, hyperliquid)
 ANSWERS: Final[list[Sample]] = [sample for venue in _ALL for sample in venue.ANSWERS]
 FRAMES: Final[list[Sample]] = [sample for venue in _ALL for sample in venue.FRAMES]
 SAMPLES: Final = ANSWERS + FRAMES

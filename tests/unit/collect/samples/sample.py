@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from margrave.messages import Contract
 from tests.unit.collect.ask import NOW_MS
 
 NOW_S: Final = NOW_MS // 1000
@@ -22,3 +23,5 @@ class Sample:
     gives: dict[str, int]
     instrument: str = ""
     perpetual: bool = False
+    contract: Contract | None = None
+    """How its sizes are counted, where the venue must have listed it first."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
@@ -167,21 +168,20 @@ def parse_funding_history(asked: Asked, body: object) -> Iterator[Item]:
     hours = _hours_between(rows)
     for row in rows:
         try:
-            row["rate"] = readings.scaled(
-                row.get("fundingRate"), 8.0 / hours.get(row.get("symbol"), 8.0), "fundingRate"
-            )
+            per_8h = 8.0 / hours.get(str(row.get("symbol")), 8.0)
+            row["rate"] = readings.scaled(row.get("fundingRate"), per_8h, "fundingRate")
         except Rejected:
             row["rate"] = row.get("fundingRate")
     return readings.history(asked, rows, "fundingTime", {Kind.FUNDING_8H: "rate"}, name="symbol")
 
 
-def _hours_between(rows: Sequence[Row]) -> Mapping[object, float]:
+def _hours_between(rows: Sequence[Row]) -> Mapping[str, float]:
     """The shortest time between two fundings of each symbol, in whole hours; what is no time is refused elsewhere."""
-    times: dict[object, set[float]] = {}
+    times: dict[str, set[int]] = {}
     for row in rows:
-        symbol, at = row.get("symbol"), row.get("fundingTime")
-        if isinstance(symbol, str | None) and isinstance(at, int | str) and str(at).isdigit() and len(str(at)) <= 16:
-            times.setdefault(symbol, set()).add(round(int(at) / HOUR_MS))
+        with suppress(Rejected):
+            at_ms = checks.time_ms(row.get("fundingTime"), "fundingTime")
+            times.setdefault(str(row.get("symbol")), set()).add(round(at_ms / HOUR_MS))
     apart = {symbol: sorted(some) for symbol, some in times.items() if len(some) > 1}
     between = {symbol: min(b - a for a, b in pairwise(some)) for symbol, some in apart.items()}
     return {symbol: hours for symbol, hours in between.items() if 1 <= hours <= 8}
