@@ -58,6 +58,9 @@ class Reader:
         widest_range: int = WIDEST_RANGE,
     ) -> None:
         self.endpoints = tuple(endpoints)
+        for at, endpoint in enumerate(self.endpoints):  # two keys at one provider
+            same = sum(other.name.partition("#")[0] == endpoint.name for other in self.endpoints[:at])
+            endpoint.name += f"#{same + 1}" if same else ""
         self.chain_id = chain_id
         self.finality_blocks = finality_blocks
         self._verified: set[str] = set()

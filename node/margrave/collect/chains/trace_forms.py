@@ -96,7 +96,9 @@ def _geth(root: Any, at: int, transaction: object) -> Iterator[object]:
 
 
 def _is_geth(row: object) -> bool:
-    return isinstance(row, dict) and "from" in row and "input" in row and row.get("type") in CALLS | CREATIONS
+    if not isinstance(row, dict) or "from" not in row or "input" not in row:
+        return False
+    return isinstance(kind := row.get("type"), str) and kind in CALLS | CREATIONS
 
 
 def _first(rows: list[object]) -> Mapping[str, object]:

@@ -128,15 +128,19 @@ class ChainWatch:
             await asyncio.sleep(max(self.clock.wall_s(self.every_s), SHORTEST_POLL_S))
 
     async def poll(self) -> None:
-        """One sweep: follow the logs to its block, then let each watcher that is due read there. Never raises.
-
-        At the start watchers read first, because some learn only then which contracts tell their logs.
-        """
+        """One sweep: follow the logs to its block, then let each watcher that is due read there. Never raises."""
         try:
-            sweep = await self.reader.sweep()
+            await self._poll()
         except Transient as trouble:
             self._fail(self.source, trouble)
-            return
+        except Exception as error:
+            # A fault of ours must not end the watching of a chain for good, let alone the round.
+            self.board.fail(self.source, f"{self.source}: {type(error).__name__}: {error}", None)
+            our_log.get().exception("a chain's watch failed: report it with the log", source=self.source)
+
+    async def _poll(self) -> None:
+        """At the start watchers read first, because some learn only then which contracts tell their logs."""
+        sweep = await self.reader.sweep()
         read_first: frozenset[str] = frozenset()
         if not self._follower.started:
             read_first = await self._reads(sweep)

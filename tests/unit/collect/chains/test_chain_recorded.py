@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
+import random
 from collections import Counter
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from margrave.collect.chains.blocks import block_of
@@ -282,3 +286,44 @@ def test_blocks_of_all_ages_are_read() -> None:
 def test_a_gzip_file_is_opened(tmp_path: Path) -> None:
     (tmp_path / "logs.json.gz").write_bytes(gzip.compress(json.dumps([LOG]).encode()))
     assert [type(item) for item in parse_file("chain", tmp_path / "logs.json.gz")] == [NoticeReading]
+
+
+ODD: list[Any] = [
+    None, True, -1, 0, 1.5, 1e308, 2**70, "", "0x", "0xzz", "9" * 500, [], {}, [[]], {"a": 1}, "0x" + "f" * 64,
+]  # fmt: skip
+
+
+@cache
+def seeds() -> list[Any]:
+    """A real transaction's traces, real logs, and every JSON-RPC answer on record."""
+    block = opened("eth_blocks_traces_mevinspect", "blocks_13376024.json.gz")
+    liquidating = "0xde551a73e813f1a1e5c843ac2c6a0e40d71618f4040bb7d0cd7cf7b2b6cf4633"
+    calls = [call for call in block["traces"] if call["transaction_hash"] == liquidating]
+    logs = opened_lines("eth_logs_ethereum_etl", "test_stream", "blocks_17173049_17173050", "expected_logs.json.gz")
+    answers = [opened(path) for path in sorted(recording("eth_logs_ethereum_etl").rglob("web3_response*.json"))]
+    return [{"traces": calls}, logs[:20], *answers]
+
+
+def places(body: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield at
+    inner = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
+    for key, value in inner:
+        yield from places(value, (*at, key))
+
+
+@needs_data
+@pytest.mark.data
+@settings(max_examples=400)
+@given(st.integers(0, 2**32))
+def test_a_real_payload_with_anything_in_any_place_is_read_or_refused(seed: int) -> None:
+    random_ = random.Random(seed)
+    body = copy.deepcopy(random_.choice(seeds()))
+    *way, last = random_.choice([at for at in places(body) if at])
+    holder = body
+    for key in way:
+        holder = holder[key]
+    if isinstance(holder, dict) and random_.random() < 0.2:
+        del holder[last]
+    else:
+        holder[last] = random_.choice(ODD)
+    assert list(items(body))

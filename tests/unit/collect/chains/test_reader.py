@@ -12,6 +12,7 @@ from margrave.collect.chains.endpoint import Complaint, complaint
 from margrave.collect.chains.heads import agree, majority
 from margrave.collect.chains.logs import LogFilter
 from margrave.collect.chains.multicall import Question
+from margrave.collect.chains.reader import Reader
 from margrave.collect.source import Trouble
 from margrave.errors import Rejected, Transient
 from margrave.verdicts import Rejection
@@ -169,6 +170,18 @@ async def test_trouble_is_named_and_the_next_endpoint_is_asked(fault: object, tr
 
 async def test_an_endpoints_name_shows_no_key() -> None:
     assert endpoint(FakeNode(FakeChain()), Now(), "user:pass@rpc.example").name == "rpc.example"
+
+
+async def test_two_keys_at_one_provider_are_two_endpoints() -> None:
+    chain, false = chain_of(50), FakeChain(salt=7)
+    false.mine_many(50)
+    over = Reader(
+        [endpoint(FakeNode(c), Now(), "rpc.example") for c in (chain, false, chain)],
+        chain_id=1,
+        finality_blocks=8,
+    )
+    assert [e.name for e in over.endpoints] == ["rpc.example", "rpc.example#2", "rpc.example#3"]
+    assert [e.name for e in (await over.sweep()).endpoints] == ["rpc.example", "rpc.example#3"]
 
 
 async def test_witnesses_must_agree() -> None:

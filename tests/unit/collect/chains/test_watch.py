@@ -196,6 +196,21 @@ async def test_a_chain_that_does_not_answer_is_counted_and_nothing_else() -> Non
     assert sums.reads == 0
 
 
+async def test_a_fault_of_ours_ends_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain, sums = FakeChain(), Sums()
+    watching = watch(chain, sums)
+
+    async def broken(*_: object) -> None:
+        raise AssertionError("a fault of ours")
+
+    with monkeypatch.context() as for_now, capture_logs():
+        for_now.setattr(watching.reader, "sweep", broken)
+        await watching.poll()
+    assert watching.board.health()["chain:1"].last_error == "chain:1: AssertionError: a fault of ours"
+    await watching.poll()
+    assert sums.reads == 1
+
+
 async def test_a_watcher_is_read_at_its_own_pace() -> None:
     chain, clock = FakeChain(), Now()
     slow, quick = Sums("slow", every_s=60.0), Sums("quick")
