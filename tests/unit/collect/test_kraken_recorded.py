@@ -104,5 +104,5 @@ def test_the_books_rebuilt_from_the_stream_verify_every_checksum_that_it_states(
 def test_pairs_tell_the_decimals_that_their_checksums_are_over() -> None:
     listed: dict[str, Contract] = {}
     assert all(parse_file("kraken", recorded("fixtures_cryptofeed_raw/KRAKEN.0.gz"), listed=listed))
-    pair = listed["XBTUSD"]
+    pair = listed["BTC/USD"]
     assert (pair.price_digits, pair.size_digits, pair.trading) == (1, 8, True)

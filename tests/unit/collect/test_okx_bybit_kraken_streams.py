@@ -21,7 +21,6 @@ from margrave.collect.stream import (
     Trade,
 )
 from margrave.collect.venues import VENUES
-from margrave.collect.venues.kraken.messages import pair_of, symbol_of
 from margrave.errors import Rejected
 from margrave.messages import Contract, ContractKind, Kind, ScalarReading
 from margrave.settings import Instruments
@@ -197,7 +196,7 @@ def v2_levels(text: str) -> list[dict[str, float]]:
 def test_krakens_documented_book_verifies_by_the_decimals_that_its_pair_lists() -> None:
     """The example of "Book checksum (v2)": 3310070434."""
     data = {"symbol": "BTC/USD", "bids": v2_levels(BIDS), "asks": v2_levels(ASKS), "checksum": 3_310_070_434}
-    pair = contract("kraken", "XBTUSD", kind="spot", price_digits=1, size_digits=8)
+    pair = contract("kraken", "BTC/USD", kind="spot", price_digits=1, size_digits=8)
     (whole,) = parsed("kraken", "spot", kraken.v2("book", data, kind="snapshot"), pair)
     assert isinstance(whole, BookSnapshot)
     keeper = Keeper(SequenceRule.CHECKSUM, checksum=checksums.kraken)
@@ -218,8 +217,12 @@ def test_a_sum_over_text_that_cannot_be_written_again_is_not_compared() -> None:
 @pytest.mark.parametrize(
     ("pair", "symbol"), [("XBTUSD", "BTC/USD"), ("ETHUSDT", "ETH/USDT"), ("XDGEUR", "DOGE/EUR"), ("ETHXBT", "ETH/BTC")]
 )
-def test_krakens_two_names_of_a_pair_lead_to_each_other(pair: str, symbol: str) -> None:
-    assert (symbol_of(pair), pair_of(symbol)) == (symbol, pair)
+def test_krakens_pairs_are_named_as_the_websocket_names_them(pair: str, symbol: str) -> None:
+    listed = {"altname": pair, "base": "X", "pair_decimals": 1, "lot_decimals": 8}
+    for more in ({}, {"wsname": symbol.replace("BTC", "XBT").replace("DOGE", "XDG")}):
+        (found,) = answer("kraken", "AssetPairs", kraken.kraken("X", listed | more), instrument=pair)
+        assert isinstance(found, Contract)
+        assert found.instrument == symbol
 
 
 @pytest.mark.parametrize(("side", "long"), [("sell", True), ("buy", False)])

@@ -46,6 +46,8 @@ def _rows(side: object, what: str) -> list[list[object]]:
 def parse_contexts(asked: Asked, body: object) -> Iterator[Item]:
     """metaAndAssetCtxs: [{"universe": [{"name", "isDelisted"?}]}, [{"markPx", "oraclePx", "funding", …}]], in step."""
     both = checks.sequence(body, "answer", least=2)
+    if "tokens" in checks.mapping(both[0], "meta"):
+        raise Rejected(Rejection.NOT_READ, "recognised, and not read: contexts of spot pairs")
     universe = checks.sequence(checks.mapping(both[0], "meta").get("universe"), "universe", least=1)
     contexts = checks.sequence(both[1], "contexts")
     if len(universe) != len(contexts):

@@ -136,7 +136,7 @@ def _ticker(heard: Heard, name: str, frame: Mapping[str, object]) -> Iterator[Ev
         market=heard.market(name),
         instrument=name,
         seen_ms=heard.seen_ms,
-        perpetual=True,
+        perpetual=futures.is_perpetual(name),
         contract=heard.contracts.get(name),
     )
     stamp, mark = frame.get("time"), frame.get("markPrice")

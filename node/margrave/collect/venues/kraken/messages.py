@@ -18,7 +18,6 @@ from margrave.verdicts import Rejection
 
 OF_OLD: Final[Mapping[str, str]] = {"XBT": "BTC", "XDG": "DOGE"}
 """Kraken's own names of coins, and those of the websocket (v2)."""
-TO_OLD: Final = {new: old for old, new in OF_OLD.items()}
 QUOTES: Final = ("USDT", "USDC", "USD", "EUR", "GBP", "CAD", "AUD", "CHF", "JPY", "XBT", "ETH", "DAI")
 
 
@@ -36,9 +35,9 @@ def symbol_of(pair: str) -> str:
     return f"{OF_OLD.get(base, base)}/{OF_OLD.get(quote, quote)}"
 
 
-def pair_of(symbol: str) -> str:
-    """BTC/USD or XBT/USD, as REST names it: XBTUSD."""
-    return "".join(TO_OLD.get(part, part) for part in symbol.split("/"))
+def of_websocket(wsname: str) -> str:
+    """XBT/USD, as version 1 and the listing name it, is BTC/USD in version 2."""
+    return "/".join(OF_OLD.get(part, part) for part in wsname.split("/"))
 
 
 def parse_depth(asked: Asked, body: object) -> Iterator[Item]:
@@ -105,14 +104,19 @@ def trade(row: object, name: str) -> Trade:
 
 
 def parse_asset_pairs(asked: Asked, body: object) -> Iterator[Item]:
-    """/0/public/AssetPairs: result {pair: {"altname", "pair_decimals", "lot_decimals", "tick_size", "status"}}."""
+    """/0/public/AssetPairs: result {pair: {"altname", "wsname"?, "pair_decimals", "lot_decimals", "tick_size", …}}.
+
+    Contracts are named as the websocket (version 2) names the pair: it is its books that need the decimals.
+    """
     result = checks.mapping(checks.mapping(body, "answer").get("result"), "result")
     for key, value in result.items():
         try:
             entry = checks.mapping(value, "a pair")
             name = plain(str(entry.get("altname") or key))
             if not asked.instrument or name == plain(asked.instrument):
-                yield pair(asked, name, entry, ("tick_size", "pair_decimals", "lot_decimals"))
+                wsname = entry.get("wsname")
+                symbol = symbol_of(name) if checks.absent(wsname) else of_websocket(checks.text(wsname, "wsname"))
+                yield pair(asked, symbol, entry, ("tick_size", "pair_decimals", "lot_decimals"))
         except Rejected as rejected:
             yield asked.refusal("AssetPairs", rejected)
 

@@ -114,7 +114,7 @@ def _book(
     bids = levels(entry.get("bids"), "bids", price="price", size="qty")
     asks = levels(entry.get("asks"), "asks", price="price", size="qty")
     stamp, stated = entry.get("timestamp"), entry.get("checksum")
-    listed = heard.contracts.get(messages.pair_of(name), heard.contracts.get(name))
+    listed = heard.contracts.get(name)
     # A sum over text that we could not write again cannot be compared.
     summed = not checks.absent(stated) and listed is not None and listed.price_digits is not None
     checksum = checks.whole(stated, "checksum") if summed else None
@@ -193,7 +193,7 @@ def _pairs(heard: Heard, frame: Mapping[str, object]) -> Iterator[Event]:
     asked = Asked(source=heard.source, market="", instrument="", seen_ms=heard.seen_ms)
     for row in checks.sequence(data.get("pairs"), "pairs"):
         entry = checks.mapping(row, "a pair")
-        name = messages.pair_of(checks.text(entry.get("symbol"), "symbol"))
+        name = checks.text(entry.get("symbol"), "symbol")
         yield messages.pair(asked, name, entry, ("price_increment", "price_precision", "qty_precision"))
 
 
