@@ -58,7 +58,7 @@ def market_watchers(where: str, settings: WatchedChainSettings, markets: Collect
         yield PythWatcher(chain_id=chain_id, feeds=[_feed(table) for table in settings.pyth])
     if settings.stablecoins:
         tokens = [Token(address=table.address, markets=table.markets) for table in settings.stablecoins]
-        yield StablecoinWatcher(chain_id=chain_id, tokens=tokens)
+        yield StablecoinWatcher(chain_id=chain_id, tokens=tokens, finality_blocks=settings.finality_blocks)
     if settings.redemptions:
         yield RedemptionWatcher(chain_id=chain_id, assets=[_redeemable(table) for table in settings.redemptions])
     if settings.governance:

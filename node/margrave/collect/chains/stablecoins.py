@@ -132,6 +132,10 @@ def flow_of(log: Log) -> tuple[Flow, int] | None:
     return None
 
 
+LogKey = tuple[bytes, int, int]
+"""`Log.key`: hash and number of the block, and the log's place in it."""
+
+
 @dataclass(slots=True)
 class _Bucket:
     start_ms: int
@@ -163,12 +167,23 @@ class Window:
 
     def __init__(self) -> None:
         self._buckets: deque[_Bucket] = deque()
-        self._told: OrderedDict[tuple[bytes, int, int], tuple[int, Flow, int]] = OrderedDict()
+        self._told: OrderedDict[LogKey, tuple[int, Flow, int]] = OrderedDict()
+        self._doubted: set[LogKey] = set()
+        """Counted before a restart, of blocks that may be orphans by now: the chain will tell them again, or not."""
+        self._resumed = False
         self._first_ms: int | None = None
         self._last_ms = 0
 
     def add(self, log: Log, flow: Flow, amount: int, time_ms: int) -> None:
         """Count one log once."""
+        if self._resumed:
+            # The first that is told again: from its block on, what is not told again is of an orphan.
+            self._doubted, self._resumed = {key for key in self._told if key[1] >= log.block}, False
+        if self._doubted:
+            self._doubted.discard(log.key)
+            for orphan in [key for key in self._doubted if key[1] < log.block]:
+                self._doubted.discard(orphan)
+                self._take_back(orphan)
         if log.key in self._told:
             return
         start_ms = time_ms - time_ms % BUCKET_MS
@@ -184,7 +199,46 @@ class Window:
 
     def withdraw(self, log: Log) -> None:
         """Take a log back, if it was counted and its bucket still is."""
-        told = self._told.pop(log.key, None)
+        self._take_back(log.key)
+
+    def state(self, finality_blocks: int) -> dict[str, Any]:
+        """As plain JSON: the sums, and one by one the logs that may still be told again or withdrawn."""
+        newest = max((block for _, block, _ in self._told), default=0)
+        return {
+            "first_ms": self._first_ms,
+            "last_ms": self._last_ms,
+            "sums": [[each.start_ms, *(str(each.sums[flow]) for flow in Flow)] for each in self._buckets],
+            "recent": [
+                [key[0].hex(), key[1], key[2], start_ms, flow.value, str(amount)]
+                for key, (start_ms, flow, amount) in self._told.items()
+                if key[1] > newest - finality_blocks
+            ],
+        }
+
+    @classmethod
+    def of(cls, state: Any) -> Window:
+        """A window as it was written down; of its last blocks the logs will be told again.
+
+        Raises:
+            Rejected: `MALFORMED`, it is not one of these.
+        """
+        fresh = cls()
+        try:
+            fresh._first_ms = None if state["first_ms"] is None else int(state["first_ms"])
+            fresh._last_ms = int(state["last_ms"])
+            for start_ms, *sums in state["sums"]:
+                amounts = dict(zip(Flow, (int(amount) for amount in sums), strict=True))
+                fresh._buckets.append(_Bucket(int(start_ms), amounts))
+            for block_hash, block, index, start_ms, flow, amount in state["recent"]:
+                key = (bytes.fromhex(block_hash), int(block), int(index))
+                fresh._told[key] = (int(start_ms), Flow(flow), int(amount))
+        except (KeyError, TypeError, ValueError) as error:
+            raise Rejected(Rejection.MALFORMED, f"the state is not one of flows: {error}") from error
+        fresh._resumed = True
+        return fresh
+
+    def _take_back(self, key: LogKey) -> None:
+        told = self._told.pop(key, None)
         if told is None:
             return
         start_ms, flow, amount = told
@@ -192,9 +246,6 @@ class Window:
             if bucket.start_ms == start_ms:
                 bucket.sums[flow] -= amount
                 return
-
-    def clear(self) -> None:
-        self.__init__()  # type: ignore[misc]
 
     def day(self, now_ms: int) -> Day:
         """The 24 hours before.
@@ -242,16 +293,22 @@ class StablecoinWatcher:
 
     chain_id: int
     tokens: Sequence[Token]
+    finality_blocks: int = 64
     every_s: float = 300.0
-    history_s: float = DAY_MS / 1000
     _windows: dict[str, Window] = field(init=False)
+    _restored: bool = False
 
     def __post_init__(self) -> None:
-        self._windows = {token.address: Window() for token in self.tokens}
+        self.forget()
 
     @property
     def source(self) -> str:
         return f"stablecoins:{self.chain_id}"
+
+    @property
+    def history_s(self) -> float:
+        """A day, but for what a checkpoint remembers."""
+        return 0.0 if self._restored else DAY_MS / 1000
 
     def wanted(self) -> LogFilter:
         topics = {event.topic for event in (TRANSFER, ISSUE, REDEEM, DESTROYED)}
@@ -268,8 +325,17 @@ class StablecoinWatcher:
             window.withdraw(log)
 
     def forget(self) -> None:
-        for window in self._windows.values():
-            window.clear()
+        self._windows = {token.address: Window() for token in self.tokens}
+        self._restored = False
+
+    def state(self) -> Any:
+        return {token: window.state(self.finality_blocks) for token, window in self._windows.items()}
+
+    def restore(self, state: Any) -> None:
+        if not isinstance(state, dict) or state.keys() != self._windows.keys():
+            raise Rejected(Rejection.MALFORMED, f"the state of {self.source} is of other tokens")
+        self._windows = {token: Window.of(told) for token, told in state.items()}
+        self._restored = True
 
     async def read(self, sweep: Sweep, seen_ms: int) -> list[Item]:
         supplies: list[Any] = await sweep.ask([Question(token.address, TOTAL_SUPPLY) for token in self.tokens])

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from margrave.collect.chains.stablecoins import (
     ISSUE,
     REDEEM,
     TRANSFER,
+    Day,
     Flow,
     StablecoinWatcher,
     Token,
@@ -171,6 +174,69 @@ def test_a_watcher_hears_its_tokens_takes_back_and_forgets() -> None:
     watcher.forget()
     with pytest.raises(Rejected, match=r"0\.0 hours"):
         watcher._windows[CONTRACT].day(NOW_MS)
+
+
+# --- over a restart -------------------------------------------------------------------------------------------------
+
+
+def at_block(block: int, index: int = 0, fork: int = 0) -> Log:
+    return replace(moved(index=index), block=block, block_hash=bytes([fork]) * 32)
+
+
+def busy_watcher() -> StablecoinWatcher:
+    """A day in a hundred blocks, with a transfer each."""
+    watcher = StablecoinWatcher(chain_id=1, tokens=[Token(address=CONTRACT, markets=("ETH",))], finality_blocks=8)
+    for block in range(101):
+        watcher.heard(at_block(block), NOW_MS - (100 - block) * 864_000)
+    return watcher
+
+
+def resumed(watcher: StablecoinWatcher) -> StablecoinWatcher:
+    """Another watcher, of what the first one wrote down as JSON."""
+    again = StablecoinWatcher(chain_id=1, tokens=watcher.tokens, finality_blocks=8)
+    assert again.history_s == 86_400
+    again.restore(json.loads(json.dumps(watcher.state())))
+    assert again.history_s == 0.0
+    return again
+
+
+def day_of(watcher: StablecoinWatcher) -> Day:
+    return watcher._windows[CONTRACT].day(NOW_MS)
+
+
+def test_a_restart_counts_what_is_told_again_once_and_keeps_the_day() -> None:
+    before = busy_watcher()
+    after = resumed(before)
+    for block in range(93, 101):
+        after.heard(at_block(block), NOW_MS - (100 - block) * 864_000)
+    assert day_of(after) == day_of(before)
+
+
+def test_what_a_restart_finds_orphaned_is_taken_back() -> None:
+    before = busy_watcher()
+    after = resumed(before)
+    for block in range(93, 99):
+        after.heard(at_block(block), NOW_MS - (100 - block) * 864_000)
+    # The chain has another block 99, and block 100 moved nothing on it; 101 did.
+    after.heard(at_block(99, fork=1), NOW_MS - 864_000)
+    after.heard(at_block(101, fork=1), NOW_MS)
+    assert day_of(after) == day_of(before)  # two are gone, two have come
+
+
+def test_a_state_of_other_tokens_or_of_another_kind_is_refused_and_nothing_is_kept_of_it() -> None:
+    watcher = busy_watcher()
+    good = watcher.state()
+    torn = good[CONTRACT] | {"sums": [[1, "x"]]}
+    states: list[Any] = [None, {}, {SENDER: good[CONTRACT]}, {CONTRACT: {}}, {CONTRACT: 5}, {CONTRACT: torn}]
+    for state in states:
+        with pytest.raises(Rejected):
+            watcher.restore(state)
+    assert watcher.history_s == 86_400
+
+
+def test_a_state_is_small_whatever_the_day_was() -> None:
+    watcher = busy_watcher()
+    assert len(watcher.state()[CONTRACT]["recent"]) == 8
 
 
 # --- recordings -----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Final
 
 from margrave.collect import checks
 from margrave.collect.chains.abi import Call
-from margrave.collect.chains.logs import Log, address_of, count_of, data_of, text_of_hash
+from margrave.collect.chains.logs import Log, address_of, count_of, data_of, first_of, text_of_hash
 from margrave.collect.chains.pools import uniswap_v2, uniswap_v3, uniswap_v4
 from margrave.collect.chains.pools.uniswap_v2 import PairSwap
 from margrave.collect.chains.pools.uniswap_v3 import PoolSwap
@@ -294,14 +294,14 @@ def _address(word: int) -> str:
 def _traced(told: Mapping[str, object], action: Mapping[str, object]) -> Traced:
     result = told.get("result")
     returned = result.get("output") if isinstance(result, dict) else None
-    path = checks.sequence(told.get("trace_address", told.get("traceAddress")), "trace address")
+    path = checks.sequence(first_of(told, "trace_address", "traceAddress") or [], "trace address")
     return Traced(
         to=address_of(action.get("to"), "called"),
         caller=address_of(action.get("from"), "caller"),
         calldata=data_of(action.get("input") or "0x", "calldata", most=MAX_CALLDATA),
         returned=data_of(returned or "0x", "returned", most=MAX_CALLDATA),
         path=tuple(count_of(step, "trace address") for step in path),
-        transaction=text_of_hash(told.get("transaction_hash", told.get("transactionHash"))),
-        block=count_of(told.get("block_number", told.get("blockNumber")), "block"),
+        transaction=text_of_hash(first_of(told, "transaction_hash", "transactionHash")),
+        block=count_of(first_of(told, "block_number", "blockNumber") or 0, "block"),
         delegate=action.get("callType", action.get("call_type")) == "delegatecall",
     )
