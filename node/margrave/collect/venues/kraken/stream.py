@@ -229,7 +229,6 @@ SPOT: Final = Stream(
     sequence=SequenceRule.CHECKSUM,
     checksum=checksums.kraken,
     needs_contracts=True,
-    listed_as=messages.pair_of,
     says="book (1,000 levels, checksums), trade",
 )
 STREAMS: Final[tuple[Stream, ...]] = (SPOT, futures_stream.FUTURES)
