@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from margrave.collect.chains.abi import Call, one
 from margrave.collect.chains.answers import GET_PRICE_UNSAFE
 from margrave.collect.chains.build import watches
 from margrave.collect.chains.governance import PROPOSAL_CREATED
+from margrave.collect.chains.pools.concentrated import Concentrated
 from margrave.collect.chains.pools.states import pool_of
 from margrave.collect.chains.pools.ticks import price_of
 from margrave.collect.chains.stablecoins import TOTAL_SUPPLY, TRANSFER
@@ -100,7 +102,7 @@ def tables() -> dict[str, Any]:
 
 @asynccontextmanager
 async def watched(
-    chain: FakeChain, *, nodes: list[FakeNode] | None = None, **more: Any
+    chain: FakeChain, *, nodes: list[FakeNode] | None = None, state_dir: Path | None = None, **more: Any
 ) -> AsyncIterator[tuple[ChainWatch, Board, list[RpcServer], Now]]:
     """A watch as the daemon builds it of its settings, over a server for each node."""
     async with AsyncExitStack() as held:
@@ -111,7 +113,7 @@ async def watched(
             | (more or tables())
         )
         board, clock = Board(), Now(chain.head.time_s * 1000)
-        [watch] = watches({"ethereum": settings}, ("BTC", "ETH"), board=board, clock=clock, state_dir=None)
+        [watch] = watches({"ethereum": settings}, ("BTC", "ETH"), board=board, clock=clock, state_dir=state_dir)
         held.push_async_callback(watch.aclose)
         yield watch, board, servers, clock
 
@@ -167,6 +169,26 @@ async def test_a_proposal_is_a_notice_once_and_what_an_orphan_moved_is_taken_bac
         assert scalars(board)["stablecoins:1", Kind.SUPPLY_CHANGE_24H, "ETH"] == pytest.approx(5 / 995)
 
 
+async def test_a_restart_does_not_read_the_day_again(tmp_path: Path) -> None:
+    chain = lively_chain()
+    figures = []
+    oldest = []
+    for _ in range(2):
+        node = FeeNode(chain)
+        async with watched(chain, nodes=[node], state_dir=tmp_path) as (watch, board, _, clock):
+            await watch.poll()
+            clock.ms += 301_000
+            await watch.poll()
+            figures.append(scalars(board)["stablecoins:1", Kind.TRANSFER_VELOCITY, "ETH"])
+            asked = [params[0] for method, params in node.asked if method == "eth_getLogs"]
+            oldest.append(min((int(each["fromBlock"], 16) for each in asked if "fromBlock" in each), default=None))
+        chain.mine_many(2)
+    assert figures[0] == figures[1] > 0
+    assert oldest[0] is not None
+    assert oldest[0] < DAY_BLOCKS
+    assert oldest[1] is None or oldest[1] > DAY_BLOCKS
+
+
 @pytest.mark.parametrize("fault", [Fault.BUSY, Fault.DOWN, Fault.HTML, Fault.CUT, Fault.GARBLED_GZIP, Fault.NESTED])
 async def test_an_endpoint_that_is_ill_costs_no_reading(fault: Fault) -> None:
     chain = lively_chain()
@@ -196,12 +218,13 @@ async def test_a_recorded_mainnet_pool_is_read_over_http_as_it_stood() -> None:
     """WBTC/WETH at block 24,407,242 with its 458 ticks, its ether valued by a feed."""
     told = opened("defi_state_degenbot/fixtures/chain_data/1/uniswap_v3_wbtc_weth_block_24407242.json")
     pool = pool_of(told)
+    assert isinstance(pool, Concentrated)
     chain = FakeChain()
     chain.mine_many(20)
     wbtc = "0x" + "bc" * 20
     put_token(chain, wbtc, 8)
     put_token(chain, WETH, 18)
-    put_v3(chain, pool, tokens=(wbtc, WETH), mean_tick=265_260)  # type: ignore[arg-type]
+    put_v3(chain, pool, tokens=(wbtc, WETH), mean_tick=265_260)
     put_feed(chain, FeedBook(answer=2_085 * 10**8, updated_s=chain.head.time_s))
     table = {"layout": "uniswap_v3", "market": "BTC", "address": POOL, "base_token": 0, "dollar_feed": FEED}
     async with watched(chain, pools=[table]) as (watch, board, _, _):
