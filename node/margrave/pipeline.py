@@ -15,6 +15,7 @@ from margrave.attest.attester import Attester
 from margrave.attest.co_signer import CoSigner
 from margrave.chain.oracle import Oracle
 from margrave.collect.board import Board
+from margrave.collect.gauges import tell_sources
 from margrave.decide.report import decide
 from margrave.guard.snapshot import Memory, take
 from margrave.messages import (
@@ -210,12 +211,7 @@ class Pipeline:
 
     def _tell_sources(self) -> tuple[Refusal, ...]:
         """Gauges of the sources; returns what their adapters refused since the last round, which is counted here."""
-        now_ms = self.clock.now_ms()
-        for source, health in self.board.health().items():
-            self.metrics.source_up.labels(source=source).set(health.trouble is None)
-            if health.last_ok_ms is not None:
-                self.metrics.source_age.labels(source=source).set((now_ms - health.last_ok_ms) / 1000)
-        self.metrics.refusals_dropped.set(self.board.refusals_dropped)
+        tell_sources(self.board, self.metrics, self.clock.now_ms())
         unread = self.board.refusals()
         self._tell_refusals(unread)
         return unread

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import to_builtins
+
 from margrave import __version__
 from margrave.collect.board import SourceHealth
 from margrave.messages import Receipt
@@ -41,7 +43,15 @@ def status(pipeline: Pipeline, last: Sequence[Receipt], sources: Mapping[str, So
             {"market": h.market, "reason": h.reason, "detail": h.detail} for h in (scores.holds if scores else ())
         ],
         "sources": {
-            source: {"up": health.trouble is None, "trouble": health.trouble, "lag_ms": health.lag_ms}
+            source: {
+                "up": health.trouble is None,
+                "trouble": health.trouble,
+                "lag_ms": health.lag_ms,
+                "skew_ms": health.skew_ms,
+                "failures": health.failures,
+                "last_error": health.last_error,
+                "sockets": {stream: to_builtins(socket) for stream, socket in health.sockets.items()},
+            }
             for source, health in sources.items()
         },
     }

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SOCKET_GAUGES: Final[Mapping[str, str]] = {
+    "up": "1 while a websocket is open and says something of a market",
+    "frames": "Messages of a websocket since the node began",
+    "refused": "Messages of a websocket, or parts of them, that were refused",
+    "repeats": "Messages of a websocket that said nothing new",
+    "dropped": "Messages of a websocket that came faster than they were read",
+    "reconnects": "Times that a websocket was opened again",
+    "forgotten": "Levels of books far from the price that were dropped for want of room",
+    "books": "Books that a websocket keeps",
+    "books_whole": "Of those, how many are whole now",
+}
+"""Field of `margrave.collect.board.SocketHealth` to help text; each is `margrave_socket_<field>`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +37,12 @@ class Metrics:
     doubts: Counter = field(init=False)
     source_age: Gauge = field(init=False)
     source_up: Gauge = field(init=False)
+    source_failures: Gauge = field(init=False)
+    source_lag: Gauge = field(init=False)
+    source_skew: Gauge = field(init=False)
+    contracts_dropped: Gauge = field(init=False)
+    sockets: Mapping[str, Gauge] = field(init=False)
+    book_resyncs: Gauge = field(init=False)
     price: Gauge = field(init=False)
     score: Gauge = field(init=False)
     confidence: Gauge = field(init=False)
@@ -59,6 +80,28 @@ class Metrics:
         put("doubts", Counter("margrave_doubts", "Prices published in doubt", ["market", "reason"], registry=at))
         put("source_age", Gauge("margrave_source_age_seconds", "Age of the newest reading", ["source"], registry=at))
         put("source_up", Gauge("margrave_source_up", "1 while a source answers", ["source"], registry=at))
+        put(
+            "source_failures",
+            Gauge("margrave_source_failures", "Questions and websockets that failed", ["source"], registry=at),
+        )
+        put("source_lag", Gauge("margrave_source_lag_seconds", "Our time less the venue's", ["source"], registry=at))
+        put(
+            "source_skew",
+            Gauge("margrave_source_skew_seconds", "Least lag of the last minutes: the clocks", ["source"], registry=at),
+        )
+        put(
+            "contracts_dropped",
+            Gauge("margrave_contracts_dropped", "Listed instruments that there was no room for", registry=at),
+        )
+        labels = ["source", "stream"]
+        put(
+            "sockets",
+            {n: Gauge(f"margrave_socket_{n}", said, labels, registry=at) for n, said in SOCKET_GAUGES.items()},
+        )
+        put(
+            "book_resyncs",
+            Gauge("margrave_book_resyncs", "Books given up and begun again", [*labels, "reason"], registry=at),
+        )
         put("price", Gauge("margrave_price_usd", "Index price of the last round", ["market"], registry=at))
         put("score", Gauge("margrave_score", "Risk score of the last round", ["market"], registry=at))
         put("confidence", Gauge("margrave_confidence", "Confidence of the last round", ["market"], registry=at))

@@ -12,8 +12,8 @@ import pytest
 
 from margrave.collect.board import Board
 from margrave.collect.host import GEO_BLOCK_PAUSE_S, Host
-from margrave.collect.poller import MARK_MAX_AGE_MS, Poller
-from margrave.collect.source import Trouble, VenueTrouble
+from margrave.collect.poller import MARK_MAX_AGE_MS, Kept, Poller
+from margrave.collect.source import Pace, Request, Trouble, VenueTrouble
 from margrave.collect.venues import VENUES
 from margrave.messages import BookReading, Kind, ScalarReading
 from margrave.ops import strict_json
@@ -54,6 +54,7 @@ class Bench:
         options_url: str | None = None,
         timeout_s: float = 5.0,
         markets: Mapping[str, MarketSettings] = MARKETS,
+        kept: Kept = lambda *_: False,
     ) -> None:
         self.asked: Counter[str] = Counter()
         self.queries: list[httpx2.Request] = []
@@ -69,7 +70,7 @@ class Bench:
         )
         transport = httpx2.MockTransport(self._handle)
         self.poller = Poller(
-            VENUES["binance"], settings, markets, board=self.board, clock=self.clock, transport=transport
+            VENUES["binance"], settings, markets, board=self.board, clock=self.clock, transport=transport, kept=kept
         )
 
     async def poll(self, *, after_s: float = 0.0) -> None:
@@ -365,3 +366,35 @@ async def test_options_are_asked_at_their_own_host_and_nowhere_without_one() -> 
     await bench.poll()
     (query,) = [query for query in bench.queries if query.url.path == "/eapi/v1/mark"]
     assert query.url.host == "options.test"
+
+
+async def test_a_book_that_a_socket_keeps_is_not_asked_for_and_all_else_is() -> None:
+    bench = Bench(venue, kept=lambda market, perpetual: (market, perpetual) == ("BTC", False))
+    await bench.poll()
+    assert "/api/v3/depth" not in bench.asked
+    assert bench.asked["/fapi/v1/depth"] == 1
+    assert bench.asked["/api/v3/klines"] == 1
+
+
+def depth() -> Request:
+    endpoint = next(e for e in VENUES["binance"].endpoints if e.path == "/api/v3/depth")
+    return Request(endpoint, "BTC", "BTCUSDT", endpoint.path, {"symbol": "BTCUSDT"}, Pace.QUOTE)
+
+
+async def test_a_socket_may_ask_for_a_snapshot_out_of_turn() -> None:
+    bench = Bench(venue)
+    assert strict_json.decode(await bench.poller.fetch(depth())) == BOOK
+    assert bench.board.readings() == ()
+
+
+async def test_a_snapshot_is_not_asked_of_a_venue_that_is_left_alone() -> None:
+    bench = Bench(status(429, **{"retry-after": "40"}))
+    for _ in range(2):
+        with pytest.raises(VenueTrouble) as raised:
+            await bench.poller.fetch(depth())
+        assert raised.value.trouble is Trouble.RATE_LIMITED
+    assert bench.asked.total() == 1
+    assert bench.board.health_of("binance").failures == 1
+    bench.clock.ms += 41_000
+    bench.handler = venue
+    assert await bench.poller.fetch(depth())
