@@ -19,8 +19,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from sortedcontainers import SortedDict
-
 from margrave.collect.board import Board
 from margrave.collect.books.keeper import Keeper
 from margrave.collect.books.ladder import Side
@@ -198,6 +196,10 @@ class _Sorted:
     """A sorted dictionary, as the well-kept library offers it."""
 
     def __init__(self, *, bids: bool) -> None:
+        try:
+            from sortedcontainers import SortedDict
+        except ModuleNotFoundError as missing:
+            raise Fatal("sortedcontainers is not installed", advice="install the [dev] extra") from missing
         self._end = -1 if bids else 0
         self._sizes: Any = SortedDict()
 
