@@ -18,6 +18,7 @@ from margrave.chain.deploy import deploy
 from margrave.chain.oracle import Oracle
 from margrave.chain.rpc import Rpc
 from margrave.chain.signer import KeystoreSigner
+from margrave.collect.chains.checkpoint import CheckpointFile
 from margrave.daemon import Node
 from margrave.lab.bench.chain import FUNDED_KEYS, local_chain
 from margrave.lab.demo.blocks import Anvil
@@ -32,6 +33,10 @@ from margrave.operate.replay import replay, scorer_of
 from margrave.ops.clock import Clock, wall_ms
 from margrave.settings import PROJECT_ROOT, ClockSettings, Settings, load, load_markets, load_policy
 from margrave.verdicts import MarketStatus, Outcome
+from tests.devnet.rpc_bench import RpcServer
+from tests.devnet.test_chain_reader import chain_settings
+from tests.unit.collect.chains.fake import FakeNode
+from tests.unit.collect.chains.test_lenders import aave_chain
 
 pytestmark = [pytest.mark.devnet, pytest.mark.xdist_group("devnet")]
 POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
@@ -182,3 +187,23 @@ async def test_a_node_told_to_stop_drops_its_round_at_once_and_comes_back(tmp_pa
             await node.recover()
             await when_it_is_time(on, on.round)
             assert (await node.once(on.round)).outcome is Outcome.PUBLISHED
+
+
+async def test_a_node_watches_the_chains_that_it_is_told_to_and_remembers_where_it_was(tmp_path: Path) -> None:
+    lending = aave_chain()
+    lending.mine_many(30)
+    async with stage(tmp_path) as on, RpcServer(FakeNode(lending)).serving() as rpc:
+        table = chain_settings([rpc], every_s=0.5)
+        node_settings = on.settings.node.model_copy(update={"chains": {"ethereum": table}})
+        settings = on.settings.model_copy(update={"node": node_settings})
+        async with Node.assemble(settings) as node:
+            await when_it_is_time(on, on.round)
+            await node.once(on.round)
+            status: dict[str, Any] = (await on.get("/v1/status")).json()
+            assert status["sources"]["aave_v3:1"]["up"]
+            metrics = (await on.get("/metrics")).text
+            assert 'margrave_chain_block{chain="ethereum"} 22.0' in metrics
+            assert 'margrave_rpc_lag_blocks{chain="ethereum",endpoint="127.0.0.1' in metrics
+        kept = CheckpointFile(on.settings.node.state_dir / "chains" / "1.checkpoint", 1).load()
+        assert kept is not None
+        assert (kept.number, list(kept.states)) == (22, ["aave_v3:1"])

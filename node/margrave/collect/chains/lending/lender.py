@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
 from margrave.collect.chains.abi import Call, one
-from margrave.collect.chains.blocks import Block
 from margrave.collect.chains.lending.events import Borrowed, Lines, Liquidated
 from margrave.collect.chains.lending.health import Position
 from margrave.collect.chains.lending.window import Value
@@ -104,7 +103,3 @@ def merged(tables: Iterable[Lines]) -> Lines:
         for topic, found in table.items():
             together[topic] = (*together.get(topic, ()), *found)
     return together
-
-
-def at(block: Block) -> str:
-    return f"block {block.number}"
