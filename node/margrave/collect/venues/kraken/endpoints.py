@@ -19,18 +19,13 @@ def _holds(*keys: str) -> Callable[[object], bool]:
     return lambda body: has(*keys)(_first_pair(body))
 
 
-def _lists(second: type, least: int) -> Callable[[object], bool]:
-    """A result whose first pair is a list of rows: candles begin with seconds, trades with a price as text."""
+def _lists(least: int, *, sided: bool) -> Callable[[object], bool]:
+    """A result whose first pair is a list of rows: those of trades have a side where candles have a price."""
 
     def fits(body: object) -> bool:
         rows = _first_pair(body)
-        return (
-            isinstance(rows, list)
-            and bool(rows)
-            and isinstance(rows[0], list)
-            and len(rows[0]) >= least
-            and isinstance(rows[0][0], second)
-        )
+        row = rows[0] if isinstance(rows, list) and rows else None
+        return isinstance(row, list) and len(row) >= least and (row[3] in ("b", "s")) is sided
 
     return fits
 
@@ -39,8 +34,12 @@ SPOT: Final = "/0/public/"
 DEPTH: Final = Endpoint(
     "Depth", SPOT + "Depth", messages.parse_depth, _holds("asks", "bids"), says="500 levels a side", streamed=True
 )
-OHLC: Final = Endpoint("OHLC", SPOT + "OHLC", messages.parse_ohlc, _lists(int, 8), says="hourly bars, 720 at most")
-TRADES: Final = Endpoint("Trades", SPOT + "Trades", messages.parse_trades, _lists(str, 6), says="the last trades")
+OHLC: Final = Endpoint(
+    "OHLC", SPOT + "OHLC", messages.parse_ohlc, _lists(7, sided=False), says="hourly bars, 720 at most"
+)
+TRADES: Final = Endpoint(
+    "Trades", SPOT + "Trades", messages.parse_trades, _lists(4, sided=True), says="the last trades"
+)
 TICKER: Final = Endpoint(
     "Ticker", SPOT + "Ticker", messages.parse_ticker, _holds("a", "b", "c"), says="best bid and ask"
 )

@@ -112,6 +112,8 @@ def parse_asset_pairs(asked: Asked, body: object) -> Iterator[Item]:
     for key, value in result.items():
         try:
             entry = checks.mapping(value, "a pair")
+            if checks.absent(entry.get("altname")) and checks.absent(entry.get("base")):
+                raise Rejected(Rejection.MALFORMED, f"{key[:40]} is not a pair: it has neither a name nor a base")
             name = plain(str(entry.get("altname") or key))
             if not asked.instrument or name == plain(asked.instrument):
                 wsname = entry.get("wsname")
