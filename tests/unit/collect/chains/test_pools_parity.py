@@ -141,6 +141,25 @@ def test_a_v4_swap_with_a_protocol_fee_gives_what_the_chain_gave(
     assert pool.swap(amount_in, zero_for_one=down).amount_out == on_chain
 
 
+@pytest.mark.parametrize(
+    ("pool_id", "lp_fee", "answers"),
+    [
+        ("0x2a6d5b75", 3_000, {185: 631_737_964_053_287, 184: 628_304_616_211_100}),
+        ("0x76f75965", 1, {3_184: 3_182, 9_652: 9_649, 9_643: 9_640}),
+    ],
+)
+def test_v4_swaps_within_one_range_give_what_a_virtual_machine_gave_on_the_same_state(
+    pool_id: str, lp_fee: int, answers: dict[int, int]
+) -> None:
+    """The recording ran the contract itself: two of the inputs are those that reproduce what the chain gave."""
+    recorded = opened(STATES, "v4_overprediction_recurrences.json")["recurrences"]
+    told = next(entry["v4"] for entry in recorded if entry["v4"]["pool_id"].startswith(pool_id))
+    pool = pool_of(told | {"fee": lp_fee, "tick_spacing": 60 if lp_fee == 3_000 else 1}, zero_for_one=told["zfo"])
+    assert isinstance(pool, Concentrated)
+    for amount, given in answers.items():
+        assert pool.swap(amount, zero_for_one=told["zfo"]).amount_out == given
+
+
 def test_every_hop_of_a_recorded_path_gives_what_was_recorded() -> None:
     told = opened(STATES, "path5000_v2v4v3_block25704509.json")
     amount = integer(told["recorded_solve"]["optimal_input"], "input")
