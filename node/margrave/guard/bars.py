@@ -32,7 +32,8 @@ def consensus(
     min_sources: int,
     bound: Callable[[Fields, int], Fields] = lambda fields, _: fields,
 ) -> tuple[tuple[Bar, ...], Mapping[str, Mapping[Rejection, int]]]:
-    """The median over venues of each field, hour by hour, and the bars refused, counted by source and reason.
+    """The median over venues of each field, hour by hour, and the bars refused, counted by source and reason. Volumes
+    are compared in each venue's own usual hours, and given in those of the venue in the middle.
 
     An hour counts if enough of the venues have it that a minority cannot write history alone: liars could otherwise
     offer hours that nobody else serves. The result is the newest gap-free run; it is empty if the hour before last is
@@ -55,7 +56,10 @@ def consensus(
     begin, end = _newest_run(counts >= max(min_sources, witnesses(len(grids))))
     if end < MAX_BARS - LATE_HOURS or begin == end:
         return (), refused
-    fields = bound(_median_over_venues(stack[:, begin:end], counts[begin:end]), first_open_ms + begin * HOUR_MS)
+    usual = _like_each_other(stack[:, begin:end])
+    fields = _median_over_venues(stack[:, begin:end], counts[begin:end])
+    fields[:, 4] *= usual
+    fields = bound(fields, first_open_ms + begin * HOUR_MS)
     times = range(first_open_ms + begin * HOUR_MS, first_open_ms + end * HOUR_MS, HOUR_MS)
     return tuple(map(Bar, times, *fields.T.tolist())), refused
 
@@ -99,6 +103,19 @@ def _newest_run(present: NDArray[np.bool_]) -> tuple[int, int]:
     end = MAX_BARS - int(np.argmax(present[::-1]))
     gaps = np.flatnonzero(~present[:end])
     return (int(gaps[-1]) + 1 if gaps.size else 0), end
+
+
+def _like_each_other(stack: NDArray[np.float64]) -> float:
+    """Scale each venue's volumes, in place, to its own usual hour; returns the usual hour of the venue in the middle.
+
+    Volumes differ a thousandfold between venues. Unscaled, an hour in which the largest is missing would look dead.
+    """
+    usual = np.ones(len(stack))
+    for venue, volumes in enumerate(stack[:, :, 4]):
+        traded = volumes[volumes > 0]  # NaN is not
+        usual[venue] = np.median(traded) if traded.size else 1.0
+        stack[venue, :, 4] /= usual[venue]
+    return float(np.median(usual))
 
 
 def _median_over_venues(stack: NDArray[np.float64], counts: NDArray[np.int64]) -> Fields:

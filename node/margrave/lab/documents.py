@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from margrave import lanes
+from margrave.lab import gauntlet_page
 from margrave.lab.gas_page import tables
 from margrave.settings import PROJECT_ROOT
 
 ARCHITECTURE: Final = PROJECT_ROOT / "docs" / "architecture.md"
 GAS: Final = PROJECT_ROOT / "docs" / "gas.md"
 GAS_FIGURES: Final = PROJECT_ROOT / "contracts" / "gas.json"
+GUARD: Final = PROJECT_ROOT / "docs" / "guard.md"
+GUARD_FIGURES: Final = PROJECT_ROOT / "docs" / "gauntlet.json"
 
 
 def lanes_table() -> str:
@@ -29,6 +32,11 @@ def gas_tables() -> str:
     return "\n" + tables(json.loads(GAS_FIGURES.read_bytes())) + "\n"
 
 
+def guard_tables() -> str:
+    """What the committed run of the gauntlet measured."""
+    return "\n" + gauntlet_page.tables(json.loads(GUARD_FIGURES.read_bytes())) + "\n"
+
+
 Part = tuple[str, str, Callable[[], str]]
 PARTS: Final[Mapping[Path, Part]] = {
     ARCHITECTURE: (
@@ -40,6 +48,11 @@ PARTS: Final[Mapping[Path, Part]] = {
         "<!-- gas: written by `python -m margrave.lab.documents` from contracts/gas.json -->",
         "<!-- /gas -->",
         gas_tables,
+    ),
+    GUARD: (
+        "<!-- gauntlet: written by `python -m margrave.lab.documents` from docs/gauntlet.json -->",
+        "<!-- /gauntlet -->",
+        guard_tables,
     ),
 }
 """What is generated of each page, and between which markers."""

@@ -45,7 +45,7 @@ def _attack(name: str, rows: Sequence[Row]) -> Sequence[str]:
     sizes = sorted({row["size"] for row in rows})
 
     def worst(rule: str, key: str, only: float | None = None) -> float:
-        return max(row["rules"][rule][key] for row in rows if only in (None, row["size"]))
+        return max(float(row["rules"][rule][key]) for row in rows if only in (None, row["size"]))
 
     figure = rows[0]["sort"] == "figure"
     naive = ["–" if figure else f"{worst(rule, 'damage'):.2f}×" for rule in ("volume_mean", "median")]

@@ -113,3 +113,30 @@ def test_medians_keep_a_bar_a_bar_whatever_the_order_of_venues(bars: list[Bar], 
     (bar,) = found
     assert bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high
     assert min(b.close for b in bars) <= bar.close <= max(b.close for b in bars)
+
+
+def test_an_hour_that_the_largest_venue_lacks_does_not_look_dead() -> None:
+    sizes = {"a": 1_000.0, "b": 10.0, "c": 8.0, "d": 1.0}
+    venues = {s: tuple(msgspec.structs.replace(b, volume=size) for b in flat_bars(50)) for s, size in sizes.items()}
+    venues["a"] = (*venues["a"][:-5], *venues["a"][-4:])
+    bars, _ = consensus(venues, NOW_MS, 3)
+    assert len(bars) == 50
+    assert {b.volume for b in bars} == {9.0}
+
+
+def test_half_against_half_believes_those_nearer_to_where_the_market_was() -> None:
+    def last(factor: float) -> tuple[Bar, ...]:
+        *before, end = flat_bars(50)
+        prices = {name: getattr(end, name) * factor for name in ("open", "high", "low", "close")}
+        return (*before, msgspec.structs.replace(end, **prices))
+
+    venues = {"a": last(1.0), "b": last(1.0), "c": last(1.5), "d": last(1.5)}
+    assert consensus(venues, NOW_MS, 3)[0] == flat_bars(50)
+    assert consensus({s: last(1.5) for s in venues}, NOW_MS, 3)[0] == last(1.5)
+
+
+def test_an_hour_of_times_twenty_four_was_a_market_and_leaves_no_gap() -> None:
+    wild = tuple(msgspec.structs.replace(b, high=b.high * 24) for b in flat_bars(50))
+    bars, refused = consensus(dict.fromkeys("abcd", wild), NOW_MS, 3)
+    assert bars == wild
+    assert refused == {}

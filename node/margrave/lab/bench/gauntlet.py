@@ -18,8 +18,8 @@ from margrave.lab.gauntlet.rules import Published
 from margrave.lab.gauntlet.scoreboard import MOST, THERE, Score, score
 from margrave.settings import PROJECT_ROOT, GuardPolicy, Layers, load_policy
 
-COINS: Final = ("BTC", "HYPE")
-"""The deepest and one of the thinnest."""
+COINS: Final = ("BTC", "DOGE", "HYPE")
+"""The deepest, and two of the thinnest."""
 WINDOWS: Final = ("2026-02-05T12:00", "2026-02-12T00:00")
 """In the worst day of the tape, and a quiet week later."""
 QUIET_COINS: Final = ("BTC", "ETH", "SOL", "DOGE", "HYPE")
@@ -84,7 +84,7 @@ def scoreboard(tapes: Mapping[str, tape.Tape], policy: GuardPolicy, say: Callabl
 
 
 def ablation(like: tape.Tape, policy: GuardPolicy, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Each layer, at every attack's own size: what is worse when it alone is off, what is better when it alone is on."""
+    """At every attack's own size: what is worse with one layer off, and what is better with that layer alone."""
     bare = policy.model_copy(update={"layers": Layers(**dict.fromkeys(Layers.model_fields, False))})
     whole, none = _guard_alone(like, policy), _guard_alone(like, bare)
     rows = []
@@ -181,7 +181,8 @@ def _targets(
     board: list[dict[str, Any]], days: list[dict[str, Any]], quiet: Mapping[str, Mapping[str, int]]
 ) -> list[dict[str, Any]]:
     ours = [(row, row["rules"]["guard"]) for row in board]
-    lies = max(g["damage"] for row, g in ours if row["sort"] != Sort.TRUTH)
+    lies = max(g["damage"] for row, g in ours if row["sort"] in (Sort.LIE, Sort.FIGURE))
+    drift = max(g["price_error"] for row, g in ours if row["sort"] == Sort.DRIFT)
     true = [g["latency"] for row, g in ours if row["attack"].startswith("true_")]
     gaps = NEVER if None in true else max(true)
     under = min(
@@ -196,6 +197,7 @@ def _targets(
         _target("bars until a true move is fully in", gaps, "bars", 0),
         _target("ES99 after a true move, missing of the median's", 1 - under, "", 0.02),
         _target("price error before most feeds frozen are flagged", frozen, "log", None),
+        _target("price error before a lie that all venues share is told", drift, "log", None),
         _target("bars flagged in quiet months", flagged / bars, "of bars", MOST_FALSE_ALARMS),
         _target("bars late on days of real crashes", sum(d["late_bars"] for d in days), "bars", 0),
     ]

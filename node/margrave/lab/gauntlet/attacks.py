@@ -29,6 +29,7 @@ class Sort(StrEnum):
     """What a row of the scoreboard is judged by."""
 
     LIE = "lie"  # the market is where it was: what is published must not move
+    DRIFT = "drift"  # the same, slowly and everywhere: how far does it get before it is told?
     TRUTH = "truth"  # the market did move: what is published must be there at once
     FIGURE = "figure"  # a lie about another figure than the price
 
@@ -129,7 +130,7 @@ def drip(feeds: Feeds, size: float) -> Feeds:
     """The most traded venue walks 6 % down in 25 hours, and claims all the depth."""
     walk = np.exp(math.log(0.94) * size * np.arange(1, 151) / 150)
     depth = feeds.depth_usd.copy()
-    depth[:, feeds.leader] = depth.sum(axis=1) * 20
+    depth[BEGIN:, feeds.leader] = depth[BEGIN:].sum(axis=1) * 20
     return dataclasses.replace(_times(feeds, [feeds.leader], walk), depth_usd=depth)
 
 
@@ -255,9 +256,7 @@ ATTACKS: Final = (
     Attack("one_writable", "KiloEx: one feed that anybody may write", Sort.LIE, one_writable),
     Attack("two_liars", "two venues agree on a price half as high again, for two hours", Sort.LIE, two_liars),
     Attack("slow_drip", "the lead venue walks 6 % down in 25 hours", Sort.LIE, drip, hours=30),
-    Attack(
-        "shared_drip", "all venues walk 12 % up in ten hours; pools and other oracles do not", Sort.LIE, shared_drip
-    ),
+    Attack("shared_drip", "all venues walk 12 % up in ten hours, pools and oracles stay", Sort.DRIFT, shared_drip),
     Attack(
         "frozen_majority",
         "LUNA: most feeds frozen while the market loses 90.7 % in a day",
