@@ -199,7 +199,7 @@ class RoundPolicy(Section):
 
 class Layers(Section):
     """The guard's layers, each by itself on or off: so that what one is worth can be measured (`scripts/bench
-    gauntlet`). A node that publishes has them all on; `margrave check` warns of one that is off."""
+    gauntlet`). A node that publishes has them all on; `margrave check` fails where one is off."""
 
     range: bool = True
     """Values outside what their kind can be, crossed, wide and thin books. Off, only what is no number is refused."""

@@ -62,8 +62,20 @@ class Check:
             self._say(
                 "configuration", Verdict.OK, f"{', '.join(settings.markets)}; {settings.policy.round.period_s} s rounds"
             )
+            self._guard(settings)
             await self._all(settings)
         return self.findings
+
+    def _guard(self, settings: Settings) -> None:
+        layers = settings.policy.guard.layers.model_dump()
+        off = [name for name, on in layers.items() if not on]
+        if off:
+            advice = "remove them from [guard.layers]: they are switched off for measuring, never on a node that signs"
+            self._say("guard", Verdict.FAIL, f"layers are off: {', '.join(off)}", advice)
+        else:
+            self._say(
+                "guard", Verdict.OK, f"all {len(layers)} layers, {settings.policy.guard.min_sources} venues needed"
+            )
 
     async def _all(self, settings: Settings) -> None:
         signer = model_set = state = None

@@ -121,3 +121,17 @@ async def test_what_comes_of_folding_the_history_again_is_told(
     (finding,) = checking.findings
     assert finding.verdict is verdict
     assert found in finding.found
+
+
+def test_a_layer_of_the_guard_that_is_off_is_no_node_to_run() -> None:
+    guard = TWO.policy.guard
+    off = guard.model_copy(update={"layers": guard.layers.model_copy(update={"breaker": False})})
+    lame = TWO.model_copy(update={"policy": TWO.policy.model_copy(update={"guard": off})})
+    found = {}
+    for name, settings in (("whole", TWO), ("lame", lame)):
+        checking = Check(Path("node.toml"))
+        checking._guard(settings)
+        (found[name],) = checking.findings
+    assert found["whole"].verdict is Verdict.OK
+    assert found["lame"].verdict is Verdict.FAIL
+    assert found["lame"].found == "layers are off: breaker"
