@@ -379,6 +379,10 @@ class MarketSnapshot(Message, frozen=True, kw_only=True):
     liquidated_long_usd_per_hour: float | None = None
     liquidated_short_usd_per_hour: float | None = None
     long_short_ratio: float | None = None
+    top_long_short_ratio: float | None = None
+    taker_ratio: float | None = None
+    option_open_interest_usd: float | None = None
+    delivery_price: float | None = None
     base_fee_wei: float | None = None
     supply_change_24h: float | None = None
     transfer_velocity: float | None = None

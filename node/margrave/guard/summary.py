@@ -35,6 +35,10 @@ class OfObservers(TypedDict):
     redemption_value: float | None
     peg: float | None
     long_short_ratio: float | None
+    top_long_short_ratio: float | None
+    taker_ratio: float | None
+    option_open_interest_usd: float | None
+    delivery_price: float | None
     base_fee_wei: float | None
     supply_change_24h: float | None
     transfer_velocity: float | None
@@ -91,6 +95,10 @@ def of_observers(market: Gathered) -> OfObservers:
         redemption_value=median_or_none(market.values(Kind.REDEMPTION_VALUE)),
         peg=max(pegs, key=lambda peg: (abs(peg - 1), peg)) if pegs else None,
         long_short_ratio=median_or_none(market.values(Kind.LONG_SHORT_RATIO)),
+        top_long_short_ratio=median_or_none(market.values(Kind.TOP_LONG_SHORT_RATIO)),
+        taker_ratio=median_or_none(market.values(Kind.TAKER_RATIO)),
+        option_open_interest_usd=capped_sum(market.values(Kind.OPTION_OPEN_INTEREST)),
+        delivery_price=median_or_none(market.values(Kind.DELIVERY_PRICE)),
         base_fee_wei=median_or_none(market.values(Kind.BASE_FEE)),
         supply_change_24h=median_or_none(market.values(Kind.SUPPLY_CHANGE_24H)),
         transfer_velocity=median_or_none(market.values(Kind.TRANSFER_VELOCITY)),

@@ -163,3 +163,26 @@ def test_of_several_stablecoins_the_one_furthest_from_a_dollar_is_told() -> None
         for name, value in (("USDT", 0.9995), ("USDC", 0.97), ("DAI", 1.001))
     ]
     assert snapshot_with(*said).peg == 0.97
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (Kind.LONG_SHORT_RATIO, "long_short_ratio"),
+        (Kind.TOP_LONG_SHORT_RATIO, "top_long_short_ratio"),
+        (Kind.TAKER_RATIO, "taker_ratio"),
+        (Kind.OPTION_OPEN_INTEREST, "option_open_interest_usd"),
+        (Kind.DELIVERY_PRICE, "delivery_price"),
+        (Kind.REDEMPTION_VALUE, "redemption_value"),
+        (Kind.BASE_FEE, "base_fee_wei"),
+        (Kind.SUPPLY_CHANGE_24H, "supply_change_24h"),
+        (Kind.TRANSFER_VELOCITY, "transfer_velocity"),
+        (Kind.HEALTH_AT_RISK, "health_at_risk"),
+        (Kind.FEAR_GREED, "fear_greed"),
+        (Kind.FUNDING_POSITIONING, "funding_positioning"),
+        (Kind.NEWS_TONE, "news_tone"),
+    ],
+)
+def test_every_figure_of_its_own_has_a_place(kind: Kind, field: str) -> None:
+    assert getattr(snapshot_with(scalar("okx", kind, 0.5)), field) == 0.5
+    assert getattr(snapshot_with(), field) is None

@@ -12,6 +12,7 @@ from margrave.collect.source import HOUR_MS, Asked
 from margrave.collect.venues import VENUES
 from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.server import Feed
+from margrave.lab.feed.venues import DIALECTS
 from margrave.messages import AnyReading, Contract, Kind, Refusal, ScalarReading
 from margrave.settings import PROJECT_ROOT, MarketSettings, Settings
 
@@ -61,8 +62,11 @@ def _whole_history(market: str, *, perpetual: bool) -> int:  # noqa: ARG001 - wh
 def _heard(feed: Feed, name: str, market: MarketSettings, as_of_ms: int) -> list[AnyReading]:
     """What the adapters make of every answer of every venue about one market."""
     heard: list[AnyReading] = []
-    for source, venue in VENUES.items():
-        requests = venue.requests(name, market.instruments[source], as_of_ms, _whole_history)
+    for source, names in market.instruments.items():
+        if source not in DIALECTS:
+            continue  # a venue that drills do not play
+        venue = VENUES[source]
+        requests = venue.requests(name, names, as_of_ms, _whole_history)
         mark: float | None = None
         for request in sorted(requests, key=lambda request: request.needs_mark):
             query = {key: str(value) for key, value in request.params.items()}
