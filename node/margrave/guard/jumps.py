@@ -22,7 +22,7 @@ from typing import Final
 
 from margrave.guard import agreement, breaker, checks
 from margrave.guard.gathered import Gathered
-from margrave.guard.memory import Level, RememberedMarket, Waiting
+from margrave.guard.memory import PATH_MS, Level, RememberedMarket, Waiting
 from margrave.messages import Doubted, Kind
 from margrave.settings import GuardPolicy
 from margrave.verdicts import Doubt
@@ -119,8 +119,8 @@ def judge(
 
 
 def own_twap(path: Sequence[tuple[int, float]], now_ms: int) -> float | None:
-    """Each agreed price counts for the time it stood within the last half hour; `None` without any."""
-    if not path:
+    """Each agreed price counts for the time it stood within the last half hour; `None` without one of the last hour."""
+    if not path or now_ms - path[-1][0] > PATH_MS:
         return None
     begin = now_ms - TWAP_MS
     ends = [*(at_ms for at_ms, _ in path[1:]), now_ms]

@@ -193,8 +193,17 @@ def test_a_first_round_has_nothing_to_measure_against() -> None:
 def test_the_own_average_weighs_each_price_by_the_time_it_stood() -> None:
     path = [(T0_MS - 60 * MINUTE_MS, 50.0), (T0_MS - 20 * MINUTE_MS, 100.0), (T0_MS - 10 * MINUTE_MS, 160.0)]
     assert own_twap(path, T0_MS) == pytest.approx((10 * 50 + 10 * 100 + 10 * 160) / 30)
-    assert own_twap(path[:1], T0_MS + HOUR_MS) == 50.0
+    assert own_twap(path[:1], T0_MS) == 50.0
+    assert own_twap(path, T0_MS + HOUR_MS) is None
     assert own_twap([], T0_MS) is None
+
+
+def test_after_hours_without_a_price_the_first_is_as_good_as_any() -> None:
+    market = Market()
+    market.at_ms += 5 * HOUR_MS
+    snapshot = market.all_at(45.0)
+    assert only(snapshot).price == pytest.approx(45.0, rel=1e-4)
+    assert reasons(snapshot) == []
 
 
 def test_wash_trades_on_two_venues_of_seven_are_no_volume() -> None:
