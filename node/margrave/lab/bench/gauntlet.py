@@ -12,7 +12,7 @@ import numpy as np
 
 from margrave.errors import Fatal
 from margrave.lab.gauntlet import crashes, rules, tape
-from margrave.lab.gauntlet.attacks import ATTACKS, SIZES, Attack, Sort
+from margrave.lab.gauntlet.attacks import ATTACKS, BEGIN, SIZES, Attack, Sort
 from margrave.lab.gauntlet.feeds import Feeds, cut
 from margrave.lab.gauntlet.rules import Published
 from margrave.lab.gauntlet.scoreboard import MOST, THERE, Score, score
@@ -41,7 +41,7 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
     days = real_crashes(data, tapes["BTC"], policy, say)
     ablated = ablation(tapes["BTC"], policy, say)
     quiet = quiet_months(tapes, policy, say)
-    return {
+    figures = {
         "policy": policy.model_dump(),
         "board": board,
         "crashes": days,
@@ -49,6 +49,7 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
         "quiet": quiet,
         "targets": _targets(board, days, quiet),
     }
+    return {name: _rounded(part) for name, part in figures.items()}
 
 
 def every_rule(policy: GuardPolicy) -> Mapping[str, Rule]:
@@ -67,19 +68,8 @@ def scoreboard(tapes: Mapping[str, tape.Tape], policy: GuardPolicy, say: Callabl
                 if attack.hours not in clean:
                     clean[attack.hours] = {name: rule(honest) for name, rule in every_rule(policy).items()}
                 for size in SIZES:
-                    scores = _scores(attack, size, honest, clean[attack.hours], every_rule(policy))
-                    rows.append(
-                        {
-                            "attack": attack.name,
-                            "story": attack.story,
-                            "sort": attack.sort.value,
-                            "size": size,
-                            "coin": coin,
-                            "start": start,
-                            "venues": len(honest.venues),
-                            "rules": {name: asdict(found) for name, found in scores.items()},
-                        }
-                    )
+                    row = _row(attack, size, honest, clean[attack.hours], policy)
+                    rows.append({**row, "coin": coin, "start": start, "venues": len(honest.venues)})
     return rows
 
 
@@ -170,11 +160,16 @@ def _told(found: Score) -> dict[str, Any]:
     return {"damage": found.damage, "price_error": found.price_error, "flagged": found.flagged}
 
 
-def _scores(
-    attack: Attack, size: float, honest: Feeds, clean: Mapping[str, Published], by: Mapping[str, Rule]
-) -> dict[str, Score]:
+def _row(
+    attack: Attack, size: float, honest: Feeds, clean: Mapping[str, Published], policy: GuardPolicy
+) -> dict[str, Any]:
     attacked = attack.make(honest, size)
-    return {name: score(attack, attacked, rule(attacked), clean[name]) for name, rule in by.items()}
+    published = {name: rule(attacked) for name, rule in every_rule(policy).items()}
+    row: dict[str, Any] = {"attack": attack.name, "story": attack.story, "sort": attack.sort.value, "size": size}
+    row["rules"] = {name: asdict(score(attack, attacked, found, clean[name])) for name, found in published.items()}
+    if attack.sort is Sort.TRUTH:
+        row["es99_to_median"] = float(np.nanmin((published["guard"].es99 / published["median"].es99)[BEGIN:]))
+    return row
 
 
 def _targets(
@@ -185,11 +180,7 @@ def _targets(
     drift = max(g["price_error"] for row, g in ours if row["sort"] == Sort.DRIFT)
     true = [g["latency"] for row, g in ours if row["attack"].startswith("true_")]
     gaps = NEVER if None in true else max(true)
-    under = min(
-        g["damage_flagged"] / row["rules"]["median"]["damage_flagged"]
-        for row, g in ours
-        if row["attack"].startswith("true_")
-    )
+    under = min(row["es99_to_median"] for row in board if row["attack"].startswith("true_"))
     frozen = max(g["price_error"] for row, g in ours if row["attack"] == "frozen_majority")
     bars, flagged = sum(q["bars"] for q in quiet.values()), sum(q["flagged"] for q in quiet.values())
     return [
@@ -211,6 +202,15 @@ def _target(name: str, value: float, unit: str, most: float | None) -> dict[str,
         "target": most,
         "holds": None if most is None else value <= most,
     }
+
+
+def _rounded(part: Any) -> Any:
+    """Five significant digits: what a page shows, and no more bytes."""
+    if isinstance(part, Mapping):
+        return {key: _rounded(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_rounded(value) for value in part]
+    return float(f"{part:.5g}") if isinstance(part, float) else part
 
 
 def _ms(start: str) -> int:
