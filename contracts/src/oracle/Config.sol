@@ -329,9 +329,9 @@ library Config {
     }
 
     /// @notice Where in memory the limits of a class lie.
-    function limitsOf(bytes memory blob, uint256 class) internal pure returns (uint256 place) {
+    function limitsOf(bytes memory blob, uint256 index) internal pure returns (uint256 place) {
         unchecked {
-            return membersOf(blob) + 32 * memberCount(blob) + CLASS_BYTES * class;
+            return membersOf(blob) + 32 * memberCount(blob) + CLASS_BYTES * index;
         }
     }
 

@@ -73,7 +73,7 @@ contract QuoteVault is ERC20, AccessManaged, ReentrancyGuardTransient {
 
     event RulesChanged(VaultRules before, VaultRules afterwards);
     event MarketQuotesChanged(uint16 indexed market, MarketQuotes before, MarketQuotes afterwards);
-    event QuoterChanged(address before, address afterwards);
+    event QuoterChanged(address indexed before, address indexed afterwards);
     event PausedChanged(bool paused);
     event Entered(address indexed owner, uint256 assets, uint256 shares);
     event Left(address indexed owner, uint256 assets, uint256 shares);
