@@ -19,6 +19,7 @@ MAX_SIZE: Final = 1e13
 """Coins or dollars: more than any market holds."""
 MAX_FUNDING_8H: Final = 0.5
 MAX_DIGITS: Final = 24
+EXACT_FLOATS: Final = 2.0**53
 EARLIEST_MS: Final = 1_230_768_000_000  # 2009-01-01: no market is older
 LATEST_MS: Final = 4_102_444_800_000  # 2100-01-01
 
@@ -67,17 +68,18 @@ def number(value: object, what: str) -> float:
 
 
 def whole(value: object, what: str) -> int:
-    """An integer from a JSON integer or its decimal string, exactly: numbers of messages exceed what floats hold."""
+    """A signed 64-bit integer from a JSON integer or its decimal string, exactly: numbers of messages exceed what
+    floats hold, so of floats only those that count are taken."""
     if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit() and len(value) <= MAX_DIGITS:
         value = int(value)
-    if type(value) is int:
-        if abs(value) >= 10**MAX_DIGITS:
-            raise Rejected(Rejection.OUT_OF_RANGE, f"{what} has more than {MAX_DIGITS} digits")
-        return value
-    parsed = number(value, what)
-    if parsed != int(parsed):
-        raise Rejected(Rejection.MALFORMED, f"{what} = {parsed:g} is not a whole number")
-    return int(parsed)
+    if type(value) is not int:
+        parsed = number(value, what)
+        if not parsed.is_integer() or abs(parsed) > EXACT_FLOATS:
+            raise Rejected(Rejection.MALFORMED, f"{what} = {parsed:g} is not a whole number")
+        value = int(parsed)
+    if abs(value) >= 2**63:
+        raise Rejected(Rejection.OUT_OF_RANGE, f"{what} is beyond 64 bits")
+    return value
 
 
 def within(value: object, what: str, low: float, high: float) -> float:

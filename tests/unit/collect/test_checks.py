@@ -72,3 +72,14 @@ def test_a_long_value_is_shortened_in_the_refusal() -> None:
     with pytest.raises(Rejected) as caught:
         checks.number("x" * 10_000, "bid")
     assert len(caught.value.problem) < 80
+
+
+@pytest.mark.parametrize("value", [7, "7", 7.0, "7.0", -1, "-1", 2**63 - 1, str(2**63 - 1)])
+def test_a_whole_number_is_taken_exactly_in_any_writing(value: object) -> None:
+    assert checks.whole(value, "u") == int(float(value) if "." in str(value) else str(value))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [1.5, "1.5", True, None, "", "--1", "²", 2**63, str(2**63), -(2**63), 2.0**60, "NaN"])
+def test_what_is_no_whole_number_of_64_bits_is_refused(value: object) -> None:
+    with pytest.raises(Rejected):
+        checks.whole(value, "u")
