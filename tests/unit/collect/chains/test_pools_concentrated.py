@@ -7,9 +7,6 @@ from hypothesis import strategies as st
 from margrave.collect.chains.pools.concentrated import Concentrated, concentrated
 from margrave.collect.chains.pools.ticks import MAX_TICK, MIN_SQRT_PRICE, Q96, sqrt_price_at, tick_at
 from margrave.collect.chains.pools.uniswap_v3 import (
-    Minted,
-    PoolSwap,
-    after,
     known_between,
     ticks_of_word,
     twap_tick,
@@ -203,16 +200,6 @@ def test_the_words_of_a_range_hold_its_ticks() -> None:
     assert list(words_between(-15_361, -1, 60)) == [-2, -1]
     assert known_between(range(-1, 1), 60) == (-15_360, 15_300)
     assert known_between(range(-(1 << 15), 1 << 15), 1) == (-887_272, 887_272)
-
-
-def test_events_carry_a_state_on_and_a_missing_one_is_noticed() -> None:
-    minted = after(pool(), [Minted(-120, 120, 5), Minted(600, 1_200, 7)])
-    assert (minted.liquidity, minted.net_at(-120), minted.net_at(600)) == (10**18 + 5, 5, 7 - 10**18)
-    assert minted.liquidity_agrees()
-    swapped = after(minted, [PoolSwap("0x", "0x", 1, -1, sqrt_price_at(30), 10**18 + 5, 30)])
-    assert swapped.tick == 30
-    with pytest.raises(Rejected, match="an event is missing"):
-        after(pool(), [Minted(-60, 60, -(10**18) - 1)])
 
 
 def test_a_twap_needs_both_answers() -> None:

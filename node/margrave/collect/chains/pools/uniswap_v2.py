@@ -41,7 +41,6 @@ GET_RESERVES = Call("getReserves()", "(uint256,uint256,uint256)", Reserves)  # u
 PRICE0_CUMULATIVE = Call("price0CumulativeLast()", "(uint256)", one)
 TOKEN0 = Call("token0()", "(address)", one)
 TOKEN1 = Call("token1()", "(address)", one)
-FACTORY = Call("factory()", "(address)", one)
 STABLE = Call("stable()", "(bool)", one)
 SWAP_CALL = Call("swap(uint256,uint256,address,bytes)", "()", lambda: None)
 
@@ -57,5 +56,3 @@ AERODROME_SWAP = Event(
     lambda sender, to, in0, in1, out0, out1: PairSwap(sender, in0, in1, out0, out1, to),
 )
 AERODROME_SYNC = Event("Sync(uint256 reserve0, uint256 reserve1)", Synced)
-
-EVENTS = (SWAP, SYNC, AERODROME_SWAP, AERODROME_SYNC)

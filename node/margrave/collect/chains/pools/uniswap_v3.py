@@ -7,12 +7,11 @@ places in all of them, so only those are decoded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from margrave.collect.chains.abi import Call, Event, one
-from margrave.collect.chains.pools.concentrated import Concentrated
 from margrave.collect.chains.pools.ticks import MAX_TICK, MIN_TICK, mean_tick
 from margrave.errors import Rejected
 from margrave.verdicts import Rejection
@@ -87,10 +86,6 @@ TICKS = Call("ticks(int24)", "(uint128,int128)", TickInfo)
 TICK_BITMAP = Call("tickBitmap(int16)", "(uint256)", one)
 OBSERVE = Call("observe(uint32[])", "(int56[])", one)
 SWAP_CALL = Call("swap(address,bool,int256,uint160,bytes)", "(int256,int256)", lambda x, y: (x, y))
-CALLBACKS = tuple(
-    Call(f"{name}(int256,int256,bytes)", "()", lambda: None)
-    for name in ("uniswapV3SwapCallback", "pancakeV3SwapCallback")
-)
 
 _SWAP = (
     "Swap(address indexed sender, address indexed recipient, int256 amount0, int256 amount1, uint160 sqrtPriceX96,"
@@ -114,8 +109,6 @@ INITIALIZE = Event("Initialize(uint160 sqrtPriceX96, int24 tick)", Initialized)
 _SET_FEE = "SetFeeProtocol({0} feeProtocol0Old, {0} feeProtocol1Old, {0} feeProtocol0New, {0} feeProtocol1New)"
 SET_FEE_PROTOCOL = Event(_SET_FEE.format("uint8"), ProtocolFee)
 PANCAKE_SET_FEE_PROTOCOL = Event(_SET_FEE.format("uint32"), ProtocolFee)
-
-EVENTS = (SWAP, PANCAKE_SWAP, MINT, BURN, INITIALIZE, SET_FEE_PROTOCOL, PANCAKE_SET_FEE_PROTOCOL)
 
 
 def twap_tick(cumulatives: Sequence[int], window_s: int = TWAP_S) -> int:
@@ -153,24 +146,3 @@ def known_between(words: range, tick_spacing: int) -> tuple[int, int]:
     low = words.start * WORD_TICKS * tick_spacing
     high = (words.stop * WORD_TICKS - 1) * tick_spacing
     return max(low, MIN_TICK), min(high, MAX_TICK)
-
-
-def after(pool: Concentrated, events: Iterable[PoolSwap | Minted]) -> Concentrated:
-    """The state that later events of the same pool leave, in their order.
-
-    Raises:
-        Rejected: `MALFORMED`, more liquidity is taken away than there is: an event is missing.
-    """
-    nets = dict(zip(pool.ticks, pool.nets, strict=True))
-    for event in events:
-        if isinstance(event, PoolSwap):
-            pool = replace(pool, sqrt_price_x96=event.sqrt_price_x96, tick=event.tick, liquidity=event.liquidity)
-            continue
-        nets[event.lower] = nets.get(event.lower, 0) + event.amount
-        nets[event.upper] = nets.get(event.upper, 0) - event.amount
-        if event.lower <= pool.tick < event.upper:
-            pool = replace(pool, liquidity=pool.liquidity + event.amount)
-        if pool.liquidity < 0:
-            raise Rejected(Rejection.MALFORMED, "more liquidity is burned than was minted: an event is missing")
-    kept = sorted(nets.items())
-    return replace(pool, ticks=tuple(tick for tick, _ in kept), nets=tuple(net for _, net in kept))

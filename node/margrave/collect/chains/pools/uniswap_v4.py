@@ -151,8 +151,6 @@ MODIFY_LIQUIDITY = Event(
     lambda pool_id, _sender, lower, upper, delta, _salt: Modified(pool_id, lower, upper, delta),
 )
 
-EVENTS = (SWAP, INITIALIZE, MODIFY_LIQUIDITY)
-
 
 # --- storage, where no StateView is deployed ------------------------------------------------------------------------
 
