@@ -10,10 +10,12 @@ from typing import Final
 from margrave import lanes
 from margrave.lab import gauntlet_page
 from margrave.lab.gas_page import tables
+from margrave.lab.sources_page import sources_page
 from margrave.settings import PROJECT_ROOT
 
 ARCHITECTURE: Final = PROJECT_ROOT / "docs" / "architecture.md"
 GAS: Final = PROJECT_ROOT / "docs" / "gas.md"
+SOURCES: Final = PROJECT_ROOT / "docs" / "sources.md"
 GAS_FIGURES: Final = PROJECT_ROOT / "contracts" / "gas.json"
 GUARD: Final = PROJECT_ROOT / "docs" / "guard.md"
 GUARD_FIGURES: Final = PROJECT_ROOT / "docs" / "gauntlet.json"
@@ -48,6 +50,11 @@ PARTS: Final[Mapping[Path, Part]] = {
         "<!-- gas: written by `python -m margrave.lab.documents` from contracts/gas.json -->",
         "<!-- /gas -->",
         gas_tables,
+    ),
+    SOURCES: (
+        "<!-- sources: written by `python -m margrave.lab.documents` from the adapters -->",
+        "<!-- /sources -->",
+        lambda: f"\n{sources_page()}\n",
     ),
     GUARD: (
         "<!-- gauntlet: written by `python -m margrave.lab.documents` from docs/gauntlet.json -->",

@@ -6,11 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from margrave.collect.poller import PACE_S
 from margrave.collect.source import Endpoint, Pace, Request, Venue
 from margrave.collect.venues import VENUES
+from margrave.lab.recordings import Made, table
 from margrave.settings import PROJECT_ROOT, Instruments, MarketSettings, load_markets, load_policy
 
+RECORDED: Final = PROJECT_ROOT / "docs" / "recordings.json"
 POLLS_A_ROUND: Final = 3
 NOW_MS: Final = 1_767_225_600_000  # any moment: requests differ by it only in the times they ask about
 A_FEW_BARS: Final = 2
@@ -30,7 +34,14 @@ def sources_page() -> str:
     poll_s = load_policy(PROJECT_ROOT / "config" / "policy.toml").round.period_s / POLLS_A_ROUND
     parts = [_summary(markets, poll_s)]
     parts.extend(_venue(venue, markets) for venue in VENUES.values())
+    parts.append(_recorded())
     return "\n\n".join(parts)
+
+
+def _recorded() -> str:
+    """What the committed run over recordings found."""
+    made = msgspec.json.decode(RECORDED.read_bytes(), type=dict[str, Made])
+    return "### Recorded payloads\n\n" + table(made)
 
 
 def requests_a_minute(venue: Venue, markets: Mapping[str, MarketSettings], poll_s: float) -> float:
@@ -102,7 +113,7 @@ def _all_named(market: MarketSettings) -> dict[str, Instruments]:
 def _endpoint(endpoint: Endpoint, asked: str) -> str:
     limit = f"{endpoint.weight:g}" + (f"; {endpoint.limit}" if endpoint.limit else "")
     path = endpoint.path.replace("|", "\\|")
-    return f"| `{path}` | {endpoint.says} | {limit} | {asked}{', with a key' if endpoint.key_needed else ''} |"
+    return f"| {endpoint.name} `{path}` | {endpoint.says} | {limit} | {asked}{', with a key' if endpoint.key_needed else ''} |"
 
 
 def _title(venue: Venue) -> str:
