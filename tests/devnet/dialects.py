@@ -16,6 +16,7 @@ from zlib import crc32
 
 import msgspec
 
+from margrave.collect.books.ladder import Ladder
 from margrave.messages import Contract, ContractKind
 from margrave.settings import Instruments
 from tests.unit.collect import l2
@@ -69,18 +70,35 @@ def _first_snapshot() -> tuple[int, Mapping[str, str], Mapping[str, str]]:
     raise AssertionError("the recording holds a snapshot")
 
 
+Best = tuple[float | None, float | None, float | None, float | None]
+"""Bid, its size, ask, its size."""
+
+
 @cache
-def best_at() -> Mapping[int, tuple[float, float]]:
-    """Best bid and ask after each update id at which a depth message ends, by the exchange's own bookTicker."""
-    best, found = (0.0, 0.0), {}
-    tickers = [(s.data["u"], float(s.data["b"]), float(s.data["a"])) for s in _recorded() if "B" in s.data]
+def best_at() -> Mapping[int, Best]:
+    """What was best after each update id at which a depth message ends, by the exchange's own bookTicker."""
+    best: Best = (None, None, None, None)
+    found = {}
+    tickers = [(s.data["u"], *(float(s.data[key]) for key in "bBaA")) for s in _recorded() if "B" in s.data]
     pending = sorted(tickers, reverse=True)
     for last in sorted(s.data["u"] for s in tape() if s.is_book):
         while pending and pending[-1][0] <= last:
-            _, bid, ask = pending.pop()
-            best = (bid, ask)
+            _, bid, bid_size, ask, ask_size = pending.pop()
+            best = (bid, bid_size, ask, ask_size)
         found[last] = best
     return found
+
+
+@cache
+def best_by_time() -> Mapping[int, Best]:
+    """The same by the time of each depth message."""
+    return {said.at_ms: best_at()[said.data["u"]] for said in tape() if said.is_book}
+
+
+def best_of(ladder: Ladder) -> Best:
+    """What a kept book says is best."""
+    bid, ask = ladder.bids.best, ladder.asks.best
+    return (bid, ladder.bids.sizes.get(bid or 0.0), ask, ladder.asks.sizes.get(ask or 0.0))
 
 
 class Market:
@@ -377,7 +395,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         heartbeat='{"channel":"heartbeat"}',
         contract=Contract(
             source="kraken",
-            instrument="ETHUSD",
+            instrument="ETH/USD",
             seen_time_ms=0,
             kind=ContractKind.SPOT,
             price_digits=8,

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import http
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -32,7 +32,7 @@ from margrave.collect.stream import Stream
 from margrave.collect.venues import VENUES
 from margrave.ops.clock import Clock, wall_ms
 from margrave.settings import MarketSettings, VenueSettings
-from tests.devnet.dialects import DIALECTS, Said, Speaker, best_at, tape
+from tests.devnet.dialects import DIALECTS, Said, Speaker, best_by_time, best_of, tape
 
 SPEED: Final = 8.0
 """Market seconds a wall second: silences and pauses shrink with it."""
@@ -190,12 +190,6 @@ def _begun(keeper: Keeper) -> bool:
     return keeper.whole and keeper.applied > 1
 
 
-@cache
-def best_by_time() -> Mapping[int, tuple[float, float]]:
-    """Best bid and ask by the time of each depth message."""
-    return {said.at_ms: best_at()[said.data["u"]] for said in tape() if said.is_book}
-
-
 def _said_by(now_ms: int) -> int:
     """How many messages of the tape have been said at a moment of it."""
     return bisect_right(tape(), now_ms, key=lambda said: said.at_ms)
@@ -256,7 +250,7 @@ class Bench:
         """A difference has been applied, and the kept book's best is what the exchange said was best just then."""
         keeper = self.heard[name].book.keeper
         await self.until(lambda: keeper.whole and keeper.venue_ms in best_by_time())
-        assert (keeper.ladder.bids.best, keeper.ladder.asks.best) == best_by_time()[keeper.venue_ms]
+        assert best_of(keeper.ladder) == best_by_time()[keeper.venue_ms]
 
 
 @asynccontextmanager

@@ -290,7 +290,7 @@ class Socket:
         """Wait until the instruments' contracts are known, where sizes cannot be read without them."""
         if not self._stream.needs_contracts:
             return
-        wanted = {self._stream.listed_as(channel.instrument) for channel in self.listener.channels}
+        wanted = {channel.instrument for channel in self.listener.channels}
         until = time.monotonic() + self._clock.wall_s(LISTED_S)
         while time.monotonic() < until and wanted - self._board.contracts(self._source).keys():  # noqa: ASYNC110
             await asyncio.sleep(self._clock.wall_s(WATCH_S))

@@ -189,8 +189,6 @@ class Stream:
     needs_contracts: bool = False
     """Opened once the instruments are listed (or half a minute later): sizes are counted in contracts, or the checksum
     wants the venue's decimals."""
-    listed_as: Callable[[str], str] = lambda instrument: instrument
-    """The name by which the listing knows a channel's instrument, where that is another (Kraken)."""
     data_silence_s: float | None = 90.0
     """Heartbeats, and nothing of any market, for so long: the subscription is dead. `None` where that is normal."""
     resubscribe: Callable[[Channel], Iterable[bytes]] | None = None

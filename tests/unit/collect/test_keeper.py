@@ -230,3 +230,11 @@ def test_whatever_comes_a_whole_book_is_never_crossed_and_never_skips_a_number(
             assert keeper.sequence in (held, held + 1) or by_rest
         if not keeper.whole:
             assert keeper.ladder.levels == 0
+
+
+def test_under_checksums_alone_an_older_message_is_a_stale_repeat() -> None:
+    keeper = Keeper(SequenceRule.CHECKSUM)
+    keeper.snapshot(whole(0, at=1_000))
+    keeper.diff(change(0, (99.0, 2.0), at=1_005))
+    assert keeper.diff(change(0, (99.0, 9.0), at=1_004)) is None
+    assert (keeper.repeats, keeper.whole, keeper.ladder.bids.sizes[99.0]) == (1, True, 2.0)

@@ -163,6 +163,9 @@ class Keeper:
     def _is_old(self, said: BookDiff) -> bool:
         if self._rule is SequenceRule.PREVIOUS and said.previous in (self._held, None):
             return False  # a number may fall after maintenance (OKX), or stay where nothing changed, or be absent
+        if self._rule is SequenceRule.CHECKSUM:
+            # Old messages said again agree with their own sums one after the other: only their time gives them away.
+            return said.venue_ms < self.venue_ms
         return self._rule in NUMBERED and said.last <= self._held
 
     def _apply(self, said: BookDiff) -> Resync | None:
