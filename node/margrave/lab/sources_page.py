@@ -113,7 +113,8 @@ def _all_named(market: MarketSettings) -> dict[str, Instruments]:
 def _endpoint(endpoint: Endpoint, asked: str) -> str:
     limit = f"{endpoint.weight:g}" + (f"; {endpoint.limit}" if endpoint.limit else "")
     path = endpoint.path.replace("|", "\\|")
-    return f"| {endpoint.name} `{path}` | {endpoint.says} | {limit} | {asked}{', with a key' if endpoint.key_needed else ''} |"
+    when = asked + (", with a key" if endpoint.key_needed else "")
+    return f"| {endpoint.name} `{path}` | {endpoint.says} | {limit} | {when} |"
 
 
 def _title(venue: Venue) -> str:
