@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -15,6 +16,7 @@ from margrave.lab.recordings import Made, table
 from margrave.settings import PROJECT_ROOT, Instruments, MarketSettings, load_markets, load_policy
 
 RECORDED: Final = PROJECT_ROOT / "docs" / "recordings.json"
+BOOKS: Final = PROJECT_ROOT / "docs" / "books.json"
 POLLS_A_ROUND: Final = 3
 NOW_MS: Final = 1_767_225_600_000  # any moment: requests differ by it only in the times they ask about
 A_FEW_BARS: Final = 2
@@ -35,6 +37,7 @@ def sources_page() -> str:
     parts = [_summary(markets, poll_s)]
     parts.extend(_venue(venue, markets) for venue in VENUES.values())
     parts.append(_recorded())
+    parts.append(_books())
     return "\n\n".join(parts)
 
 
@@ -42,6 +45,24 @@ def _recorded() -> str:
     """What the committed run over recordings found."""
     made = msgspec.json.decode(RECORDED.read_bytes(), type=dict[str, Made])
     return "### Recorded payloads\n\n" + table(made)
+
+
+def _books() -> str:
+    """What the committed run of `scripts/bench books` measured."""
+    rows = [
+        "### Order books\n",
+        "Recorded frames of Binance through decoder, parser and kept book, one core; an event is a change of one level "
+        "(`scripts/bench books --json`, docs/books.json):\n",
+        "| recording | depth messages | events | events a second, all | messages a second, all "
+        "| events a second, decoded | measures of one book |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, one in json.loads(BOOKS.read_bytes())["recordings"].items():
+        rows.append(
+            f"| {name.removesuffix('.gz')} | {one['messages']:,} | {one['events']:,} | {one['events_s']:,} "
+            f"| {one['messages_s']:,} | {one['decoded_events_s']:,} | {one['measures_us']:,} µs |"
+        )
+    return "\n".join(rows)
 
 
 def requests_a_minute(venue: Venue, markets: Mapping[str, MarketSettings], poll_s: float) -> float:

@@ -16,9 +16,10 @@ from margrave.chain.history import History
 from margrave.chain.oracle import Oracle
 from margrave.chain.rpc import Rpc
 from margrave.chain.signer import KeystoreSigner
-from margrave.collect.board import Board
+from margrave.collect.board import Board, SourceHealth
 from margrave.collect.chains.build import watches
 from margrave.collect.collector import Collector
+from margrave.collect.skew import MAX_AHEAD_MS, MAX_BEHIND_MS
 from margrave.collect.source import ADVICE
 from margrave.decide.limits import looser, policy_digest
 from margrave.errors import MargraveError
@@ -33,6 +34,9 @@ ROUNDS_OF_GAS: Final = 500
 CLOCK_TOLERANCE_S: Final = 30.0
 HISTORY_BLOCKS: Final = 5_000
 """How far back publications are folded again; public endpoints refuse a wider range."""
+
+
+CLOCKS: Final = "set this machine's clock (NTP); if it is right, the venue's is wrong and what it says is refused"
 
 
 class Verdict(StrEnum):
@@ -202,7 +206,7 @@ class Check:
         await collector.collect_once()
         for source, health in collector.board.health().items():
             if health.trouble is None:
-                self._say(f"venue {source}", Verdict.OK, f"{health.readings} readings, {health.refusals} refused")
+                self._say(f"venue {source}", *heard(health))
             else:
                 self._say(f"venue {source}", Verdict.WARN, health.last_error or health.trouble, ADVICE[health.trouble])
         now_ms = clock.now_ms()
@@ -251,3 +255,16 @@ class Check:
             yield
         except MargraveError as error:
             self._say(check, verdict, error.problem, error.advice)
+
+
+def heard(health: SourceHealth) -> tuple[Verdict, str, str]:
+    """Verdict, what was found, advice. `health.skew_ms` is the least lag of all that the venue said: see `skew`."""
+    found = f"{health.readings} readings, {health.refusals} refused"
+    if health.skew_ms is None:
+        return Verdict.OK, found, ""
+    apart_s = abs(health.skew_ms) / 1000
+    if health.skew_ms < -MAX_AHEAD_MS:
+        return Verdict.WARN, f"{found}; its clock runs {apart_s:.1f} s ahead of ours or more", CLOCKS
+    if health.skew_ms > MAX_BEHIND_MS:
+        return Verdict.WARN, f"{found}; nothing that it says is younger than {apart_s:.1f} s", CLOCKS
+    return Verdict.OK, f"{found}, {max(health.skew_ms, 0) / 1000:.1f} s old at the newest", ""

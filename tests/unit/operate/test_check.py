@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from margrave.chain.history import Publication, Refolded
+from margrave.collect.board import SourceHealth
 from margrave.messages import ChainState
 from margrave.operate import check
-from margrave.operate.check import Check, Finding, Verdict
+from margrave.operate.check import Check, Finding, Verdict, heard
 from margrave.verdicts import ReportKind
 from tests.unit.decide.sample import MODEL_SET, ROUND, epoch_of, onchain, settings_of, state_of
 
@@ -135,3 +136,20 @@ def test_a_layer_of_the_guard_that_is_off_is_no_node_to_run() -> None:
     assert found["whole"].verdict is Verdict.OK
     assert found["lame"].verdict is Verdict.FAIL
     assert found["lame"].found == "layers are off: breaker"
+
+
+@pytest.mark.parametrize(
+    ("skew_ms", "verdict", "said"),
+    [
+        (None, Verdict.OK, "3 readings, 1 refused"),
+        (250, Verdict.OK, "0.2 s old at the newest"),
+        (-4_000, Verdict.OK, "0.0 s old at the newest"),
+        (-600_000, Verdict.WARN, "600.0 s ahead of ours"),
+        (600_000, Verdict.WARN, "younger than 600.0 s"),
+    ],
+)
+def test_a_venue_whose_clock_is_off_is_named(skew_ms: int | None, verdict: Verdict, said: str) -> None:
+    found = heard(SourceHealth(readings=3, refusals=1, skew_ms=skew_ms))
+    assert found[0] is verdict
+    assert said in found[1]
+    assert bool(found[2]) is (verdict is Verdict.WARN)
