@@ -51,9 +51,18 @@ def _over_floor(report: Gas, floors: Gas) -> str:
 
 
 def _margin(gas: Gas) -> str:
-    return _table(
+    books = (("short calls", "margin", "margin_per_leg"), ("mixed", "margin_mixed", "margin_per_leg_mixed"))
+    table = _table(
         ("legs", "whole view, cold", "a leg"),
-        ((legs, f"{whole:,}", f"{gas['margin_per_leg'][legs]:,}") for legs, whole in gas["margin"].items()),
+        (
+            (f"{legs}, {book}", f"{used:,}", f"{gas[a_leg][legs]:,}")
+            for book, whole, a_leg in books
+            for legs, used in gas[whole].items()
+        ),
+    )
+    return (
+        f"{table}\n\nShort calls lose most where the price is highest, so few scenarios are priced; a mixed book,"
+        " shorts and longs of both kinds and two expiries, needs all 23."
     )
 
 

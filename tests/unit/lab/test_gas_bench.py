@@ -13,6 +13,7 @@ from margrave.lab.bench.floor import (
     COMMITTEES,
     LEGS,
     MARKETS,
+    MIXED_LEGS,
     SMALLEST,
     calldata_floor,
     execution_floor,
@@ -20,7 +21,7 @@ from margrave.lab.bench.floor import (
     necessary,
     targets,
 )
-from margrave.lab.bench.gas import ROUNDS, over, price_e8
+from margrave.lab.bench.gas import ROUNDS, mixed_book, over, price_e8, short_calls
 from margrave.lab.bench.peers import redstone
 from margrave.lab.gas_page import tables
 
@@ -36,7 +37,7 @@ def floors(value: int) -> dict[str, Any]:
 
 
 def rows(report: int = 100, co_signed: int = 100, leg: int = 10, read: int = 1) -> dict[str, dict[str, Any]]:
-    found = targets(by_markets(report), by_markets(co_signed), floors(100), {str(n): leg for n in LEGS}, read)
+    found = targets(by_markets(report), by_markets(co_signed), floors(100), {str(n): leg for n in LEGS}, {}, read)
     return {row["name"]: row for row in found}
 
 
@@ -95,7 +96,7 @@ def test_what_has_no_target_is_neither_met_nor_missed() -> None:
 
 def test_a_ratio_that_only_rounds_to_its_target_misses_it() -> None:
     report = by_markets(108_001)
-    found = targets(report, by_markets(1), floors(100_000), {str(n): 1 for n in LEGS}, 1)
+    found = targets(report, by_markets(1), floors(100_000), {str(n): 1 for n in LEGS}, {}, 1)
     row = next(row for row in found if row["name"] == "own words, 3of5, 10 markets, over floor")
     assert row["value"] == 1.08
     assert not row["holds"]
@@ -136,6 +137,8 @@ def test_the_page_shows_every_figure_that_has_a_target() -> None:
         "held_back": {"3of5": {"1": 8_001, "10": 8_002, "50": 8_003}},
         "margin": {str(n): 1_000 * n for n in LEGS},
         "margin_per_leg": {str(n): 1_000 for n in LEGS},
+        "margin_mixed": {str(n): 2_000 * n for n in MIXED_LEGS},
+        "margin_per_leg_mixed": {str(n): 2_000 for n in MIXED_LEGS},
         "read": 4_999,
         "reads": {"read": 4_999, "effective": 5_123},
         "peers": {
@@ -145,13 +148,31 @@ def test_the_page_shows_every_figure_that_has_a_target() -> None:
             "quoted": [{"name": "Two", "conditions": "then", "margin": {"1": 444_444}}],
             "not_run": [{"name": "Three", "why": "not on npm"}],
         },
-        "targets": targets(by_markets(111_111), by_markets(222_222), floors(100_000), {"1": 28_001}, 4_999),
+        "targets": targets(
+            by_markets(111_111), by_markets(222_222), floors(100_000), {"1": 28_001}, {"16": 12_600}, 4_999
+        ),
     }
     page = tables(gas)
-    for shown in ("111,111 (1.111 × floor)", "222,222", "333,333", "444,444", "4,999", "64,000", "Three: not on npm."):
+    for shown in (
+        "111,111 (1.111 × floor)",
+        "222,222",
+        "333,333",
+        "444,444",
+        "4,999",
+        "64,000",
+        "128,000",
+        "Three: not on npm.",
+    ):
         assert shown in page
     assert "| margin a leg, 1 leg, cold | 28,001 | 28,000 | **missed** |" in page
+    assert "| margin a leg, 16 mixed legs, cold | 12,600 | 12,000 | **missed** |" in page
     assert "| read, cold | 4,999 | 5,000 | met |" in page
+
+
+def test_a_mixed_book_has_shorts_and_longs_of_both_kinds_and_the_other_has_one_kind() -> None:
+    assert {(leg.is_call, leg.quantity > 0) for leg in short_calls(64, 0)} == {(True, False)}
+    assert len({(leg.is_call, leg.quantity > 0, leg.expiry_s) for leg in mixed_book(min(MIXED_LEGS), 0)}) == 8
+    assert len({leg.strike for leg in mixed_book(64, 0)}) == 64
 
 
 def test_a_multiple_of_the_floor_has_four_decimals() -> None:

@@ -39,6 +39,7 @@ SMALLEST: Final = Size(4, 3)
 is measured because others measure it."""
 MARKETS: Final = (1, 10, 50)
 LEGS: Final = (1, 8, 16, 64)
+MIXED_LEGS: Final = (8, 16, 64)
 
 OWN_WORDS_AT_ONE: Final = 60_000
 OWN_WORDS_RATIO: Final = {"3of5": 1.08, "9of13": 1.15}
@@ -74,6 +75,7 @@ def targets(
     co_signed: dict[str, dict[str, int]],
     floors: dict[str, Any],
     margin_per_leg: dict[str, int],
+    margin_per_leg_mixed: dict[str, int],
     read: int,
 ) -> list[dict[str, Any]]:
     """One row a target, and one without a target for each other figure."""
@@ -90,6 +92,9 @@ def targets(
             rows.append(_row(f"co-signed, {committee}, {_markets(markets)}, over floor", ratio, "x", goal))
     for legs, gas_a_leg in margin_per_leg.items():
         name = f"margin a leg, {legs} leg{'s' * (legs != '1')}, cold"
+        rows.append(_row(name, gas_a_leg, "gas", MARGIN_PER_LEG.get(int(legs))))
+    for legs, gas_a_leg in margin_per_leg_mixed.items():
+        name = f"margin a leg, {legs} mixed legs, cold"
         rows.append(_row(name, gas_a_leg, "gas", MARGIN_PER_LEG.get(int(legs))))
     rows.append(_row("read, cold", read, "gas", READ))
     return rows

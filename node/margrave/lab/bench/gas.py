@@ -7,6 +7,7 @@ costs with all storage cold: the receipt less the 21,000 and the calldata of the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from typing import Any, Final
 
 from eth_account import Account
@@ -15,7 +16,7 @@ from web3.contract.contract import ContractFunction
 from margrave.chain.positions import OptionPosition, open_portfolio
 from margrave.lab.bench import adapters, floor
 from margrave.lab.bench.chain import FUNDED_KEYS, STARTS_AT_S, Committee, local_chain, ordinary
-from margrave.lab.bench.floor import COMMITTEES, LEGS, MARKETS, SMALLEST, Size
+from margrave.lab.bench.floor import COMMITTEES, LEGS, MARKETS, MIXED_LEGS, SMALLEST, Size
 from margrave.lab.bench.peers.table import peers
 from margrave.lanes import PRICE_SHIFT, Words
 from margrave.settings import PROJECT_ROOT, Policy, load_policy
@@ -33,6 +34,8 @@ WORDS: Final = -1
 
 Say = Callable[[str], None]
 ByMarkets = dict[str, int]
+Book = Callable[[int, int], list[OptionPosition]]
+"""Positions: so many legs, of an expiry in unix seconds."""
 
 
 def run(say: Say) -> dict[str, Any]:
@@ -47,13 +50,14 @@ def run(say: Say) -> dict[str, Any]:
     with local_chain(starts_at_s=STARTS_AT_S) as url:
         say("reads")
         read = reads(url, policy)
-    margin = margins(policy, say)
-    per_leg = {legs: -(-whole // int(legs)) for legs, whole in margin.items()}
+    margin, mixed = margins(policy, LEGS, short_calls, say), margins(policy, MIXED_LEGS, mixed_book, say)
+    per_leg, per_mixed_leg = a_leg(margin), a_leg(mixed)
     with local_chain(starts_at_s=STARTS_AT_S) as url:
         beside = peers(url, price_e8, say)
     return {
         "report": report,
         "margin_per_leg": per_leg,
+        "margin_per_leg_mixed": per_mixed_leg,
         "read": read["read"],
         "cosigned": co_signed,
         "floor": floors,
@@ -62,9 +66,10 @@ def run(say: Say) -> dict[str, Any]:
         "smallest": {"report": smallest, "floor": smallest_floor, "report_over_floor": over(smallest, smallest_floor)},
         "held_back": {COMMITTEES[0].name: held_back},
         "margin": margin,
+        "margin_mixed": mixed,
         "reads": read,
         "peers": beside,
-        "targets": floor.targets(report, co_signed, floors, per_leg, read["read"]),
+        "targets": floor.targets(report, co_signed, floors, per_leg, per_mixed_leg, read["read"]),
     }
 
 
@@ -131,18 +136,40 @@ def reads(url: str, policy: Policy) -> dict[str, int]:
     return {**ours, **adapters.reads(url, committee.deployment.oracle)}
 
 
-def margins(policy: Policy, say: Say) -> dict[str, int]:
+def margins(policy: Policy, counts: Sequence[int], book: Book, say: Say) -> dict[str, int]:
     """Execution of the clearinghouse's requirement, cold, by number of legs; each on a chain of its own."""
     gas = {}
-    for legs in LEGS:
-        say(f"margin of {legs} leg{'s' * (legs > 1)}")
+    for legs in counts:
+        say(f"margin of {legs} leg{'s' * (legs > 1)}, {book.__name__.replace('_', ' ')}")
         with local_chain(starts_at_s=STARTS_AT_S) as url:
-            gas[str(legs)] = _margin(url, policy, legs)
+            gas[str(legs)] = _margin(url, policy, legs, book)
     return gas
 
 
-def _margin(url: str, policy: Policy, legs: int) -> int:
-    """Short calls of one expiry around the price: what Derive's quoted figures hold."""
+def a_leg(margin: Mapping[str, int]) -> dict[str, int]:
+    """Gas of each number of legs by that number, rounded up."""
+    return {legs: -(-whole // int(legs)) for legs, whole in margin.items()}
+
+
+def short_calls(legs: int, expiry_s: int) -> list[OptionPosition]:
+    """Around the price, of one expiry: what Derive's quoted figures hold, and a book that few scenarios hurt most."""
+    return [_position(i, expiry_s, is_call=True, quantity=-1.0) for i in range(legs)]
+
+
+def mixed_book(legs: int, expiry_s: int) -> list[OptionPosition]:
+    """Short and long, calls and puts, of two expiries a week apart, around the price: all 23 scenarios are priced."""
+    kinds = ((True, -1.0), (False, -1.0), (True, 0.5), (False, 0.5))
+    return [
+        _position(i, expiry_s + 7 * DAY_S * (i // 4 % 2), is_call=is_call, quantity=quantity)
+        for i, (is_call, quantity) in zip(range(legs), cycle(kinds), strict=False)
+    ]
+
+
+def _position(i: int, expiry_s: int, *, is_call: bool, quantity: float) -> OptionPosition:
+    return OptionPosition(market_id=0, expiry_s=expiry_s, strike=45_000.0 + 500 * i, is_call=is_call, quantity=quantity)
+
+
+def _margin(url: str, policy: Policy, legs: int, book: Book) -> int:
     committee = _committee(url, policy, COMMITTEES[0], 1)
     steady(committee, COMMITTEES[0].quorum, 1)
     expiry_s = committee.sender.now_s() + 14 * DAY_S
@@ -152,10 +179,7 @@ def _margin(url: str, policy: Policy, legs: int) -> int:
         account_private_key=FUNDED_KEYS[1],
         maker_private_key=FUNDED_KEYS[2],
         collateral_usd=RICH_USD,
-        positions=[
-            OptionPosition(market_id=0, expiry_s=expiry_s, strike=45_000.0 + 500 * i, is_call=True, quantity=-1.0)
-            for i in range(legs)
-        ],
+        positions=book(legs, expiry_s),
     )
     house = committee.sender.at("OptionsClearinghouse", committee.deployment.clearinghouse)
     owner = Account.from_key(FUNDED_KEYS[1]).address
