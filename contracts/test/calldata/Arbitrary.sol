@@ -10,6 +10,7 @@ abstract contract Arbitrary is Base {
 
     address[] internal watched; // whose storage must stay
     address[] internal familiar; // addresses that arguments may be
+    uint256[] internal known; // other words that they may be
 
     /// @return ok Whether the call went through.
     function tried(address target, bytes4[] memory selectors, uint256 seed, bytes memory noise)
@@ -55,6 +56,7 @@ abstract contract Arbitrary is Base {
     function _word(uint256 x) private view returns (uint256) {
         uint256 kind = x % 8;
         x >>= 8;
+        if (kind == 0 && known.length != 0) return known[x % known.length];
         if (kind < 2) return x % 4;
         if (kind == 2) return 32 * (x % WORDS); // an offset
         if (kind == 3) return uint160(familiar[x % familiar.length]);
