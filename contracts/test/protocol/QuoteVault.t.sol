@@ -23,6 +23,12 @@ contract QuoteVaultTest is HouseSetup {
         _enter(LENDER, 500_000e6);
     }
 
+    function test_a_share_has_a_name_and_nine_decimals() external view {
+        check(keccak256(bytes(vault.name())) == keccak256("Margrave Quote Vault"), "name");
+        check(keccak256(bytes(vault.symbol())) == keccak256("mQUOTE"), "symbol");
+        same(vault.decimals(), 9, "decimals");
+    }
+
     // --- quotes -----------------------------------------------------------------------------------------------------
 
     function test_anyone_trades_at_the_open_quote_without_a_signature() external {
