@@ -29,11 +29,22 @@ end_of_record
 
 
 def test_coverage_counts_lines_of_what_is_deployed_only() -> None:
-    (policy,) = coverage.parse(LCOV)
+    (policy,) = coverage.parse(LCOV, lambda _: frozenset())
     assert (policy.file, policy.found, policy.missed) == ("contracts/src/oracle/Policy.sol", 3, (11,))
     assert coverage.share([policy]) == 2 / 3
     assert "66.67%" in coverage.table([policy])
     assert coverage.by_folder([policy]) == {"oracle": 2 / 3}
+
+
+def test_a_constants_declaration_is_no_line_of_code() -> None:
+    (policy,) = coverage.parse(LCOV, lambda _: frozenset({11, 9}))
+    assert (policy.found, policy.missed) == (2, ())
+    assert coverage.parse(LCOV, lambda _: frozenset({10, 11, 12})) == []
+    file = "contracts/src/oracle/Config.sol"
+    declared = coverage.constants_of(file)
+    lines = (workshop.PROJECT / file).read_text(encoding="utf-8").splitlines()
+    assert declared
+    assert all(" constant " in lines[at - 1] for at in declared)
 
 
 def halmos(code: int, bounded: int) -> list[symbolic.Proof]:

@@ -1,21 +1,22 @@
-"""Lines of contracts/src that the Solidity tests reach, as forge counts them.
+"""Lines of contracts/src that the Solidity tests reach: statements, those of assembly blocks among them.
 
 forge counts on the source map, which the optimiser blurs, and the unoptimised code does not fit the stack: so the
 compiler gets the optimiser's stack allocation and none of its rewriting (`MARGRAVE_SOLC_OPTIMIZER`, read by
-scripts/solc).
+scripts/solc). Inside assembly blocks it counts by numbers that `numbered` puts there. A constant's declaration, which
+forge takes for a statement, is no line of code: nothing runs where it stands.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from margrave.errors import Fatal
-from margrave.lab.evidence.workshop import PROJECT, UNREWRITTEN, forge
+from margrave.lab.evidence.workshop import PROJECT, UNREWRITTEN, forge, syntax_tree
 
 WANTED: Final = 0.95
 SOURCES: Final = "contracts/src/"
@@ -38,12 +39,13 @@ def measure(folder: Path) -> list[Lines]:
     """Run every Solidity test once under forge's coverage.
 
     Raises:
-        Fatal: forge gave no report.
+        Fatal: A test failed, or forge gave no report.
     """
     report = folder / "lcov.info"
     settings = {
         "FOUNDRY_OUT": "contracts/out/coverage",
         "FOUNDRY_CACHE_PATH": "contracts/cache/coverage",
+        "FOUNDRY_SOLC": "scripts/solc-numbered",
         "MARGRAVE_SOLC_OPTIMIZER": json.dumps(UNREWRITTEN),
     }
     options = ("--root", ".", "--ir-minimum", "--report", "lcov", "--report-file", str(report))
@@ -52,11 +54,11 @@ def measure(folder: Path) -> list[Lines]:
         raise Fatal(
             f"forge coverage failed: {(done.stdout + done.stderr)[-900:]}", advice="run scripts/test, then again"
         )
-    return parse(report.read_text(encoding="utf-8"))
+    return parse(report.read_text(encoding="utf-8"), constants_of)
 
 
-def parse(lcov: str) -> list[Lines]:
-    """The deployed sources in an lcov report."""
+def parse(lcov: str, constants: Callable[[str], frozenset[int]]) -> list[Lines]:
+    """The deployed sources in an lcov report, without the lines that only declare constants."""
     files: list[Lines] = []
     name = ""
     lines: dict[int, int] = {}
@@ -68,9 +70,32 @@ def parse(lcov: str) -> list[Lines]:
             at, hits = rest.split(",")[:2]
             lines[int(at)] = lines.get(int(at), 0) + int(hits)
         elif row == "end_of_record" and name.startswith(SOURCES) and not name.startswith(NOT_OURS_TO_DEPLOY) and lines:
-            missed = tuple(sorted(at for at, hits in lines.items() if not hits))
-            files.append(Lines(name, len(lines), missed))
+            declared = constants(name)
+            code = {at: hits for at, hits in lines.items() if at not in declared}
+            missed = tuple(sorted(at for at, hits in code.items() if not hits))
+            if code:
+                files.append(Lines(name, len(code), missed))
     return sorted(files, key=lambda x: x.file)
+
+
+def constants_of(file: str) -> frozenset[int]:
+    """Lines of a source that declare constants."""
+    source = (PROJECT / file).read_bytes()
+    return frozenset(_constants(syntax_tree(source, file), source))
+
+
+def _constants(node: Any, source: bytes) -> set[int]:
+    lines: set[int] = set()
+    if isinstance(node, dict):
+        if node.get("nodeType") == "VariableDeclaration" and node.get("constant"):
+            start, length, _ = map(int, node["src"].split(":"))
+            first = source.count(b"\n", 0, start) + 1
+            return set(range(first, first + source.count(b"\n", start, start + length) + 1))
+        node = list(node.values())
+    if isinstance(node, list):
+        for below in node:
+            lines |= _constants(below, source)
+    return lines
 
 
 def share(files: list[Lines]) -> float:
