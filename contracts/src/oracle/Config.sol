@@ -36,7 +36,8 @@ library Config {
     using Config for bytes;
 
     uint256 internal constant MAX_MEMBERS = 31;
-    uint256 internal constant MAX_CLASSES = 255;
+    /// @dev EIP-170's 24,576 bytes of code, less the STOP before them: about sixty-five classes.
+    uint256 private constant MAX_BYTES = 24_575;
     uint256 private constant MAX_MIN_INTERVAL = 1 days;
     uint256 private constant HEADER_BYTES = 96;
     uint256 private constant CLASS_BYTES = 352;
@@ -47,8 +48,7 @@ library Config {
     error BadMember(address member, uint256 index);
     error BadTiming(uint256 got, uint256 most);
     error TooManyModelSets(uint256 index, uint256 most);
-    error TooManyClasses(uint256 classes, uint256 most);
-    error TooManyMarkets(uint256 markets, uint256 most);
+    error TooMuchToStore(uint256 length, uint256 most);
     error UnknownClass(uint256 class, uint256 classes);
     error WrongMarkets(uint256 got, uint256 markets);
     error GroupNotConsecutive(uint256 group, uint256 market);
@@ -66,7 +66,9 @@ library Config {
         if (x.timing.maxSkew > x.timing.maxReportAge) revert BadTiming(x.timing.maxSkew, x.timing.maxReportAge);
         if (x.timing.minInterval > MAX_MIN_INTERVAL) revert BadTiming(x.timing.minInterval, MAX_MIN_INTERVAL);
         if (x.modelSetIndex > Stamp.MAX_MODEL_SETS) revert TooManyModelSets(x.modelSetIndex, Stamp.MAX_MODEL_SETS);
-        if (x.classes.length > MAX_CLASSES) revert TooManyClasses(x.classes.length, MAX_CLASSES);
+        uint256 length = HEADER_BYTES + 32 * x.members.length + CLASS_BYTES * x.classes.length;
+        length += MARKET_BYTES * x.classOf.length;
+        if (length > MAX_BYTES) revert TooMuchToStore(length, MAX_BYTES);
         for (uint256 i = 0; i < x.classes.length; ++i) {
             Policy.validate(x.classes[i]);
         }
@@ -89,7 +91,6 @@ library Config {
 
     function _requireMarkets(Settings memory x) private pure {
         uint256 markets = x.classOf.length;
-        if (markets > type(uint16).max) revert TooManyMarkets(markets, type(uint16).max);
         if (x.groupOf.length != markets) revert WrongMarkets(x.groupOf.length, markets);
         if (x.ringOf.length != markets) revert WrongMarkets(x.ringOf.length, markets);
         bool[256] memory ended;

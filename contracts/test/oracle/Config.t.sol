@@ -94,11 +94,17 @@ contract ConfigTest is Base {
         x = settings(1, 1, 1);
         x.modelSetIndex = 512;
         refused(x, abi.encodeWithSelector(Config.TooManyModelSets.selector, 512, 511));
-        x = settings(1, 256, 0);
-        refused(x, abi.encodeWithSelector(Config.TooManyClasses.selector, 256, 255));
-        x = settings(1, 1, 0);
-        x.classOf = new bytes(65_536);
-        refused(x, abi.encodeWithSelector(Config.TooManyMarkets.selector, 65_536, 65_535));
+    }
+
+    /// @dev What does not fit into a contract's code. The header, 31 members, 66 classes and 85 markets are all of it.
+    function test_what_does_not_fit_into_a_blob_is_refused_by_name() external {
+        Writer writer = new Writer();
+        Settings memory x = settings(31, 66, 85);
+        check(keccak256(abi.encode(writer.write(x).read())) == keccak256(abi.encode(x)), "the largest");
+        refused(settings(31, 66, 86), abi.encodeWithSelector(Config.TooMuchToStore.selector, 24_578, 24_575));
+        refused(settings(31, 67, 0), abi.encodeWithSelector(Config.TooMuchToStore.selector, 24_672, 24_575));
+        refused(settings(1, 256, 0), abi.encodeWithSelector(Config.TooMuchToStore.selector, 90_240, 24_575));
+        refused(settings(1, 1, 65_536), abi.encodeWithSelector(Config.TooMuchToStore.selector, 197_088, 24_575));
     }
 
     function test_each_market_has_a_class_that_is_there_a_group_and_a_ring() external {
