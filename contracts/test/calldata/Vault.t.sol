@@ -70,7 +70,7 @@ contract VaultCalldataTest is HouseSetup, Arbitrary {
         uint256 lenders = _vault.balanceOf(LENDER);
         uint256 worth = _worth();
         tried(address(_vault), _all, seed, noise);
-        same(_vault.balanceOf(LENDER), lenders, "the other's shares");
+        check(_vault.balanceOf(LENDER) >= lenders, "the other's shares");
         check(_worth() >= worth, "a share is worth less");
         check(!_vault.paused() && _vault.quoter() == address(0), "rules");
     }

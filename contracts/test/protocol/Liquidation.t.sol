@@ -193,6 +193,27 @@ contract LiquidationTest is HouseSetup {
         _conserved(1_535_000e6);
     }
 
+    function test_who_takes_over_more_than_it_owes_pays_for_it() external {
+        bring(taker, weth, 60e18);
+        vm.prank(taker);
+        house.withdraw(address(usd), 110_000e6);
+        _below();
+        _open();
+        (LiquidationAuctions.Distress memory d, uint256 discount,) = auctions.quote(taker);
+        int256 price = d.taken - int256(discount) + int256(discount / 10); // the last is the fund's
+        check(price > 0, "tokens worth more than the positions cost");
+        uint256 cash = house.cashOf(taker);
+        vm.expectPartialRevert(LiquidationAuctions.TooLittle.selector);
+        vm.prank(BIDDER);
+        auctions.bid(taker, ALL, 0);
+        vm.prank(BIDDER);
+        (uint256 taken, int256 got) = auctions.bid(taker, ALL, -price - 1);
+        check(got < 0 && -got >= price * int256(taken) / 1e18 - 1, "paid");
+        check(-got <= price * int256(taken) / 1e18 + 2, "and no more");
+        same(house.cashOf(taker) + house.cashOf(house.insurance()), cash + uint256(-got), "to the account");
+        _conserved(1_490_000e6);
+    }
+
     function test_a_position_in_a_stopped_market_protects_nobody() external {
         uint256 dust = Series.pack(1, EXPIRY, 3000e8, true);
         fill(orderIn(dust, 1e4, 100e6));
