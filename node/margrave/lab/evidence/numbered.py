@@ -39,7 +39,10 @@ PLACES: Final = frozenset({"src", "nativeSrc", "nameLocation"})
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Of an assembly block: `length` bytes of `file` from `start`."""
+    """Of an assembly block: `length` bytes of `file` from `start`; of an if, a loop or a switch, what it asks.
+
+    forge knows a line by the first part of it that it has a name for, and it has none for these but for their question.
+    """
 
     file: str
     start: int
@@ -66,17 +69,18 @@ def number(file: str, source: str, tree: Json, first: int) -> tuple[Numbered, li
     Args:
         tree: The compiler's syntax tree of the file.
     """
-    places = sorted({place for block in _blocks(tree) for place in _statements(block)})
+    places = {start: place for block in _blocks(tree) for start, place in _statements(block)}
     if first + len(places) > MOST:
         raise ValueError(f"more than {MOST} statements to number")
     old = source.encode()
+    starts = sorted(places)
     parts: list[bytes] = []
     at = 0
-    for i, (start, _) in enumerate(places):
+    for i, start in enumerate(starts):
         parts += [old[at:start], _push(first + i)]
         at = start
     text = b"".join([*parts, old[at:]]).decode()
-    return Numbered(text, [start for start, _ in places]), [Statement(file, *place) for place in places]
+    return Numbered(text, starts), [Statement(file, *places[start]) for start in starts]
 
 
 def mapped_back(
@@ -165,11 +169,17 @@ def _blocks(node: Any) -> Iterator[Json]:
             yield from _blocks(below)
 
 
-def _statements(block: Json) -> Iterator[tuple[int, int]]:
+def _statements(block: Json) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Where each statement begins, and which bytes are told of it."""
     for statement in block["statements"]:
         if statement["nodeType"] not in ("YulFunctionDefinition", "YulBlock"):
-            start, length, _ = map(int, statement["src"].split(":"))
-            yield start, length
+            asked = statement.get("condition") or (statement["nodeType"] == "YulSwitch" and statement["expression"])
+            yield _place(statement)[0], _place(asked or statement)
+
+
+def _place(node: Json) -> tuple[int, int]:
+    start, length, _ = map(int, node["src"].split(":"))
+    return start, length
 
 
 def _pushed(code: bytes) -> Iterator[int | None]:
