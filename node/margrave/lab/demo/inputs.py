@@ -13,6 +13,7 @@ from margrave.errors import Fatal
 from margrave.lab.feed.recording import load_recording
 from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.tape import Tape
+from margrave.lab.feed.venues import DIALECTS
 from margrave.operate.init import PUBLIC_VENUES
 from margrave.settings import PROJECT_ROOT, Policy
 from margrave.verdicts import ReportKind
@@ -70,7 +71,7 @@ class Input:
             return PUBLIC_VENUES
         return {
             name: {"base_url": f"{feed_url}/{name}", "requests_per_minute": 60_000, "timeout_s": 2.0}
-            for name in PUBLIC_VENUES
+            for name in DIALECTS
         }
 
 

@@ -31,6 +31,7 @@ from margrave.lab.demo.processes import Processes, free_ports
 from margrave.lab.demo.record import RoundRow, Summary
 from margrave.lab.demo.summary import summarise
 from margrave.lab.demo.watch import Watch
+from margrave.messages import ChainState
 from margrave.operate.init import Plan, configure, init
 from margrave.ops.clock import Clock, wall_ms
 from margrave.score.registry import model_set_hash, open_model
@@ -40,6 +41,7 @@ NODES: Final = ("ada", "bell", "curie", "dirac")
 QUORUM: Final = 3
 CHAIN_ID: Final = 31337
 BOOT_S: Final = 9.0
+OPENING_ROUNDS: Final = 8
 """Wall seconds that the nodes are given to start before the first round; a late one joins a round later."""
 GAS_MONEY_ETHER: Final = 10
 DEPLOYER_KEY: Final = "0x" + "d0" * 32
@@ -109,8 +111,7 @@ class Stage:
     async def play(self) -> list[RoundRow]:
         """The opening round puts figures on chain, the account trades on them, and the counted rounds follow."""
         self._watch.say("opening round: first figures on chain, then the demonstration account takes its positions")
-        await self._after(self._next_round())
-        await self._account.open(await self._oracle.state(), self._clock.now_ms())
+        await self._account.open(await self._opened(), self._clock.now_ms())
         first = self._next_round()
         rows: list[RoundRow] = []
         with self._ending_early():
@@ -123,6 +124,17 @@ class Stage:
                 if self._enough.is_set():
                     break
         return rows
+
+    async def _opened(self) -> ChainState:
+        """The oracle once every market has figures: a member that boots slowly misses a round, and that is no fault."""
+        for _ in range(OPENING_ROUNDS):
+            await self._after(self._next_round())
+            state = await self._oracle.state()
+            if all(market.observed_at_s for market in state.markets):
+                return state
+        raise Fatal(
+            f"some market has no figures on chain after {OPENING_ROUNDS} rounds", advice=f"read {self._run}/logs"
+        )
 
     @contextmanager
     def _ending_early(self) -> Iterator[None]:
