@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from scipy import stats
@@ -203,6 +203,7 @@ def test_the_confidence_set_keeps_the_good_and_drops_the_bad() -> None:
     assert kept["bad"] < 0.01
 
 
+@settings(max_examples=25)
 @given(npst.arrays(np.float64, st.integers(1, 12), elements=st.floats(0, 1)))
 def test_holm_is_what_statsmodels_says(p_values: np.ndarray) -> None:
     np.testing.assert_allclose(comparison.holm(p_values.tolist()), multipletests(p_values, method="holm")[1])
