@@ -72,12 +72,8 @@ class Panel:
     @cached_property
     def age_h(self) -> Ints:
         """Bars since the last gap, this one included; 0 where there is none."""
-        age = np.zeros(self.close.shape, dtype=np.int64)
-        running = np.zeros(len(self.assets), dtype=np.int64)
-        for row, here in enumerate(self.present):
-            running = np.where(here, running + 1, 0)
-            age[row] = running
-        return age
+        row = np.arange(1, self.hours + 1, dtype=np.int64)[:, None]
+        return np.asarray(row - np.maximum.accumulate(np.where(self.present, 0, row), axis=0))
 
     def realised(self, horizon_h: int) -> Floats:
         """Sum of squared hourly log returns over the `horizon_h` hours after each row; NaN where one is missing."""

@@ -6,7 +6,7 @@ call purging is the cut itself. Judged rows lie a horizon apart, so that outcome
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from margrave.errors import Fatal
 from margrave.lab.court.family import LEVELS, TailFamily, TailModel, Tails, VolatilityFamily, VolatilityModel
+from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import Panel
 
 Floats = NDArray[np.float64]
@@ -25,17 +26,19 @@ AUDITED_ROWS: Final = 6
 AUDIT_TOLERANCE: Final = 1e-9
 
 
-Pairs = Callable[[Ints], tuple[Ints, Ints]]
-"""Judged rows -> (rows, assets) that are judged: see `judged`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One fit and the rows that it is asked about."""
+    """One fit, and until when it is asked."""
 
     fit_row: int
     """The family sees rows before this one."""
-    rows: Ints
+    end_row: int
+    """The next fit's; the last leg's is the end of the panel."""
+
+    def rows(self, panel: Panel, horizon_h: int) -> Ints:
+        """Rows a horizon apart, on whole multiples of it in time whenever the history begins; their outcome exists."""
+        rows = np.arange(self.fit_row, min(self.end_row, panel.hours - horizon_h))
+        return rows[(panel.open_ms[rows] // HOUR_MS + 1) % horizon_h == 0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +51,13 @@ class Answers:
     """Variances: (pairs,). Tails: (pairs, 2 of var and es, 2 sides, levels)."""
 
 
-def legs(panel: Panel, first_row: int, horizon_h: int, refit_h: int = REFIT_H) -> Iterator[Leg]:
-    """Rows a horizon apart whose outcome lies in the panel, in runs of one refit.
+ByHorizon = Mapping[int, Answers]
 
-    Args:
-        first_row: of the first forecast.
-    """
-    for fit_row in range(first_row, panel.hours - horizon_h, refit_h):
-        end = min(fit_row + refit_h, panel.hours - horizon_h)
-        # Judged rows fall on whole multiples of the horizon in time, whenever the history begins.
-        rows = np.arange(fit_row, end)
-        rows = rows[(panel.open_ms[rows] // 3_600_000 + 1) % horizon_h == 0]
-        if len(rows):
-            yield Leg(fit_row, rows)
+
+def legs(panel: Panel, first_row: int, refit_h: int = REFIT_H) -> list[Leg]:
+    """A leg every `refit_h` hours from the first forecast's row to the panel's end."""
+    starts = range(first_row, panel.hours - 1, refit_h)
+    return [Leg(start, min(start + refit_h, panel.hours)) for start in starts]
 
 
 def judged(panel: Panel, rows: Ints, least_hours: int, horizon_h: int) -> tuple[Ints, Ints]:
@@ -70,33 +67,75 @@ def judged(panel: Panel, rows: Ints, least_hours: int, horizon_h: int) -> tuple[
     return rows[places], assets.astype(np.int64)
 
 
-def walk_volatility(
+def sit(
     panel: Panel,
-    family: VolatilityFamily,
+    family: VolatilityFamily | TailFamily,
+    leg: Leg,
+    horizons_h: Sequence[int],
+    *,
+    least_hours: int | None = None,
+    audited: bool = False,
+) -> ByHorizon:
+    """One fit, asked at every horizon; horizons without a judged pair are left out.
+
+    Args:
+        least_hours: bars without a gap that a judged asset has; `None` takes what the family needs.
+        audited: ask some rows again without what follows them.
+
+    Raises:
+        Fatal: the family looks ahead.
+    """
+    model = family.fit(panel.upto(leg.fit_row))
+    answers: dict[int, Answers] = {}
+    for horizon_h in horizons_h:
+        asked = leg.rows(panel, horizon_h)
+        rows, assets = judged(panel, asked, family.least_hours if least_hours is None else least_hours, horizon_h)
+        if not len(rows):
+            continue
+        # What follows the last forecast is not even handed over.
+        seen = panel.upto(int(asked[-1]) + 1)
+        answers[horizon_h] = Answers(rows, assets, _said(model, seen, asked, rows, assets, horizon_h))
+        if audited:
+            audit(seen, model, asked, horizon_h, family.name)
+    return answers
+
+
+def walk(
+    panel: Panel,
+    family: VolatilityFamily | TailFamily,
     todo: Sequence[Leg],
-    horizon_h: int,
-    pairs: Pairs,
-) -> Answers:
-    """Forecasts of one family at one horizon over all legs."""
-    parts = []
-    for leg in todo:
-        model = family.fit(panel.upto(leg.fit_row))
-        rows, assets = pairs(leg.rows)
-        seen = panel.upto(int(leg.rows[-1]) + 1)
-        said = model.variance(seen, leg.rows, horizon_h)
-        parts.append((rows, assets, said[np.searchsorted(leg.rows, rows), assets]))
-    return _joined(parts)
+    horizons_h: Sequence[int],
+    *,
+    least_hours: int | None = None,
+) -> ByHorizon:
+    """Every leg of one family, in this process; `run` does the same on many, and resumes."""
+    return joined([sit(panel, family, leg, horizons_h, least_hours=least_hours) for leg in todo])
 
 
-def walk_tails(panel: Panel, family: TailFamily, todo: Sequence[Leg], horizon_h: int, pairs: Pairs) -> Answers:
-    """The same for tails."""
-    parts = []
-    for leg in todo:
-        model = family.fit(panel.upto(leg.fit_row))
-        rows, assets = pairs(leg.rows)
-        tails = model.tails(panel.upto(int(leg.rows[-1]) + 1), rows, assets, horizon_h)
-        parts.append((rows, assets, np.stack([tails.var, tails.es], axis=1)))
-    return _joined(parts)
+def joined(parts: Sequence[ByHorizon]) -> ByHorizon:
+    """The legs of one family, ascending, as one.
+
+    Raises:
+        Fatal: nothing was judged.
+    """
+    horizons_h = sorted({horizon_h for part in parts for horizon_h in part})
+    if not horizons_h:
+        raise Fatal("no row is left to judge", advice="give a longer history, or start to judge earlier")
+    whole: dict[int, Answers] = {}
+    for horizon_h in horizons_h:
+        found = [part[horizon_h] for part in parts if horizon_h in part]
+        whole[horizon_h] = Answers(*(np.concatenate([getattr(f, name) for f in found]) for name in Answers.__slots__))
+    return whole
+
+
+def _said(
+    model: VolatilityModel | TailModel, seen: Panel, asked: Ints, rows: Ints, assets: Ints, horizon_h: int
+) -> Floats:
+    if hasattr(model, "variance"):
+        said = np.asarray(model.variance(seen, asked, horizon_h))
+        return said[np.searchsorted(asked, rows), assets]
+    tails: Tails = model.tails(seen, rows, assets, horizon_h)
+    return np.stack([tails.var, tails.es], axis=1)
 
 
 def audit(panel: Panel, model: VolatilityModel | TailModel, rows: Ints, horizon_h: int, name: str) -> None:
@@ -124,9 +163,3 @@ def _ask(model: VolatilityModel | TailModel, panel: Panel, rows: Ints, horizon_h
     pairs = np.repeat(rows, count), np.tile(np.arange(count), len(rows))
     tails: Tails = model.tails(panel, *pairs, horizon_h)
     return np.stack([tails.var, tails.es], axis=1).reshape(len(rows), count, 2, 2, len(LEVELS))
-
-
-def _joined(parts: Sequence[tuple[Ints, Ints, Floats]]) -> Answers:
-    if not parts:
-        raise Fatal("no row is left to judge", advice="give a longer history, or start to judge earlier")
-    return Answers(*(np.concatenate(column) for column in zip(*parts, strict=True)))

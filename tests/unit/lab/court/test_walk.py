@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from margrave.errors import Fatal
 from margrave.lab.court.family import LEVELS, Tails
 from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import COLUMNS, Panel
-from margrave.lab.court.walk import audit, judged, legs, walk_tails, walk_volatility
+from margrave.lab.court.walk import audit, judged, legs, sit, walk
 
 
 def panel(hours: int = 3_000, assets: int = 3, seed: int = 0) -> Panel:
@@ -45,18 +45,51 @@ class Mean:
         return Tails(var, 1.2 * var)
 
 
+@dataclass(frozen=True)
+class TailsOnly:
+    """The tails of `Mean`, as a family without variances."""
+
+    mean: Mean = field(default_factory=Mean)
+    name: str = "mean's tails"
+    least_hours: int = 100
+
+    def fit(self, past: Panel) -> TailsOnly:
+        return self
+
+    def tails(self, panel: Panel, rows: np.ndarray, assets: np.ndarray, horizon_h: int) -> Tails:
+        return self.mean.tails(panel, rows, assets, horizon_h)
+
+
+@dataclass(frozen=True)
+class Smuggler:
+    """Centres its forecast within what it is shown: no row's own, and a mistake that is easily made."""
+
+    name: str = "smuggler"
+    least_hours: int = 100
+
+    def fit(self, past: Panel) -> Smuggler:
+        return self
+
+    def variance(self, panel: Panel, rows: np.ndarray, horizon_h: int) -> np.ndarray:
+        squares = np.nan_to_num(panel.log_return) ** 2
+        return horizon_h * np.broadcast_to(squares.mean(axis=0), (len(rows), len(panel.assets)))
+
+
 def test_judged_outcomes_never_overlap_and_lie_on_the_clock() -> None:
     for horizon_h in (1, 4, 24):
-        rows = np.concatenate([leg.rows for leg in legs(panel(), 500, horizon_h)])
+        p = panel()
+        rows = np.concatenate([leg.rows(p, horizon_h) for leg in legs(p, 500)])
         assert set(np.diff(rows)) == {horizon_h}
         assert set((rows + 1) % horizon_h) == {0}
         assert rows[-1] + horizon_h < 3_000
 
 
 def test_each_leg_is_fitted_on_what_lies_before_it() -> None:
-    for leg in legs(panel(), 500, 4):
-        assert leg.fit_row <= leg.rows[0]
-        assert leg.rows[-1] < leg.fit_row + 720
+    p = panel()
+    for leg in legs(p, 500):
+        rows = leg.rows(p, 4)
+        assert leg.fit_row <= rows[0]
+        assert rows[-1] < leg.fit_row + 720
 
 
 def test_a_family_sees_the_past_only() -> None:
@@ -67,18 +100,26 @@ def test_a_family_sees_the_past_only() -> None:
             fitted.append(past.hours)
             return super().fit(past)
 
-    p, todo = panel(), list(legs(panel(), 500, 4))
-    walk_volatility(p, Spy(), todo, 4, lambda rows: judged(p, rows, 100, 4))
-    assert fitted == [leg.fit_row for leg in todo]
+    p, todo = panel(), legs(panel(), 500)
+    walk(p, Spy(), todo, (1, 4, 24))
+    assert fitted == [leg.fit_row for leg in todo], "one fit a refit serves all horizons"
 
 
 def test_answers_are_the_models_own_at_the_judged_pairs() -> None:
     p = panel()
-    found = walk_volatility(p, Mean(), list(legs(p, 500, 4)), 4, lambda rows: judged(p, rows, 100, 4))
-    again = Mean().variance(p, found.rows, 4)[np.arange(len(found.rows)), found.assets]
-    np.testing.assert_allclose(found.said, again, rtol=1e-12)
-    tails = walk_tails(p, Mean(), list(legs(p, 500, 4)), 4, lambda rows: judged(p, rows, 100, 4))
-    assert tails.said.shape == (len(found.rows), 2, 2, len(LEVELS))
+    for horizon_h, found in walk(p, Mean(), legs(p, 500), (4, 24)).items():
+        again = Mean().variance(p, found.rows, horizon_h)[np.arange(len(found.rows)), found.assets]
+        np.testing.assert_allclose(found.said, again, rtol=1e-12)
+    tails = walk(p, TailsOnly(), legs(p, 500), (4,))[4]
+    assert tails.said.shape == (len(tails.rows), 2, 2, len(LEVELS))
+
+
+def test_a_sitting_that_is_audited_finds_who_looks_ahead() -> None:
+    p = panel()
+    leg = legs(p, 500)[1]
+    sit(p, Mean(), leg, (1, 4), audited=True)
+    with pytest.raises(Fatal, match="looks ahead"):
+        sit(p, Smuggler(), leg, (1, 4), audited=True)
 
 
 def test_pairs_after_a_gap_wait_until_there_is_past_enough() -> None:
@@ -102,17 +143,13 @@ def test_a_planted_look_ahead_is_caught() -> None:
 
 
 def test_a_planted_look_ahead_in_tails_is_caught() -> None:
-    class TailsOnly:
-        def __init__(self, *, cheats: bool) -> None:
-            self.tails = Mean(cheats=cheats).tails
-
     rows = np.arange(500, 900)
-    audit(panel(), TailsOnly(cheats=False), rows, 4, "honest")
+    audit(panel(), TailsOnly(), rows, 4, "honest")
     with pytest.raises(Fatal, match="looks ahead"):
-        audit(panel(), TailsOnly(cheats=True), rows, 4, "cheat")
+        audit(panel(), TailsOnly(Mean(cheats=True)), rows, 4, "cheat")
 
 
 def test_a_history_too_short_is_said() -> None:
     p = panel(300)
     with pytest.raises(Fatal, match="longer history"):
-        walk_volatility(p, Mean(), list(legs(p, 500, 4)), 4, lambda rows: judged(p, rows, 100, 4))
+        walk(p, Mean(), legs(p, 500), (4,))
