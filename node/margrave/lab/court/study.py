@@ -1,0 +1,118 @@
+"""A study: who is asked what, from which hour on, and the collecting of the answers, resumed where it was cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from margrave.errors import Fatal
+from margrave.lab.court.answers import Sitting, Store, panel_digest
+from margrave.lab.court.engine import Engine
+from margrave.lab.court.families import Kind, Listed
+from margrave.lab.court.family import HORIZONS_H, TAIL_HORIZONS_H
+from margrave.lab.court.panel import Panel
+from margrave.lab.court.walk import REFIT_H, ByHorizon, Leg, joined, legs
+
+Say = Callable[[str], None]
+
+FIRST_FIT_H: Final = 365 * 24
+"""Hours that the first fit sees, where there are twice as many."""
+LEAST_PANEL_H: Final = 180 * 24
+"""A panel of fewer hours cannot be halved into a past to fit and a future to judge."""
+QUICK_ASSETS: Final = 4
+QUICK_H: Final = 180 * 24
+QUICK_REFIT_H: Final = 90 * 24
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What is judged, in the words of the report."""
+
+    refit_h: int = REFIT_H
+    volatility_h: tuple[int, ...] = HORIZONS_H
+    tails_h: tuple[int, ...] = TAIL_HORIZONS_H
+    quick: bool = False
+
+    def horizons_h(self, kind: Kind) -> tuple[int, ...]:
+        return self.volatility_h if kind is Kind.VOLATILITY else self.tails_h
+
+
+def quick() -> Study:
+    return Study(refit_h=QUICK_REFIT_H, quick=True)
+
+
+def subset(panel: Panel) -> Panel:
+    """Of a quick study: the assets with the most bars."""
+    bars = panel.present.sum(axis=0)
+    longest = np.sort(np.argsort(-bars, kind="stable")[:QUICK_ASSETS])
+    return panel.only([panel.assets[place] for place in longest])
+
+
+def first_row(panel: Panel, study: Study) -> int:
+    """Of the first forecast: after a year, or half of what there is where that is less; of a quick study near the end.
+
+    Raises:
+        Fatal: there is too little history to fit and judge.
+    """
+    if panel.hours < LEAST_PANEL_H:
+        raise Fatal(
+            f"{panel.hours} hours are too few: half are fitted on and half judged, and that takes {LEAST_PANEL_H}",
+            advice="give a longer history",
+        )
+    first = min(FIRST_FIT_H, panel.hours // 2)
+    return max(first, panel.hours - QUICK_H) if study.quick else first
+
+
+def schedule(panel: Panel, study: Study) -> list[Leg]:
+    return legs(panel, first_row(panel, study), study.refit_h)
+
+
+def collect(
+    panel: Panel, called: Sequence[Listed], study: Study, folder: Path, engine: Engine, say: Say
+) -> Mapping[str, ByHorizon]:
+    """Every family's answers, by name; a family that judged nothing is said and left out.
+
+    Raises:
+        Fatal: a family looks ahead, or none answered.
+    """
+    store, todo = Store(folder, panel_digest(panel)), schedule(panel, study)
+    sittings = [
+        Sitting(listed.family, leg, study.horizons_h(listed.kind), audited=place == len(todo) // 2)
+        for listed in called
+        for place, leg in enumerate(todo)
+    ]
+    found: dict[int, ByHorizon] = {}
+    for place, sitting in enumerate(sittings):
+        before = store.find(sitting)
+        if before is not None:
+            found[place] = before
+    if found:
+        say(f"{len(found)} of {len(sittings)} sittings were held before, and are not held again")
+    missing = [place for place in range(len(sittings)) if place not in found]
+    for done, answers in engine.hold(panel, [sittings[place] for place in missing]):
+        sitting = sittings[missing[done]]
+        store.keep(sitting, answers)
+        found[missing[done]] = answers
+        say(f"{len(found)}/{len(sittings)}  {sitting.family.name}, fitted at {_day(panel, sitting.leg.fit_row)}")
+    return _by_name(called, [found[place] for place in range(len(sittings))], len(todo), say)
+
+
+def _by_name(called: Sequence[Listed], found: Sequence[ByHorizon], legs_each: int, say: Say) -> dict[str, ByHorizon]:
+    named: dict[str, ByHorizon] = {}
+    for place, listed in enumerate(called):
+        parts = found[place * legs_each : (place + 1) * legs_each]
+        if any(parts):
+            named[listed.name] = joined(parts)
+        else:
+            say(f"{listed.name} judged nothing: no asset has {listed.family.least_hours} hours without a gap")
+    if not named:
+        raise Fatal("no family had an hour to judge", advice="give a longer history without gaps")
+    return named
+
+
+def _day(panel: Panel, row: int) -> str:
+    return str(np.datetime64(int(panel.open_ms[row]), "ms").astype("datetime64[D]"))

@@ -1,0 +1,153 @@
+"""A study: resumed where it was cut off, and the same whoever holds its sittings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from margrave.errors import Fatal
+from margrave.lab.court.answers import Sitting, Store, code_digest, panel_digest
+from margrave.lab.court.engine import Engine, Local, Ray, hold
+from margrave.lab.court.families import Kind, Listed, Role, chosen
+from margrave.lab.court.history import HOUR_MS
+from margrave.lab.court.panel import COLUMNS, Panel
+from margrave.lab.court.study import LEAST_PANEL_H, QUICK_ASSETS, Study, collect, first_row, quick, schedule, subset
+from margrave.lab.court.walk import ByHorizon, Leg, walk
+from tests.unit.lab.court.small import CALLED, Ewma, Historical
+
+STUDY = Study(volatility_h=(4, 24), tails_h=(24,))
+
+
+def panel(hours: int = 4_800, assets: int = 2, seed: int = 0) -> Panel:
+    rng = np.random.default_rng(seed)
+    sigma = 0.005 * np.exp(np.cumsum(rng.normal(0, 0.02, (hours, 1)), axis=0).clip(-1, 1))
+    close = 100 * np.exp(np.cumsum(sigma * rng.standard_t(6, (hours, assets)), axis=0))
+    nothing = np.full(close.shape, np.nan)
+    columns = dict.fromkeys(COLUMNS, close) | {"dvol": nothing, "funding_8h": nothing}
+    return Panel(np.arange(hours, dtype=np.int64) * HOUR_MS, tuple("ABCDEFG"[:assets]), **columns)
+
+
+class Counting:
+    def __init__(self, most: int | None = None) -> None:
+        self.held: list[Sitting] = []
+        self.most = most
+
+    def hold(self, panel: Panel, sittings: Sequence[Sitting]) -> Iterator[tuple[int, ByHorizon]]:
+        for place, sitting in enumerate(sittings):
+            if self.most is not None and len(self.held) >= self.most:
+                raise KeyboardInterrupt
+            self.held.append(sitting)
+            yield place, hold(panel, sitting)
+
+
+def run(folder: Path, engine: Engine, p: Panel | None = None, said: list[str] | None = None) -> dict[str, ByHorizon]:
+    say = (said if said is not None else []).append
+    return dict(collect(p or panel(), CALLED, STUDY, folder, engine, say))
+
+
+def same(one: dict[str, ByHorizon], other: dict[str, ByHorizon]) -> bool:
+    return one.keys() == other.keys() and all(
+        np.array_equal(one[name][h].said, other[name][h].said)
+        and np.array_equal(one[name][h].rows, other[name][h].rows)
+        for name in one
+        for h in one[name]
+    )
+
+
+def test_answers_are_those_of_a_walk_in_one_go(tmp_path: Path) -> None:
+    p = panel()
+    found = run(tmp_path, Local(1), p)
+    alone = walk(p, Ewma(0.97), schedule(p, STUDY), STUDY.volatility_h)
+    assert {h: a.said.tolist() for h, a in found["EWMA 0.97"].items()} == {h: a.said.tolist() for h, a in alone.items()}
+
+
+def test_a_study_that_was_cut_off_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", Local(1))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", Counting(most=5))
+    rest, said = Counting(), []
+    assert same(run(tmp_path / "cut", rest, said=said), whole)
+    legs = len(schedule(panel(), STUDY))
+    assert len(rest.held) == len(CALLED) * legs - 5
+    assert said[0].startswith(f"5 of {len(CALLED) * legs} ")
+    again = Counting()
+    run(tmp_path / "cut", again)
+    assert not again.held
+
+
+def test_other_numbers_and_other_settings_are_asked_anew(tmp_path: Path) -> None:
+    p = panel()
+    leg = schedule(p, STUDY)[0]
+    store = Store(tmp_path, panel_digest(p))
+    asked = Sitting(Ewma(), leg, (4,), False)
+    store.keep(asked, hold(p, asked))
+    assert store.find(asked) is not None
+    others = [
+        (store, Sitting(Ewma(0.9), leg, (4,), False)),
+        (store, Sitting(Ewma(), leg, (4, 24), False)),
+        (store, Sitting(Ewma(), Leg(leg.fit_row + 1, leg.end_row), (4,), False)),
+        (Store(tmp_path, panel_digest(panel(seed=1))), asked),
+    ]
+    assert all(where.find(what) is None for where, what in others)
+
+
+def test_a_file_cut_off_in_the_writing_is_asked_anew(tmp_path: Path) -> None:
+    p = panel()
+    store, asked = Store(tmp_path, panel_digest(p)), Sitting(Ewma(), schedule(p, STUDY)[0], (4,), False)
+    store.keep(asked, hold(p, asked))
+    path = store.path(asked)
+    path.write_bytes(path.read_bytes()[:100])
+    assert store.find(asked) is None
+
+
+def test_the_code_that_answers_follow_from_is_part_of_their_name() -> None:
+    assert code_digest("margrave.lab.court.walk") == code_digest("margrave.lab.court.panel")
+    assert code_digest("margrave.score.surface") != code_digest("margrave.lab.court.walk")
+
+
+def test_two_processes_answer_as_one(tmp_path: Path) -> None:
+    assert same(run(tmp_path / "two", Local(2)), run(tmp_path / "one", Local(1)))
+
+
+def test_a_local_ray_cluster_of_two_workers_answers_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="ray is an extra and is not installed")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    # its workers import this module
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[4]}:{os.environ.get('PYTHONPATH', '')}")
+    assert same(run(tmp_path / "ray", Ray(2)), run(tmp_path / "one", Local(1)))
+
+
+def test_the_first_fit_sees_a_year_or_half_of_what_there_is() -> None:
+    assert first_row(panel(20_000), STUDY) == 365 * 24
+    assert first_row(panel(5_000), STUDY) == 2_500
+    assert first_row(panel(20_000), quick()) == 20_000 - 180 * 24
+    with pytest.raises(Fatal, match="too few"):
+        first_row(panel(LEAST_PANEL_H - 1), STUDY)
+
+
+def test_a_quick_study_takes_the_assets_with_the_most_bars() -> None:
+    p = panel(assets=QUICK_ASSETS + 2)
+    columns = {name: getattr(p, name).copy() for name in COLUMNS}
+    for column in columns.values():
+        column[:1_000, 1] = np.nan
+        column[:10, 3] = np.nan
+    assert subset(Panel(p.open_ms, p.assets, **columns)).assets == ("A", "C", "E", "F")
+
+
+def test_no_asset_with_enough_past_is_said(tmp_path: Path) -> None:
+    long_memory = (*CALLED[:1], Listed(Historical(hours=9_000), Role.BASELINE, Kind.TAILS))
+    said: list[str] = []
+    found = collect(panel(), long_memory, STUDY, tmp_path, Local(1), said.append)
+    assert list(found) == ["EWMA 0.97"]
+    assert any("9001 hours without a gap" in line for line in said)
+
+
+def test_whoever_is_chosen_meets_every_baseline_of_the_kind() -> None:
+    assert [x.name for x in chosen(["EWMA 0.97"], CALLED)] == ["EWMA 0.97", "EWMA 0.5"]
+    assert chosen([], CALLED) == CALLED
+    with pytest.raises(Fatal, match="no family is called nobody"):
+        chosen(["nobody"], CALLED)
