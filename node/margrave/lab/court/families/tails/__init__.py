@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Final
 
-if TYPE_CHECKING:
-    from margrave.lab.court.families import Role
-    from margrave.lab.court.family import TailFamily
+from margrave.lab.court.families import Role
+from margrave.lab.court.families.tails.caviar import ES_CAVIAR
+from margrave.lab.court.families.tails.combination import Combination
+from margrave.lab.court.families.tails.garch import EWMA_NORMAL, FHS_GJR, GARCH_T, GJR_EVT
+from margrave.lab.court.families.tails.historical import HistoricalSimulation
+from margrave.lab.court.family import TAIL_HORIZONS_H, TailFamily
 
-FAMILIES: tuple[tuple[TailFamily, Role], ...] = ()
+BASELINE_MEAN: Final = Combination(
+    "tail_baselines_mean",
+    tuple((family, frozenset(TAIL_HORIZONS_H)) for family in (ES_CAVIAR, GJR_EVT, GARCH_T)),
+)
+
+FAMILIES: tuple[tuple[TailFamily, Role], ...] = (
+    (HistoricalSimulation(), Role.BASELINE),
+    (EWMA_NORMAL, Role.BASELINE),
+    (GARCH_T, Role.BASELINE),
+    (FHS_GJR, Role.BASELINE),
+    (GJR_EVT, Role.BASELINE),
+    (ES_CAVIAR, Role.REFERENCE),
+    (BASELINE_MEAN, Role.CANDIDATE),
+)
