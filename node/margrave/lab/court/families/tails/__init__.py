@@ -7,7 +7,8 @@ from typing import Final
 from margrave.lab.court.families import Role
 from margrave.lab.court.families.tails.caviar import ES_CAVIAR
 from margrave.lab.court.families.tails.combination import Combination
-from margrave.lab.court.families.tails.garch import EWMA_NORMAL, FHS_GJR, GARCH_T, GJR_EVT
+from margrave.lab.court.families.tails.conformal import Widened
+from margrave.lab.court.families.tails.garch import EWMA_NORMAL, FAST_FHS, FHS_GJR, GARCH_T, GJR_EVT
 from margrave.lab.court.families.tails.historical import HistoricalSimulation
 from margrave.lab.court.family import TAIL_HORIZONS_H, TailFamily
 
@@ -23,5 +24,6 @@ FAMILIES: tuple[tuple[TailFamily, Role], ...] = (
     (FHS_GJR, Role.BASELINE),
     (GJR_EVT, Role.BASELINE),
     (ES_CAVIAR, Role.REFERENCE),
-    (BASELINE_MEAN, Role.CANDIDATE),
+    (Widened(FAST_FHS), Role.CANDIDATE),
+    (Widened(BASELINE_MEAN), Role.CANDIDATE),
 )

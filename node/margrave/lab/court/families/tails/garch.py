@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 
 DECAY: Final = 0.94
 """RiskMetrics' (1996), a bar of the horizon."""
+FAST_DECAY: Final = 0.88
+"""Of the anchor that survives a break: it has forgotten the old regime in twenty bars."""
 MOST_PERSISTENT: Final = 0.9995
 CAP_SD: Final = 30.0
 """A bar further out than this many standard deviations is counted as this far in the variance that is targeted."""
@@ -76,6 +78,12 @@ def _ewma_normal(bars: Floats) -> Sides:
     return Side(scale, *normal()), Side(scale, *normal())
 
 
+def _fast_fhs(bars: Floats) -> Sides:
+    scale = Recursion(0.0, 1.0 - FAST_DECAY, 1.0 - FAST_DECAY, FAST_DECAY, 2, _variance(bars[np.isfinite(bars)]))
+    z = residuals(scale, bars)
+    return Side(scale, *empirical(-z)), Side(scale, *empirical(z))
+
+
 def _garch_t(bars: Floats) -> Sides:
     scale, freedom = recursion_of(bars, asymmetric=False)
     return Side(scale, *student(freedom)), Side(scale, *student(freedom))
@@ -94,6 +102,7 @@ def _gjr_evt(bars: Floats) -> Sides:
 
 
 EWMA_NORMAL: Final = RecursiveFamily("ewma_normal", _ewma_normal)
+FAST_FHS: Final = RecursiveFamily("fast_fhs", _fast_fhs)
 GARCH_T: Final = RecursiveFamily("garch_t_tails", _garch_t)
 FHS_GJR: Final = RecursiveFamily("fhs_gjr", _fhs_gjr)
 GJR_EVT: Final = RecursiveFamily("gjr_evt", _gjr_evt)
