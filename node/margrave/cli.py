@@ -259,6 +259,55 @@ def parse(
 
 
 @app.command()
+def backtest(
+    data: Annotated[Path, typer.Option("--data", help="A folder of Parquet data sets: bars, implied vol, funding.")],
+    family: Annotated[
+        list[str] | None, typer.Option("--family", help="Only this one, against the baselines; repeat for more.")
+    ] = None,
+    assets: Annotated[str, typer.Option("--assets", help="Only these, by comma: BTC,ETH.")] = "",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The four assets with most bars, the last 180 days, two refits.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON object on stdout.")] = False,
+    folder: Annotated[
+        Path, typer.Option("--out", help="Where answers are kept (a second run goes on) and the report goes.")
+    ] = Path("backtest-output"),
+    engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; every core without.")] = None,
+) -> None:
+    """Judge the risk models on history they have not seen: refits, losses, coverage, and who beats whom."""
+    from margrave.errors import Fatal
+
+    if engine not in ("local", "ray"):
+        raise typer.BadParameter("choose one of local and ray")
+    try:
+        from margrave.lab.court import backtest as court
+        from margrave.lab.court import page, report
+        from margrave.lab.court.engine import EngineName
+    except ModuleNotFoundError as error:
+        raise Fatal(f"{error.name} is not installed", advice="pip install 'margrave[lab]'") from error
+    wish = court.Wish(
+        data=data,
+        out=folder,
+        families=tuple(family or ()),
+        assets=tuple(name.strip().upper() for name in assets.split(",") if name.strip()),
+        quick=quick,
+        engine=EngineName(engine),
+        workers=workers,
+    )
+    judged = court.backtest(wish, lambda line: sys.stderr.write(f"[backtest] {line}\n"))
+    path = page.write(judged, folder)
+    if as_json:
+        sys.stdout.buffer.write(report.encoded(judged) + b"\n")
+        return
+    for target in judged.targets:
+        value = "–" if target.value is None else f"{target.value:.4g} {target.unit}".strip()
+        row = f"{target.name:<62} {value:>14}   (target {target.target:g}) {target.verdict}"
+        out.print(row, markup=False, highlight=False)
+    out.print(f"{path}", markup=False, highlight=False)
+
+
+@app.command()
 def demo(
     recording: Annotated[Path | None, typer.Option(help="Replay real history from this folder.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Public venue endpoints, no keys.")] = False,

@@ -1,0 +1,101 @@
+"""What every judgement of one horizon shares: the pairs that all families answered, and losses compared over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from margrave.lab.court.comparison import Difference, diebold_mariano, model_confidence_set
+from margrave.lab.court.panel import Panel
+from margrave.lab.court.walk import Answers
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+DAY_MS: Final = 86_400_000
+MCS_BLOCK: Final = 10
+"""Days, or times where they lie further apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The (row, asset) pairs that every family answered soundly, so that all are judged on the same."""
+
+    rows: Ints
+    assets: Ints
+    said: Mapping[str, Floats]
+    unanswered: Mapping[str, int]
+    """By family: pairs that some other family was judged on and it could not answer."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """A family's mean loss less another's on the same pairs; negative favours the family."""
+
+    family: str
+    other: str
+    loss: str
+    difference: float
+    t: float
+    p: float
+    times: int
+    holm_p: float = float("nan")
+    """Adjusted over all comparisons of the report's kind."""
+
+
+def agree(answers: Mapping[str, Answers], assets: int, sound: Callable[[Floats], Flags]) -> Agreed:
+    """
+    Args:
+        sound: said (pairs, …) -> (pairs,), whether it is an answer at all.
+    """
+    keys = {name: answer.rows * assets + answer.assets for name, answer in answers.items()}
+    good = {name: sound(answer.said) for name, answer in answers.items()}
+    common = reduce(np.intersect1d, [keys[name][good[name]] for name in answers])
+    asked = reduce(np.union1d, keys.values())
+    return Agreed(
+        rows=common // assets,
+        assets=common % assets,
+        said={name: answer.said[np.searchsorted(keys[name], common)] for name, answer in answers.items()},
+        unanswered={name: int(len(asked) - good[name].sum()) for name in answers},
+    )
+
+
+def compared(
+    losses: Mapping[str, Floats], times: Ints, baselines: Sequence[str], loss: str
+) -> tuple[list[Against], dict[str, float]]:
+    """(every family against every baseline but itself, each family's p-value for being among the best)."""
+    distinct, place = np.unique(times, return_inverse=True)
+    counts = np.bincount(place)
+    by_time = {name: np.bincount(place, weights=values) / counts for name, values in losses.items()}
+    rows = []
+    for name in losses:
+        for other in baselines:
+            if other != name:
+                found: Difference = diebold_mariano(by_time[name], by_time[other])
+                rows.append(Against(name, other, loss, found.mean, found.t, found.p, found.times))
+    return rows, _confidence_set(by_time, distinct)
+
+
+def _confidence_set(by_time: Mapping[str, Floats], times: Ints) -> dict[str, float]:
+    """On means by day, which keep what hours of one day have in common and cost a bootstrap a day's worth."""
+    if len(by_time) < 2:
+        return dict.fromkeys(by_time, float("nan"))
+    days, place = np.unique(times // DAY_MS, return_inverse=True)
+    counts = np.bincount(place)
+    daily = {name: np.bincount(place, weights=values) / counts for name, values in by_time.items()}
+    if len(days) < 4 * MCS_BLOCK:
+        return dict.fromkeys(by_time, float("nan"))
+    return dict(model_confidence_set(daily, block=MCS_BLOCK))
+
+
+def date(panel: Panel, row: int) -> str:
+    return str(np.datetime64(int(panel.known_ms[row]), "ms").astype("datetime64[D]"))

@@ -1,0 +1,180 @@
+"""The court's page: one HTML file that carries its style and drawings, and asks nobody for anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from margrave.lab.court import plots
+from margrave.lab.court.families import Kind, Role
+from margrave.lab.court.family import LEVELS
+from margrave.lab.court.judge_tails import MAIN, SIDES
+from margrave.lab.court.report import Report
+from margrave.lab.court.targets import Target
+
+FILE_NAME: Final = "index.html"
+MAIN_LEVEL: Final = LEVELS.index(MAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    title: str
+    note: str
+    svg: Markup
+    key: tuple[tuple[str, str], ...] = ()
+    """(colour's variable, name)."""
+
+
+def write(found: Report, out: Path) -> Path:
+    """Write `index.html` into the folder `out`, which is made if need be, and return its path."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / FILE_NAME
+    path.write_text(render(found), encoding="utf-8")
+    return path
+
+
+def render(found: Report) -> str:
+    environment = Environment(
+        loader=ChoiceLoader(
+            [PackageLoader("margrave.lab.court", "templates"), PackageLoader("margrave.lab.demo", "templates")]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "chance": chance, "share": share}
+    return environment.get_template("court.html.j2").render(
+        report=found,
+        facts=found.facts,
+        headline=headline(found),
+        targets=[(target, _said(target)) for target in found.targets],
+        volatility_drawings=_volatility(found),
+        tail_drawings=_tails(found),
+        level=MAIN_LEVEL,
+        sides=tuple(SIDES),
+        reference=_named(found, Kind.TAILS, Role.REFERENCE),
+        ours=(_named(found, Kind.VOLATILITY, Role.OURS), _named(found, Kind.TAILS, Role.OURS)),
+    )
+
+
+def headline(found: Report) -> str:
+    measured = [target for target in found.targets if target.holds is not None]
+    met = sum(bool(target.holds) for target in measured)
+    elsewhere = len(found.targets) - len(measured)
+    sample = "A quick look at a subset, which proves nothing. " if found.facts.study.quick else ""
+    return f"{sample}{met} of {len(measured)} targets measured here are met; {elsewhere} were not measured."
+
+
+def number(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def chance(value: float) -> str:
+    """A p-value."""
+    if not math.isfinite(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def share(value: float) -> str:
+    return f"{value:.2%}" if math.isfinite(value) else "–"
+
+
+def _said(target: Target) -> tuple[str, str]:
+    """(verdict's class, its words)."""
+    styles = {None: "unpublished", True: "met", False: "missed"}
+    return styles[target.holds], target.verdict
+
+
+def _named(found: Report, kind: Kind, role: Role) -> str | None:
+    rows: Mapping[str, Mapping[str, str]] = found.facts.families
+    return next((name for name, row in rows.items() if row["kind"] == kind and row["role"] == role), None)
+
+
+def _volatility(found: Report) -> list[Drawing]:
+    verdicts = [verdict for verdict in found.volatility if verdict.over_best]
+    if not verdicts:
+        return []
+    ours = _named(found, Kind.VOLATILITY, Role.OURS)
+    drawings = [
+        Drawing(
+            "QLIKE over the best baseline's",
+            "Left of 1 is better. The best baseline is chosen for each asset, afterwards; bars are 95 % (Newey–West).",
+            Markup(plots.skill(verdicts, ours)),  # noqa: S704 - our own drawing; names in it are escaped by matplotlib
+        )
+    ]
+    best = _best_single(found)
+    if ours is not None and best is not None:
+        keyed = (("--blue", ours), ("--amber", best))
+        drawings.append(
+            Drawing(
+                "Realised over forecast variance",
+                "By tenths of the forecast, low to high: 1 is right.",
+                Markup(plots.calibration(verdicts, (ours, best))),  # noqa: S704
+                keyed,
+            )
+        )
+        drawings += [
+            Drawing(
+                f"{ours} over {best}, QLIKE by month, {verdict.horizon_h} h",
+                "Below 1 is better.",
+                Markup(plots.months(verdict, ours, best)),  # noqa: S704
+            )
+            for verdict in verdicts
+            if verdict.horizon_h in (4, 24) and ours in verdict.by_month and best in verdict.by_month
+        ]
+    return drawings
+
+
+def _best_single(found: Report) -> str | None:
+    """The baseline that is best on most assets at a day, or at the longest horizon there is before it."""
+    for verdict in sorted(found.volatility, key=lambda v: abs(v.horizon_h - 24)):
+        chosen = list(verdict.best_by_asset.values())
+        if chosen:
+            return max(sorted(set(chosen)), key=chosen.count)
+    return None
+
+
+def _tails(found: Report) -> list[Drawing]:
+    verdicts = list(found.tails)
+    if not verdicts:
+        return []
+    ours, reference = _named(found, Kind.TAILS, Role.OURS), _named(found, Kind.TAILS, Role.REFERENCE)
+    names = [name for name in (ours, reference) if name is not None] or list(verdicts[0].families)[:3]
+    keyed = tuple(zip(("--blue", "--amber", "--grey"), names, strict=False))
+    drawings = []
+    if reference is not None and any(a.other == reference for a in verdicts[0].against):
+        drawings.append(
+            Drawing(
+                f"FZ0 at 1 % less {reference}'s",
+                "Left of 0 is better; bars are 95 % (Newey–West).",
+                Markup(plots.shortfall(verdicts, reference, ours)),  # noqa: S704
+            )
+        )
+    drawings += [
+        Drawing(
+            "Hits over stated hits",
+            "By level, per cent: 1 is right, above it the quantile is too shallow.",
+            Markup(plots.hits(verdicts, names)),  # noqa: S704
+            keyed,
+        ),
+        Drawing(
+            "PIT: outcomes between two quantiles, found over stated",
+            "From the lowest interval to the highest: flat at 1 is right.",
+            Markup(plots.pit(verdicts, names)),  # noqa: S704
+            keyed,
+        ),
+    ]
+    for name in names[:1]:
+        drawn = plots.cells(verdicts, name)
+        if drawn is not None:
+            note = "Blue: Kupiec, Christoffersen and DQ all accept at 5 %; red cross: one does not."
+            drawings.append(Drawing(f"Cells at 1 %, {name}", note, Markup(drawn)))  # noqa: S704
+    return drawings

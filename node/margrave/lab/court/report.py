@@ -1,0 +1,138 @@
+"""The judgement of a study as one object: written as JSON for machines, drawn by `page` for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from margrave.lab.court import judge_tails, judge_volatility
+from margrave.lab.court.comparison import holm
+from margrave.lab.court.families import Kind, Listed, Role
+from margrave.lab.court.judge_tails import TailVerdict
+from margrave.lab.court.judge_volatility import VolatilityVerdict
+from margrave.lab.court.panel import Panel
+from margrave.lab.court.study import Study, first_row
+from margrave.lab.court.targets import Target, targets
+from margrave.lab.court.walk import ByHorizon
+
+FILE_NAME: Final = "report.json"
+LIBRARIES: Final = ("numpy", "scipy", "arch", "pandas", "pyarrow")
+MULTIPLE: Final = (
+    "Every family is compared with every baseline at every horizon (and tail). Holm's step-down adjustment over all "
+    "comparisons of one kind keeps the chance of a single false finding among them below the level; `holm_p` is after "
+    "it, `p` before. The Model Confidence Set controls its own family-wise error at each horizon. Tests of cells "
+    "(Kupiec, Christoffersen, DQ) are not adjusted: of true quantiles about one cell in eight fails one of three."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was judged."""
+
+    command: str
+    data: str
+    panel_sha256: str
+    begins: str
+    ends: str
+    hours: int
+    judged_from: str
+    assets: tuple[str, ...]
+    sources: tuple[str, ...]
+    left_out: tuple[str, ...]
+    study: Study
+    families: Mapping[str, Mapping[str, str]]
+    """Name -> its role, kind and settings."""
+    libraries: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    facts: Facts
+    targets: tuple[Target, ...]
+    volatility: tuple[VolatilityVerdict, ...]
+    tails: tuple[TailVerdict, ...]
+    multiple_testing: str = MULTIPLE
+
+
+Verdict = TypeVar("Verdict", VolatilityVerdict, TailVerdict)
+
+
+def report(facts: Facts, panel: Panel, called: Sequence[Listed], answers: Mapping[str, ByHorizon]) -> Report:
+    """All verdicts, compared and adjusted."""
+    volatility = _verdicts(Kind.VOLATILITY, judge_volatility.judge, panel, called, answers)
+    tails = _verdicts(Kind.TAILS, judge_tails.judge, panel, called, answers)
+    volatility, tails = _adjusted(volatility), _adjusted(tails)
+    return Report(facts, tuple(targets(called, volatility, tails)), volatility, tails)
+
+
+def write(found: Report, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FILE_NAME
+    path.write_bytes(msgspec.json.format(encoded(found), indent=1) + b"\n")
+    return path
+
+
+def encoded(found: Report) -> bytes:
+    """One JSON object; what is not a number is null."""
+    return msgspec.json.encode(found)
+
+
+def facts(
+    *,
+    command: str,
+    data: str,
+    digest: str,
+    panel: Panel,
+    sources: Sequence[str],
+    left_out: Sequence[str],
+    study: Study,
+    called: Sequence[Listed],
+) -> Facts:
+    day = panel.open_ms.astype("datetime64[ms]").astype("datetime64[D]")
+    return Facts(
+        command=command,
+        data=data,
+        panel_sha256=digest,
+        begins=str(day[0]),
+        ends=str(day[-1]),
+        hours=panel.hours,
+        judged_from=str(day[first_row(panel, study)]),
+        assets=panel.assets,
+        sources=tuple(sources),
+        left_out=tuple(left_out),
+        study=study,
+        families={x.name: {"role": x.role, "kind": x.kind, "settings": repr(x.family)} for x in called},
+        libraries={name: version(name) for name in LIBRARIES},
+    )
+
+
+def _verdicts(
+    kind: Kind,
+    judge: Callable[[Panel, Mapping[str, object], int, Sequence[str]], Verdict | None],
+    panel: Panel,
+    called: Sequence[Listed],
+    answers: Mapping[str, ByHorizon],
+) -> tuple[Verdict, ...]:
+    mine = [listed for listed in called if listed.kind is kind and listed.name in answers]
+    baselines = [listed.name for listed in mine if listed.role in (Role.BASELINE, Role.REFERENCE)]
+    horizons_h = sorted({horizon_h for listed in mine for horizon_h in answers[listed.name]})
+    found = []
+    for horizon_h in horizons_h:
+        there = {x.name: answers[x.name][horizon_h] for x in mine if horizon_h in answers[x.name]}
+        verdict = judge(panel, there, horizon_h, baselines)
+        if verdict is not None:
+            found.append(verdict)
+    return tuple(found)
+
+
+def _adjusted(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+    adjusted = iter(holm([row.p for verdict in verdicts for row in verdict.against]))
+    return tuple(
+        replace(verdict, against=tuple(replace(row, holm_p=next(adjusted)) for row in verdict.against))
+        for verdict in verdicts
+    )
