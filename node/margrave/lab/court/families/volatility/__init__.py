@@ -9,6 +9,7 @@ from margrave.lab.court.families.volatility.egarch import Egarch
 from margrave.lab.court.families.volatility.ewma import ASYMMETRIC_EWMA, EWMA
 from margrave.lab.court.families.volatility.garch import GARCH_T, GJR_GARCH_T
 from margrave.lab.court.families.volatility.har import DIURNAL_LHAR_IV, HAR_WLS, LHAR_IV, LOG_HAR
+from margrave.lab.court.families.volatility.pooled import OURS
 from margrave.lab.court.family import VolatilityFamily
 
 FAMILIES: Final[tuple[tuple[VolatilityFamily, Role], ...]] = (
@@ -21,4 +22,5 @@ FAMILIES: Final[tuple[tuple[VolatilityFamily, Role], ...]] = (
     (LOG_HAR, Role.BASELINE),
     (LHAR_IV, Role.BASELINE),
     (DIURNAL_LHAR_IV, Role.BASELINE),
+    (OURS, Role.OURS),
 )
