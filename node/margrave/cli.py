@@ -295,7 +295,7 @@ def backtest(
         engine=EngineName(engine),
         workers=workers,
     )
-    judged = court.backtest(wish, lambda line: sys.stderr.write(f"[backtest] {line}\n"))
+    judged = court.backtest(wish, lambda line: typer.echo(f"[backtest] {line}", err=True))
     path = page.write(judged, folder)
     if as_json:
         sys.stdout.buffer.write(report.encoded(judged) + b"\n")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from margrave.errors import Fatal
 from margrave.lab.court import history, report
@@ -16,7 +17,8 @@ from margrave.lab.court.panel import panel_of
 from margrave.lab.court.report import Report
 from margrave.lab.court.study import Say, Study, collect, quick, subset
 
-ANSWERS: str = "answers"
+ANSWERS: Final = "answers"
+SAID_LEFT_OUT: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,10 @@ def backtest(wish: Wish, say: Say, among: Sequence[Listed] | None = None) -> Rep
     if not called:
         raise Fatal("no family is listed", advice="list one in lab/court/families")
     found = history.read(wish.data, wish.assets)
-    for line in found.left_out:
+    for line in found.left_out[:SAID_LEFT_OUT]:
         say(f"left out: {line}")
+    if len(found.left_out) > SAID_LEFT_OUT:
+        say(f"left out: {len(found.left_out) - SAID_LEFT_OUT} more; the report lists them")
     panel = panel_of(found)
     if wish.quick:
         panel = subset(panel)

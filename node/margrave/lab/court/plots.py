@@ -12,7 +12,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from margrave.lab.court.judge_tails import LEVELS, MAIN, SIDES, TailVerdict
+from margrave.lab.court.family import LEVELS
+from margrave.lab.court.judge_tails import MAIN, SIDES, TailVerdict
 from margrave.lab.court.judge_volatility import VolatilityVerdict
 from margrave.lab.demo.plots import AMBER, BLUE, GREY, GRID, INK, PAPER, RED, SOFT, STYLE
 
@@ -139,9 +140,10 @@ def cells(verdicts: Sequence[TailVerdict], name: str) -> str | None:
     assets = sorted(held)
     figure, (axis,) = _side_by_side(1, 0.2 * len(columns) + 0.6)
     for passes, colour, marker in ((True, BLUE, "o"), (False, RED, "X")):
-        points = [(x, y) for x, a in enumerate(assets) for y, p in held[a].items() if p is passes]
+        points = [(at, row) for at, asset in enumerate(assets) for row, p in held[asset].items() if p is passes]
         if points:
-            axis.scatter(*np.array(points).T, color=colour, marker=marker, s=22 if passes else 42, linewidths=0)
+            x, y = np.array(points).T
+            axis.scatter(x, y, color=colour, marker=marker, s=22 if passes else 42, linewidths=0)
     axis.set_xticks(np.arange(len(assets)), assets, rotation=60 if len(assets) > 16 else 0)
     axis.set_yticks(np.arange(len(columns)), [f"{verdict.horizon_h} h {label}" for verdict, label in columns])
     axis.set_ylim(len(columns) - 0.4, -0.6)

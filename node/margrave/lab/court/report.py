@@ -18,7 +18,7 @@ from margrave.lab.court.judge_volatility import VolatilityVerdict
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.study import Study, first_row
 from margrave.lab.court.targets import Target, targets
-from margrave.lab.court.walk import ByHorizon
+from margrave.lab.court.walk import Answers, ByHorizon
 
 FILE_NAME: Final = "report.json"
 LIBRARIES: Final = ("numpy", "scipy", "arch", "pandas", "pyarrow")
@@ -113,7 +113,7 @@ def facts(
 
 def _verdicts(
     kind: Kind,
-    judge: Callable[[Panel, Mapping[str, object], int, Sequence[str]], Verdict | None],
+    judge: Callable[[Panel, Mapping[str, Answers], int, Sequence[str]], Verdict | None],
     panel: Panel,
     called: Sequence[Listed],
     answers: Mapping[str, ByHorizon],

@@ -54,21 +54,27 @@ def subset(panel: Panel) -> Panel:
 
 def first_row(panel: Panel, study: Study) -> int:
     """Of the first forecast: after a year, or half of what there is where that is less; of a quick study near the end.
+    Only hours count in which some asset has a bar.
 
     Raises:
         Fatal: there is too little history to fit and judge.
     """
-    if panel.hours < LEAST_PANEL_H:
+    lived = np.flatnonzero(panel.present.any(axis=1))
+    if len(lived) < LEAST_PANEL_H:
         raise Fatal(
-            f"{panel.hours} hours are too few: half are fitted on and half judged, and that takes {LEAST_PANEL_H}",
+            f"{len(lived)} hours are too few: half are fitted on and half judged, and that takes {LEAST_PANEL_H}",
             advice="give a longer history",
         )
-    first = min(FIRST_FIT_H, panel.hours // 2)
-    return max(first, panel.hours - QUICK_H) if study.quick else first
+    first = min(FIRST_FIT_H, len(lived) // 2)
+    return int(lived[max(first, len(lived) - QUICK_H) if study.quick else first])
 
 
 def schedule(panel: Panel, study: Study) -> list[Leg]:
-    return legs(panel, first_row(panel, study), study.refit_h)
+    """Legs with something to judge: in a hole of the history nobody is fitted."""
+    planned = legs(panel, first_row(panel, study), study.refit_h)
+    shortest = min((*study.volatility_h, *study.tails_h))
+    there = np.isfinite(panel.outcome(shortest)).any(axis=1)
+    return [leg for leg in planned if there[leg.fit_row : leg.end_row].any()]
 
 
 def collect(

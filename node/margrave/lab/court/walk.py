@@ -38,7 +38,7 @@ class Leg:
     def rows(self, panel: Panel, horizon_h: int) -> Ints:
         """Rows a horizon apart, on whole multiples of it in time whenever the history begins; their outcome exists."""
         rows = np.arange(self.fit_row, min(self.end_row, panel.hours - horizon_h))
-        return rows[(panel.open_ms[rows] // HOUR_MS + 1) % horizon_h == 0]
+        return np.asarray(rows[(panel.open_ms[rows] // HOUR_MS + 1) % horizon_h == 0])
 
 
 @dataclass(frozen=True, slots=True)

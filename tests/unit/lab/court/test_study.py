@@ -129,6 +129,18 @@ def test_the_first_fit_sees_a_year_or_half_of_what_there_is() -> None:
         first_row(panel(LEAST_PANEL_H - 1), STUDY)
 
 
+def test_nobody_is_fitted_in_a_hole_of_the_history() -> None:
+    p = panel(20_000)
+    columns = {name: getattr(p, name).copy() for name in COLUMNS}
+    for column in columns.values():
+        column[9_000:16_000] = np.nan
+    holed = Panel(p.open_ms, p.assets, **columns)
+    assert first_row(holed, STUDY) == 6_500, "half of the hours that there are"
+    fits = [leg.fit_row for leg in schedule(holed, STUDY)]
+    assert not [row for row in fits if row >= 9_000 and row + 720 <= 16_000]
+    assert max(fits) > 19_000
+
+
 def test_a_quick_study_takes_the_assets_with_the_most_bars() -> None:
     p = panel(assets=QUICK_ASSETS + 2)
     columns = {name: getattr(p, name).copy() for name in COLUMNS}
