@@ -25,6 +25,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from margrave.lab.court import losses as loss_of
+from margrave.lab.court.comparison import diebold_mariano
+from margrave.lab.court.coverage import kupiec
 from margrave.messages import Ladder
 from margrave.score import features
 from margrave.score.features import Floats
@@ -122,38 +125,6 @@ def report(sheet: Sheet, subject: str) -> dict[str, Any]:
 
 def day(ms: int) -> str:
     return str(pd.Timestamp(ms, unit="ms").date())
-
-
-def kupiec(hits: int, n: int, p: float) -> float:
-    """P-value of Kupiec's likelihood-ratio test that the hit probability is p."""
-    if n == 0:
-        return float("nan")
-    rate = hits / n
-    likelihood = stats.binom.logpmf(hits, n, rate) - stats.binom.logpmf(hits, n, p)
-    return float(stats.chi2.sf(2 * likelihood, 1))
-
-
-def fz0(outcome: Floats, quantile: Floats, shortfall: Floats, p: float) -> Floats:
-    """FZ0 loss of a lower-tail pair given as positive magnitudes; for the upper tail pass the negated outcome."""
-    excess = np.maximum(-outcome - quantile, 0)
-    return np.asarray(excess / (p * shortfall) + quantile / shortfall + np.log(shortfall) - 1)
-
-
-def pinball(outcome: Floats, quantile: Floats, p: float) -> Floats:
-    """Pinball loss of the lower p-quantile -quantile."""
-    error = outcome + quantile
-    return np.asarray(np.where(error < 0, (p - 1) * error, p * error))
-
-
-def diebold_mariano(difference: Floats, times: Any) -> float:
-    """T of the mean difference: averaged over assets at each time, Newey-West over time. Negative favours the first."""
-    by_time = pd.Series(difference).groupby(np.asarray(times)).mean().to_numpy()
-    centred = by_time - by_time.mean()
-    n = len(centred)
-    variance = float(centred @ centred) / n
-    for lag in range(1, NEWEY_WEST_LAGS + 1):
-        variance += 2 * (1 - lag / (NEWEY_WEST_LAGS + 1)) * float(centred[lag:] @ centred[:-lag]) / n
-    return float(by_time.mean() / np.sqrt(variance / n)) if variance > 0 else 0.0
 
 
 def output_tensors(dtype: str) -> list[dict[str, Any]]:
@@ -260,7 +231,7 @@ def _block(sheet: Sheet, rows: Any, subject: str) -> dict[str, Any]:
         other: {
             key: {
                 "difference": float((losses[subject][key] - losses[other][key]).mean()),
-                "t": diebold_mariano(losses[subject][key] - losses[other][key], times),
+                "t": diebold_mariano(losses[subject][key], losses[other][key], times, NEWEY_WEST_LAGS).t,
             }
             for key in losses[subject]
         }
@@ -281,14 +252,15 @@ def _losses(outcome: Floats, realised: Floats, said: Said) -> dict[str, Floats]:
     found: dict[str, Floats] = {}
     for side, (label, y) in enumerate(zip(SIDES, (outcome, -outcome), strict=True)):
         for name, p in QUANTILES.items():
-            found[f"pinball_{label}_{name}_bp"] = 1e4 * pinball(y, said.ladder[:, RUNGS.index(f"{label}_{name}")], p)
+            found[f"pinball_{label}_{name}_bp"] = 1e4 * loss_of.pinball(
+                y, -said.ladder[:, RUNGS.index(f"{label}_{name}")], p
+            )
         for k, (name, p) in enumerate(PAIRS.items()):
             shortfall = said.ladder[:, RUNGS.index(f"{label}_{name}")]
-            found[f"fz0_{label}_{name}"] = fz0(y, said.es_quantiles[:, 2 * side + k], shortfall, p)
+            found[f"fz0_{label}_{name}"] = loss_of.fz0(y, -said.es_quantiles[:, 2 * side + k], -shortfall, p)
     for name in PAIRS:
         found[f"fz0_{name}"] = (found[f"fz0_down_{name}"] + found[f"fz0_up_{name}"]) / 2
-    ratio = np.maximum(realised, 1e-9) / said.sigma**2
-    found["qlike"] = ratio - np.log(ratio) - 1
+    found["qlike"] = loss_of.qlike(np.maximum(realised, 1e-9), said.sigma**2)
     return found
 
 
@@ -298,11 +270,11 @@ def _hits(outcome: Floats, assets: Any, said: Said) -> dict[str, Any]:
     for side, (label, y) in enumerate(zip(SIDES, (outcome, -outcome), strict=True)):
         for name, p in QUANTILES.items():
             beyond = -y > said.ladder[:, RUNGS.index(f"{label}_{name}")]
-            cells = [kupiec(int(beyond[assets == a].sum()), int((assets == a).sum()), p) for a in np.unique(assets)]
+            cells = [kupiec(int(beyond[assets == a].sum()), int((assets == a).sum()), p).p for a in np.unique(assets)]
             hits[f"{label}_{name}"] = {
                 "expected": p,
                 "rate": float(beyond.mean()),
-                "kupiec_p": kupiec(int(beyond.sum()), len(beyond), p),
+                "kupiec_p": kupiec(int(beyond.sum()), len(beyond), p).p,
                 "assets_with_p_above_5_percent": float(np.mean(np.array(cells) > 0.05)),
             }
         for k, (name, _) in enumerate(PAIRS.items()):

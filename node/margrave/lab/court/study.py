@@ -73,7 +73,7 @@ def schedule(panel: Panel, study: Study) -> list[Leg]:
     """Legs with something to judge: in a hole of the history nobody is fitted."""
     planned = legs(panel, first_row(panel, study), study.refit_h)
     shortest = min((*study.volatility_h, *study.tails_h))
-    there = np.isfinite(panel.outcome(shortest)).any(axis=1)
+    there = np.asarray(np.isfinite(panel.outcome(shortest)).any(axis=1), dtype=np.bool_)
     return [leg for leg in planned if there[leg.fit_row : leg.end_row].any()]
 
 
