@@ -7,6 +7,7 @@ factor. An input whose source is absent is zero, and a column beside it says tha
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,7 @@ from margrave.lab.court.families.volatility.measures import (
     WeekTable,
     implied_hourly,
     lagged,
+    peers_of,
     range_variance,
     trailing_mean,
 )
@@ -30,12 +32,18 @@ RANGE_H: Final = (1, 2, 4, 8, 12, 24, 48, 96, 168)
 MARKET_H: Final = (1, 4, 24, 168)
 SHAPE_H: Final = (24, 168)
 RETURN_H: Final = (1, 4, 24, 168)
+LEVELS: Final = 4
+"""Levels, four weeks each, that make the long level."""
+LEADERS: Final = ("BTC", "ETH")
+LEADERS_H: Final = (4, 24)
 FAR: Final = 5.0
 """Logarithms of ratios are cut here, either way."""
 
 GROUPS: Final = {
     "range": tuple(f"range_{h}h" for h in RANGE_H),
     "market": tuple(f"market_{h}h" for h in MARKET_H),
+    "long": ("level_to_long", "market_to_long", "has_long"),
+    "leaders": (*(f"{asset}_{h}h" for h in LEADERS_H for asset in LEADERS), *(f"has_{asset}" for asset in LEADERS)),
     "leverage": (*(f"fall_{h}h" for h in RETURN_H), *(f"rise_{h}h" for h in RETURN_H)),
     "shape": tuple(f"{what}_{h}h" for h in SHAPE_H for what in ("negative_share", "jump_share", "close_to_range")),
     "volume": ("volume_4h", "volume_24h", "has_volume"),
@@ -53,6 +61,8 @@ class Inputs:
     level: Floats
     ranges: Floats
     """Range variance of each hour, as it was."""
+    peers: NDArray[np.bool_]
+    """Whom the market is made of and the pooled families learn from."""
     factors: WeekTable
     columns: tuple[Floats, ...]
 
@@ -83,26 +93,53 @@ def _computed(panel: Panel) -> Inputs:
     usual, returns = ranges / factors.now, panel.log_return / factors.now**0.5
     level = trailing_mean(usual, LEVEL_H)
     level = np.where(level > 0, level, np.nan)
+    peers = peers_of(level)
     with np.errstate(divide="ignore", invalid="ignore"):
         columns = {f"range_{h}h": _log(trailing_mean(usual, h) / level) for h in RANGE_H}
-        columns |= {f"market_{h}h": _market(columns[f"range_{h}h"]) for h in MARKET_H}
+        columns |= {f"market_{h}h": _market(columns[f"range_{h}h"], peers) for h in MARKET_H}
+        columns |= _long(level, peers)
+        columns |= _leaders(panel, columns)
         columns |= _leverage(returns, level)
         columns |= _shape(returns, usual)
         columns |= _volume(panel)
         columns |= _implied(panel, level, columns["range_24h"])
         columns |= _funding(panel)
-    return Inputs(level, ranges, factors, tuple(columns[name] for name in NAMES if name in columns))
+    return Inputs(level, ranges, peers, factors, tuple(columns[name] for name in NAMES if name in columns))
 
 
 def _log(ratio: Floats) -> Floats:
     return np.asarray(np.clip(np.log(ratio), -FAR, FAR))
 
 
-def _market(own: Floats) -> Floats:
-    """The mean over the assets that are there."""
-    there = np.isfinite(own)
+def _market(own: Floats, peers: NDArray[np.bool_]) -> Floats:
+    """The mean over the peers that are there, for everybody."""
+    there = np.isfinite(own) & peers
     mean = np.where(there, own, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
-    return np.asarray(np.where(there, mean[:, None], np.nan))
+    return np.asarray(np.where(np.isfinite(own), mean[:, None], np.nan))
+
+
+def _long(level: Floats, peers: NDArray[np.bool_]) -> dict[str, Floats]:
+    """The level beside the mean of itself and of those before it: what is high comes back."""
+    long = sum((lagged(level, place * LEVEL_H) for place in range(1, LEVELS)), level) / LEVELS
+    own = np.clip(np.log(level / long), -FAR, FAR)
+    return _masked({"level_to_long": own, "market_to_long": _market(own, peers)}, "has_long")
+
+
+def _leaders(panel: Panel, columns: Mapping[str, Floats]) -> dict[str, Floats]:
+    """What the coins that the others follow did, for everybody."""
+    found: dict[str, Floats] = {}
+    for asset in LEADERS:
+        nothing = np.full(panel.close.shape, np.nan)
+        parts = {f"{asset}_{h}h": nothing for h in LEADERS_H}
+        if asset in panel.assets:
+            place = panel.assets.index(asset)
+            parts = {f"{asset}_{h}h": _spread(columns[f"range_{h}h"][:, place], panel) for h in LEADERS_H}
+        found |= _masked(parts, f"has_{asset}")
+    return found
+
+
+def _spread(one: Floats, panel: Panel) -> Floats:
+    return np.repeat(one[:, None], len(panel.assets), axis=1)
 
 
 def _leverage(returns: Floats, level: Floats) -> dict[str, Floats]:

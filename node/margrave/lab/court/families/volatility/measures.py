@@ -17,6 +17,7 @@ from margrave.score.features import new_york_hour_of_week
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 HOURS_A_YEAR: Final = 24 * 365
 LEVEL_H: Final = 672
@@ -28,8 +29,12 @@ TABLE_WEEKS: Final = 26
 """Time constant of the hour-of-week table, weeks."""
 SHRINK_WEEKS: Final = 26.0
 """The pooled table counts for so many of an asset's own weeks."""
+FLAT_WEEKS: Final = 4.0
+"""And a flat table for so many of the pooled."""
 SURPRISE_CAP: Final = 10.0
 """One hour counts for no more than so many times the level in the table."""
+LEAST_PEER: Final = 0.02
+"""Of the median level (a variance): what moves less is a coin pegged to money, and nobody's peer."""
 
 
 def stretches(panel: Panel) -> Iterator[tuple[int, slice]]:
@@ -83,6 +88,15 @@ def trailing_mean(values: Floats, window: int) -> Floats:
     return np.asarray(total / window)
 
 
+def peers_of(level: Floats) -> Flags:
+    """(hours, assets): of a level that is no small part of the median of those that are there."""
+    there = np.isfinite(level)
+    some = there.any(axis=1)
+    median = np.full(len(level), np.nan)
+    median[some] = np.nanmedian(level[some], axis=1)
+    return np.asarray(there & (np.where(there, level, 0.0) >= LEAST_PEER * median[:, None]))
+
+
 class WeekTable:
     """How much more or less than usual each hour of the New York week moves, asset by asset.
 
@@ -111,17 +125,23 @@ class WeekTable:
         with np.errstate(invalid="ignore", divide="ignore"):
             surprise = np.minimum(hourly / level, SURPRISE_CAP)
         known = np.isfinite(surprise)
+        peer = known & peers_of(level)
         weeks, assets = int(self._week[-1]) + 1, hourly.shape[1]
+        places = self._week, self._key
         sums, counts = np.zeros((weeks, WEEK_H, assets)), np.zeros((weeks, WEEK_H, assets))
-        np.add.at(sums, (self._week, self._key), np.where(known, surprise, 0.0))
-        np.add.at(counts, (self._week, self._key), known.astype(np.float64))
+        np.add.at(sums, places, np.where(known, surprise, 0.0))
+        np.add.at(counts, places, known.astype(np.float64))
+        pooled_sums, pooled_counts = np.zeros((weeks, WEEK_H)), np.zeros((weeks, WEEK_H))
+        np.add.at(pooled_sums, places, np.where(peer, surprise, 0.0).sum(axis=1))
+        np.add.at(pooled_counts, places, peer.sum(axis=1))
         tables = np.ones((weeks, WEEK_H, assets))
         total, count = np.zeros((WEEK_H, assets)), np.zeros((WEEK_H, assets))
+        of_all, count_of_all = np.zeros(WEEK_H), np.zeros(WEEK_H)
         keep = np.exp(-1.0 / TABLE_WEEKS)
         for week in range(1, weeks):
             total, count = keep * total + sums[week - 1], keep * count + counts[week - 1]
-            pooled = (total.sum(axis=1) + 4.0) / (count.sum(axis=1) + 4.0)
-            pooled = _smooth(pooled)
+            of_all, count_of_all = keep * of_all + pooled_sums[week - 1], keep * count_of_all + pooled_counts[week - 1]
+            pooled = _smooth((of_all + FLAT_WEEKS) / (count_of_all + FLAT_WEEKS))
             own = (total + SHRINK_WEEKS * pooled[:, None]) / (count + SHRINK_WEEKS)
             tables[week] = own / own.mean(axis=0)
         return tables

@@ -2,10 +2,10 @@
 
     ln f = ln (level x sum of the hour-of-week factors ahead) + x w
 
-w comes from two regressions that err differently, and f is their geometric mean: a generalised linear model that
-minimises QLIKE itself (gamma with a log link, ridge), and least squares on the logarithm of the range variance ahead
-(ridge). Both are brought to the mean of the squared returns ahead. For a day and a week a third of ln f is the
-asset's own diurnal LHAR-IV, where it has one.
+w comes from three ridge regressions that err differently, and f is their geometric mean: generalised linear models that
+minimise QLIKE itself (gamma with a log link) of the squared returns ahead and of the range variance ahead, which is
+less noisy, and least squares on the logarithm of the latter. All are brought to the mean of the squared returns ahead.
+For a day and a week a third of ln f is the asset's own diurnal LHAR-IV, where it has one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TRAIN_H: Final = 17_520
 STRIDE_H: Final = 5
 """Every so many hours are trained on: neighbours tell the same, and five divides neither a day nor a week."""
 LEAST_PAIRS: Final = 500
-RIDGE: Final = 1e-3
+RIDGE: Final = 0.03
 MOST_SURPRISED: Final = 5.0
 """V / f counts for no more in the generalised model: one crash must not be the whole score."""
 STEPS: Final = 25
@@ -67,7 +67,7 @@ class Pooled:
         for horizon_h in HORIZONS_H:
             parts = _pairs(past, inputs, horizon_h)
             if len(parts.realised) >= LEAST_PAIRS:
-                found[horizon_h] = _both(parts, kept)
+                found[horizon_h] = _regressions(parts, kept)
         return PooledModel(kept, found, DIURNAL_LHAR_IV.fit(past) if self.own_share else None)
 
 
@@ -106,11 +106,11 @@ def _pairs(past: Panel, inputs: Inputs, horizon_h: int) -> _Pairs:
     columns, usual = inputs.at(rows, horizon_h)
     realised = past.realised(horizon_h)[rows] / usual
     ranged = horizon_h * trailing_mean(inputs.ranges, horizon_h)[rows + horizon_h] / usual
-    whole = np.isfinite(columns).all(axis=-1) & np.isfinite(realised) & np.isfinite(ranged)
+    whole = inputs.peers[rows] & np.isfinite(columns).all(axis=-1) & np.isfinite(realised) & np.isfinite(ranged)
     return _Pairs(columns[whole], realised[whole], ranged[whole])
 
 
-def _both(pairs: _Pairs, kept: Ints) -> tuple[Regression, ...]:
+def _regressions(pairs: _Pairs, kept: Ints) -> tuple[Regression, ...]:
     columns = pairs.columns[:, kept]
     mean, scale = columns.mean(axis=0), columns.std(axis=0)
     scale = np.where(scale > 1e-9, scale, 1.0)
@@ -120,7 +120,11 @@ def _both(pairs: _Pairs, kept: Ints) -> tuple[Regression, ...]:
     logs = np.log(np.maximum(pairs.ranged, LEAST_TARGET))
     least_squares = np.linalg.solve(gram, x.T @ logs / len(x))
     found = []
-    for weights in (least_squares, _generalised(x, gram, pairs.realised, least_squares)):
+    for weights in (
+        least_squares,
+        _generalised(x, gram, pairs.realised, least_squares),
+        _generalised(x, gram, pairs.ranged, least_squares),
+    ):
         level = float(np.mean(pairs.realised / np.exp(np.clip(x @ weights, -FURTHEST, FURTHEST))))
         weights = weights.copy()
         weights[0] += np.log(level)
