@@ -10,11 +10,22 @@ from margrave.lab.court.families.tails.combination import Combination
 from margrave.lab.court.families.tails.conformal import Widened
 from margrave.lab.court.families.tails.garch import EWMA_NORMAL, FAST_FHS, FHS_GJR, GARCH_T, GJR_EVT
 from margrave.lab.court.families.tails.historical import HistoricalSimulation
+from margrave.lab.court.families.tails.pooled import Pooled
 from margrave.lab.court.family import TAIL_HORIZONS_H, TailFamily
 
 BASELINE_MEAN: Final = Combination(
     "tail_baselines_mean",
     tuple((family, frozenset(TAIL_HORIZONS_H)) for family in (ES_CAVIAR, GJR_EVT, GARCH_T)),
+)
+
+POOLED: Final = Pooled()
+OURS: Final = Combination(
+    "tails",
+    (
+        (POOLED, frozenset(TAIL_HORIZONS_H)),
+        (ES_CAVIAR, frozenset(TAIL_HORIZONS_H)),
+        (GJR_EVT, frozenset({24})),
+    ),
 )
 
 FAMILIES: tuple[tuple[TailFamily, Role], ...] = (
@@ -25,5 +36,7 @@ FAMILIES: tuple[tuple[TailFamily, Role], ...] = (
     (GJR_EVT, Role.BASELINE),
     (ES_CAVIAR, Role.REFERENCE),
     (Widened(FAST_FHS), Role.CANDIDATE),
-    (Widened(BASELINE_MEAN), Role.CANDIDATE),
+    (POOLED, Role.CANDIDATE),
+    (OURS, Role.CANDIDATE),
+    (Widened(OURS), Role.OURS),
 )
