@@ -69,7 +69,9 @@ def headline(found: Report) -> str:
     met = sum(bool(target.holds) for target in measured)
     elsewhere = len(found.targets) - len(measured)
     sample = "A quick look at a subset, which proves nothing. " if found.facts.study.quick else ""
-    return f"{sample}{met} of {len(measured)} targets measured here are met; {elsewhere} were not measured."
+    if not measured:
+        return f"{sample}No family of ours was judged: the {elsewhere} targets were not measured."
+    return f"{sample}{met} of the {len(measured)} targets measured here are met; {elsewhere} were not measured."
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -197,4 +197,5 @@ def _svg(figure: Figure) -> str:
     text = re.sub(r"<style[^>]*>.*?</style>", "", text, flags=re.DOTALL)
     for colour, variable in VARIABLES.items():
         text = text.replace(colour, f"var({variable})")
-    return re.sub(r"font(-family)?: ([\d.]+px )?[^;\"]*sans-serif[^;\"]*", r"font: \2 var(--sans)", text)
+    text = re.sub(r"font-family: [^;\"]*", "font-family: var(--sans)", text)
+    return re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 var(--sans)", text)
