@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from margrave.lab.court.families.volatility import pooled
 from margrave.lab.court.families.volatility.inputs import GROUPS, NAMES, inputs_of
-from margrave.lab.court.families.volatility.pooled import OURS, Pooled
+from margrave.lab.court.families.volatility.pooled import POOLED, Pooled
 
 from .test_volatility import market
 
@@ -43,7 +43,7 @@ def test_every_input_is_there_or_its_bit_says_that_it_is_not() -> None:
 @pytest.mark.parametrize("gone", ["dvol", "funding_8h", "volume"])
 def test_a_source_that_is_gone_widens_nothing_to_infinity_and_silences_nobody(gone: str) -> None:
     panel = market()
-    model = OURS.fit(panel.upto(3_000))
+    model = POOLED.fit(panel.upto(3_000))
     blind = replace(panel, **{gone: np.full(panel.close.shape, np.nan)})
     rows = np.arange(3_000, 3_040)
     for horizon_h in (1, 24):
@@ -54,7 +54,7 @@ def test_a_source_that_is_gone_widens_nothing_to_infinity_and_silences_nobody(go
 
 def test_an_asset_that_was_never_trained_on_is_spoken_of() -> None:
     panel = market()
-    model = OURS.fit(panel.upto(3_000).only(("BUSY", "CALM")))
+    model = POOLED.fit(panel.upto(3_000).only(("BUSY", "CALM")))
     said = model.variance(panel.only(("NEW",)), np.arange(3_000, 3_010), 24)
     assert (said > 0).all()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from margrave.lab.court.families import Role
+from margrave.lab.court.families.volatility.combination import OURS
 from margrave.lab.court.families.volatility.egarch import Egarch
 from margrave.lab.court.families.volatility.ewma import ASYMMETRIC_EWMA, EWMA
 from margrave.lab.court.families.volatility.garch import GARCH_T, GJR_GARCH_T
 from margrave.lab.court.families.volatility.har import DIURNAL_LHAR_IV, HAR_WLS, LHAR_IV, LOG_HAR
-from margrave.lab.court.families.volatility.pooled import OURS
+from margrave.lab.court.families.volatility.pooled import POOLED
 from margrave.lab.court.family import VolatilityFamily
 
 FAMILIES: Final[tuple[tuple[VolatilityFamily, Role], ...]] = (
@@ -22,5 +23,6 @@ FAMILIES: Final[tuple[tuple[VolatilityFamily, Role], ...]] = (
     (LOG_HAR, Role.BASELINE),
     (LHAR_IV, Role.BASELINE),
     (DIURNAL_LHAR_IV, Role.BASELINE),
+    (POOLED, Role.CANDIDATE),
     (OURS, Role.OURS),
 )

@@ -5,7 +5,7 @@
 w comes from three ridge regressions that err differently, and f is their geometric mean: generalised linear models that
 minimise QLIKE itself (gamma with a log link) of the squared returns ahead and of the range variance ahead, which is
 less noisy, and least squares on the logarithm of the latter. All are brought to the mean of the squared returns ahead.
-For a day and a week a third of ln f is the asset's own diurnal LHAR-IV, where it has one.
+For a day a fifth and for a week a third of ln f is the asset's own diurnal LHAR-IV, where it has one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STEPS: Final = 25
 LEAST_TARGET: Final = 1e-3
 FURTHEST: Final = 4.0
 """ln f stays within so much of what is usual."""
-OWN_SHARE: Final = {1: 0.0, 4: 0.0, 24: 1 / 3, 168: 1 / 3}
+OWN_SHARE: Final[Mapping[int, float]] = {1: 0.0, 4: 0.0, 24: 0.2, 168: 1 / 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Regression:
 
 @dataclass(frozen=True, slots=True)
 class Pooled:
-    name: str = "ours"
+    name: str = "pooled"
     least_hours: int = LEVEL_H + 1
     without: tuple[str, ...] = ()
     """Inputs left out, for ablation."""
@@ -146,4 +146,4 @@ def _generalised(x: Floats, gram: Floats, target: Floats, start: Floats) -> Floa
     return weights
 
 
-OURS: Final = Pooled()
+POOLED: Final = Pooled()
