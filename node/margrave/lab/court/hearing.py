@@ -19,19 +19,21 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 DAY_MS: Final = 86_400_000
+HEARD: Final = 0.5
+"""Share of the pairs that anyone answered which a family answers too, or it is not heard at that horizon."""
 MCS_BLOCK: Final = 10
 """Days, or times where they lie further apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The (row, asset) pairs that every family answered soundly, so that all are judged on the same."""
+    """The (row, asset) pairs that every family heard answered soundly, so that all are judged on the same."""
 
     rows: Ints
     assets: Ints
     said: Mapping[str, Floats]
     unanswered: Mapping[str, int]
-    """By family: pairs that some other family was judged on and it could not answer."""
+    """By family, heard or not: pairs that some other family answered and it did not."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -59,13 +61,16 @@ def agree(answers: Mapping[str, Answers], assets: int, sound: Callable[[Floats],
     """
     keys = {name: answer.rows * assets + answer.assets for name, answer in answers.items()}
     good = {name: sound(answer.said) for name, answer in answers.items()}
-    common = reduce(np.intersect1d, [keys[name][good[name]] for name in answers])
-    asked = reduce(np.union1d, keys.values())
+    sound_keys = {name: keys[name][good[name]] for name in answers}
+    anyone = reduce(np.union1d, sound_keys.values())
+    # One that is mostly silent would take the others' sample with it.
+    heard = [name for name in answers if len(anyone) and len(sound_keys[name]) >= HEARD * len(anyone)]
+    common = reduce(np.intersect1d, [sound_keys[name] for name in heard]) if heard else anyone[:0]
     return Agreed(
         rows=common // assets,
         assets=common % assets,
-        said={name: answer.said[np.searchsorted(keys[name], common)] for name, answer in answers.items()},
-        unanswered={name: int(len(asked) - good[name].sum()) for name in answers},
+        said={name: answers[name].said[np.searchsorted(keys[name], common)] for name in heard},
+        unanswered={name: len(anyone) - len(sound_keys[name]) for name in answers},
     )
 
 

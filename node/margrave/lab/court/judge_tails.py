@@ -88,6 +88,8 @@ class TailVerdict:
     begins: str
     ends: str
     families: Mapping[str, TailJudged]
+    not_heard: Mapping[str, int]
+    """Families that were silent on more than half of the pairs, and on how many."""
     against: tuple[Against, ...]
 
 
@@ -114,6 +116,7 @@ def judge(panel: Panel, answers: Mapping[str, Answers], horizon_h: int, baseline
             name: _judged(panel, agreed, outcome, said, name, {label: mcs[label][name] for label in SIDES})
             for name, said in agreed.said.items()
         },
+        not_heard={name: count for name, count in agreed.unanswered.items() if name not in agreed.said},
         against=tuple(against),
     )
 

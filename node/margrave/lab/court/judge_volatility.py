@@ -46,6 +46,8 @@ class VolatilityVerdict:
     begins: str
     ends: str
     families: Mapping[str, Volatility]
+    not_heard: Mapping[str, int]
+    """Families that were silent on more than half of the pairs, and on how many."""
     against: tuple[Against, ...]
     by_month: Mapping[str, Mapping[str, float]]
     """Family -> month -> mean QLIKE."""
@@ -87,6 +89,7 @@ def judge(
             )
             for name, said in agreed.said.items()
         },
+        not_heard={name: count for name, count in agreed.unanswered.items() if name not in agreed.said},
         against=tuple(against),
         by_month={name: _by_month(times, values) for name, values in loss.items()},
         best_by_asset=best,

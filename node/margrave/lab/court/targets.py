@@ -123,7 +123,7 @@ def _tails(ours: str | None, reference: str | None, verdicts: Sequence[TailVerdi
 def _why(ours: str | None, judged: bool) -> str:
     if ours is None:
         return "no family of ours was called"
-    return "our family did not answer" if judged else "this horizon was not judged"
+    return "our family was silent on more than half" if judged else "this horizon was not judged"
 
 
 def _at_most(name: str, goal: float, value: float, unit: str, note: str) -> Target:

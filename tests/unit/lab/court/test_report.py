@@ -142,6 +142,17 @@ def test_all_are_judged_on_what_all_answered_and_silence_is_counted() -> None:
     assert agreed.unanswered == {"whole": 0, "patchy": 10, "late": 30}
 
 
+def test_one_that_is_mostly_silent_does_not_take_the_sample_with_it() -> None:
+    p = panel()
+    whole = variances(p, 1)
+    mute = Answers(whole.rows, whole.assets, np.where(np.arange(len(whole.rows)) % 5, np.nan, 1e-4))
+    verdict = judge_volatility.judge(p, {"whole": whole, "mute": mute}, 4, ["mute"])
+    assert verdict is not None
+    assert verdict.pairs == len(whole.rows)
+    assert set(verdict.families) == {"whole"}
+    assert verdict.not_heard == {"mute": len(whole.rows) - -(-len(whole.rows) // 5)}
+
+
 # --- from a folder to a page ------------------------------------------------------------------------------------------
 
 
