@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FITTED_AT: Final = (0.10, 0.05, 0.025, 0.01)
-WINDOW_H: Final = 24 * 365 * 2
+WINDOW_H: Final = 24 * 365 * 3
 WARM_UP_H: Final = 24 * 90
 """Hours before the window that the filters need."""
 MOST_PAIRS: Final = 60_000
@@ -38,7 +38,7 @@ LEAST_PAIRS: Final = 2_000
 STEP_H: Final = {1: 1, 4: 1, 24: 4}
 """Hours between fitted outcomes. They overlap: each says something, though not as much as one that stands alone."""
 CLIP_SD: Final = 4.0
-RIDGE: Final = 2e-4
+RIDGE: Final = {1: 2e-4, 4: 2e-4, 24: 2e-4}
 MOST_MOVED: Final = 2.0
 """Log units that inputs may move a scale."""
 
@@ -82,18 +82,25 @@ def fitted(state: State, panel: Panel, horizon_h: int, first_row: int) -> Horizo
     spread = np.where((spread > 1e-9) & (there.mean(axis=0) > 0.05), spread, np.inf)
     empty = HorizonFit(np.where(np.isfinite(spread), centre, 0.0), spread, _UNFITTED)
     x = empty.standard(inputs)
+    ridge = RIDGE.get(horizon_h, 1e-3)
     z = outcome[rows, assets] / np.exp(state.log_anchor(rows, assets, horizon_h))
-    return replace(empty, sides=(_side(-z, x), _side(z, x)))
+    return replace(empty, sides=(_side(-z, x, ridge), _side(z, x, ridge)))
 
 
 _NOTHING: Final = SideFit(np.empty(0), np.empty(0), np.empty(0))
 _UNFITTED: Final = (_NOTHING, _NOTHING)
 
 
-def _side(losses: Floats, x: Floats) -> SideFit:
+def _side(losses: Floats, x: Floats, ridge: float) -> SideFit:
     """Of losses in anchors."""
-    start = np.zeros(x.shape[1])
-    best = optimize.minimize(joint_loss, start, args=(losses, x), jac=True, method="L-BFGS-B", options={"maxiter": 80})
+    best = optimize.minimize(
+        joint_loss,
+        np.zeros(x.shape[1]),
+        args=(losses, x, x.mean(axis=0), ridge),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 60},
+    )
     return SideFit(best.x, *tail_ladder(losses * np.exp(-moved(x, best.x))))
 
 
@@ -101,22 +108,24 @@ def moved(x: Floats, weights: Floats) -> Floats:
     return np.asarray(np.clip(x @ weights, -MOST_MOVED, MOST_MOVED))
 
 
-def joint_loss(weights: Floats, losses: Floats, x: Floats) -> tuple[float, Floats]:
+def joint_loss(
+    weights: Floats, losses: Floats, x: Floats, mean_x: Floats, ridge: float = 0.0
+) -> tuple[float, Floats]:
     """The mean over `FITTED_AT` of FZ0 at its best constant and best ES, and its gradient; see the module."""
-    scale = moved(x, weights)
-    free = np.abs(scale) < MOST_MOVED
-    z = losses * np.exp(-scale)
-    tail = np.argpartition(z, len(z) - int(max(FITTED_AT) * len(z)))[len(z) - int(max(FITTED_AT) * len(z)) :]
+    z = losses * np.exp(-(x @ weights))
+    deepest = len(z) - int(max(FITTED_AT) * len(z))
+    tail = np.argpartition(z, deepest)[deepest:]
     tail = tail[np.argsort(-z[tail], kind="stable")]
+    ends = [int(p * len(z)) for p in FITTED_AT]
     sums = np.cumsum(z[tail])
-    pulls = np.cumsum((z[tail] * free[tail])[:, None] * x[tail], axis=0)
-    mean = (x * free[:, None]).mean(axis=0)
-    value, slope = float(scale.mean()), mean.copy()
-    for p in FITTED_AT:
-        last = int(p * len(z)) - 1
-        value += float(np.log(sums[last] / (last + 1))) / len(FITTED_AT)
-        slope -= pulls[last] / sums[last] / len(FITTED_AT)
-    return value + RIDGE * float(weights @ weights), slope + 2.0 * RIDGE * weights
+    # Each loss pulls by its share of every tail that it is in.
+    pull = np.zeros(len(tail))
+    value = float(mean_x @ weights)
+    for end in ends:
+        value += float(np.log(sums[end - 1] / end)) / len(ends)
+        pull[:end] += z[tail[:end]] / sums[end - 1] / len(ends)
+    slope = mean_x - pull @ x[tail]
+    return value + ridge * float(weights @ weights), slope + 2.0 * ridge * weights
 
 
 @dataclass

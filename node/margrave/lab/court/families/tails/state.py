@@ -25,7 +25,7 @@ ANCHOR_H: Final = 24
 LEAST_VARIANCE: Final = 1e-10
 """An hour of 0.001 %: what stands below that all day long is a peg or a halted market, and not answered."""
 WEEK_H: Final = 168
-WEEKS: Final = 8.0
+WEEKS: Final = 26.0
 """Mean age of the hour-of-week factor."""
 FACTOR_RANGE: Final = (0.25, 4.0)
 
