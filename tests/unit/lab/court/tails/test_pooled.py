@@ -30,7 +30,9 @@ def test_the_profiled_loss_is_the_least_joint_fz0_and_its_gradient_the_slope() -
     assert value == pytest.approx(np.mean(searched), abs=2e-3)
     for k in range(3):
         nudge = 1e-6 * np.eye(3)[k]
-        numeric = (joint_loss(w + nudge, losses, x, x.mean(axis=0))[0] - joint_loss(w - nudge, losses, x, x.mean(axis=0))[0]) / 2e-6
+        numeric = (
+            joint_loss(w + nudge, losses, x, x.mean(axis=0))[0] - joint_loss(w - nudge, losses, x, x.mean(axis=0))[0]
+        ) / 2e-6
         assert slope[k] == pytest.approx(numeric, abs=1e-5)
 
 
@@ -75,4 +77,4 @@ def test_what_is_usual_at_an_hour_of_the_week_is_learnt_and_known_before_it_come
     assets = np.zeros(100, dtype=np.int64)
     apart = state.log_anchor(rows, assets, 1) - state.log_anchor(rows - 3, assets, 1)
     assert 1.8 < np.exp(np.median(apart)) < 3.5
-    np.testing.assert_allclose(state_of(p.upto(6_000)).factor, state.factor[:6_000], rtol=1e-9)
+    np.testing.assert_allclose(state_of(p.upto(6_000)).week.now, state.week.now[:6_000], rtol=1e-9)

@@ -108,9 +108,7 @@ def moved(x: Floats, weights: Floats) -> Floats:
     return np.asarray(np.clip(x @ weights, -MOST_MOVED, MOST_MOVED))
 
 
-def joint_loss(
-    weights: Floats, losses: Floats, x: Floats, mean_x: Floats, ridge: float = 0.0
-) -> tuple[float, Floats]:
+def joint_loss(weights: Floats, losses: Floats, x: Floats, mean_x: Floats, ridge: float = 0.0) -> tuple[float, Floats]:
     """The mean over `FITTED_AT` of FZ0 at its best constant and best ES, and its gradient; see the module."""
     z = losses * np.exp(-(x @ weights))
     deepest = len(z) - int(max(FITTED_AT) * len(z))

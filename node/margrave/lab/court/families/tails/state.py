@@ -1,8 +1,8 @@
 """What the pooled tail models see of an hour: a range-based anchor of volatility and scale-free inputs beside it.
 
 The anchor is the mean hourly variance of the last day, each hour divided by what is usual for its hour of the week,
-times what is usual for the hours to come. Everything is trailing: the usual of an hour is that of its last weeks, known
-a week before it is needed. A missing input is NaN here; the model puts it at the mean of its training.
+times what is usual for the hours to come. Everything is trailing: what is usual is known at the week's beginning. A
+missing input is NaN here; the model puts it at the mean of its training.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from margrave.lab.court.families.volatility.measures import WeekTable, peers_of
 from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import Panel
 
@@ -25,9 +26,6 @@ ANCHOR_H: Final = 24
 LEAST_VARIANCE: Final = 1e-10
 """An hour of 0.001 %: what stands below that all day long is a peg or a halted market, and not answered."""
 WEEK_H: Final = 168
-WEEKS: Final = 26.0
-"""Mean age of the hour-of-week factor."""
-FACTOR_RANGE: Final = (0.25, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +34,15 @@ class State:
 
     log_level: Floats
     """Of the mean hourly variance, the hour of the week taken out."""
-    factor: Floats
-    """(hours,): of this hour of the week, from the weeks up to and including this row's."""
+    week: WeekTable
+    """What is usual at an hour of the New York week."""
     inputs: Floats
     names: tuple[str, ...]
 
     def log_anchor(self, rows: Ints, assets: Ints, horizon_h: int) -> Floats:
         """ln sigma over the `horizon_h` hours that follow each pair; NaN for one without a level."""
-        ahead = rows[:, None] + np.arange(1, horizon_h + 1) - WEEK_H
-        usual = np.where(ahead >= 0, self.factor[np.maximum(ahead, 0)], 1.0).sum(axis=1)
+        asked, place = np.unique(rows, return_inverse=True)
+        usual = self.week.ahead(asked, horizon_h)[place, assets]
         return np.asarray(0.5 * (np.log(usual) + self.log_level[rows, assets]))
 
 
@@ -52,17 +50,16 @@ def state_of(panel: Panel) -> State:
     r = panel.log_return
     with np.errstate(invalid="ignore", divide="ignore"):
         variance = _range_variance(panel)
-        factor = _hour_of_week(variance)
-        usual = np.ones(panel.hours)
-        usual[WEEK_H:] = factor[:-WEEK_H]
-        flat = variance / usual[:, None]
+        week = WeekTable(panel, variance)
+        flat = variance / week.now
         level = {span: np.log(_mean(flat, span)) for span in SPANS_H}
         base = level[ANCHOR_H]
-        squares = r**2 / usual[:, None]
+        peers = peers_of(np.exp(level[720]))
+        squares = r**2 / week.now
         found: dict[str, Floats] = {f"level_{s}": level[s] - base for s in SPANS_H if s != ANCHOR_H}
         for span in (1, 6, 24, 168):
             apart = level[span] - level[720]
-            found[f"market_{span}"] = np.broadcast_to(_across(apart)[:, None], r.shape)
+            found[f"market_{span}"] = np.broadcast_to(_across(np.where(peers, apart, np.nan))[:, None], r.shape)
         for span in (24, 168):
             down = _mean(np.where(r < 0, squares, np.where(np.isfinite(r), 0.0, np.nan)), span)
             found[f"down_share_{span}"] = down / _mean(squares, span)
@@ -70,8 +67,10 @@ def state_of(panel: Panel) -> State:
         for span in (1, 6, 24, 168):
             found[f"trend_{span}"] = _mean(r, span) * span**0.5 / np.exp(0.5 * base)
             found[f"size_{span}"] = np.abs(found[f"trend_{span}"])
-        found["market_trend_6"] = np.broadcast_to(_across(found["trend_6"])[:, None], r.shape)
-        found["market_trend_24"] = np.broadcast_to(_across(found["trend_24"])[:, None], r.shape)
+        found["market_trend_6"] = np.broadcast_to(_across(np.where(peers, found["trend_6"], np.nan))[:, None], r.shape)
+        found["market_trend_24"] = np.broadcast_to(
+            _across(np.where(peers, found["trend_24"], np.nan))[:, None], r.shape
+        )
         traded = np.where(panel.volume > 0, np.log(panel.volume), np.nan)
         slow = _mean(traded, 720)
         for span in (1, 24):
@@ -83,7 +82,7 @@ def state_of(panel: Panel) -> State:
             found[f"{name}_{part}"] = np.broadcast_to(wave(2 * np.pi * hour / turn)[:, None], r.shape)
     sound = (base > np.log(LEAST_VARIANCE)) & panel.present & (panel.age_h >= 720)
     inputs = np.stack([np.where(np.isfinite(v), v, np.nan) for v in found.values()], axis=-1)
-    return State(np.where(sound, base, np.nan), factor, inputs, tuple(found))
+    return State(np.where(sound, base, np.nan), week, inputs, tuple(found))
 
 
 def _beside(panel: Panel, level: dict[int, Floats]) -> dict[str, Floats]:
@@ -125,19 +124,3 @@ def _across(values: Floats) -> Floats:
     there = np.isfinite(values)
     count = there.sum(axis=1)
     return np.asarray(np.where(count > 0, np.where(there, values, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan))
-
-
-def _hour_of_week(variance: Floats) -> Floats:
-    """(hours,): how this hour of the week compares with its week, over assets and past weeks; 1 until known."""
-    apart = variance / _mean(variance, WEEK_H)
-    log_apart = _across(np.log(np.clip(apart, 1e-3, 30.0)))
-    missing = -len(log_apart) % WEEK_H
-    weeks = np.concatenate((np.nan_to_num(log_apart), np.zeros(missing))).reshape(-1, WEEK_H)
-    known = np.concatenate((np.isfinite(log_apart), np.zeros(missing, dtype=bool))).reshape(-1, WEEK_H)
-    keep = 1.0 - 1.0 / WEEKS
-    total = lfilter([1.0], [1.0, -keep], weeks, axis=0)
-    weight = lfilter([1.0], [1.0, -keep], known.astype(np.float64), axis=0)
-    # One week's worth of "nothing is usual" is added: a slot that was hardly seen says little.
-    mean = (total / (weight + 1.0)).reshape(-1)[: len(log_apart)]
-    centre = _mean(mean[:, None], WEEK_H)[:, 0]
-    return np.asarray(np.clip(np.exp(mean - centre), *FACTOR_RANGE))
