@@ -23,10 +23,11 @@ from margrave.lab.court.walk import Answers, ByHorizon
 FILE_NAME: Final = "report.json"
 LIBRARIES: Final = ("numpy", "scipy", "arch", "pandas", "pyarrow")
 MULTIPLE: Final = (
-    "Every family is compared with every baseline at every horizon (and tail). Holm's step-down adjustment over all "
-    "comparisons of one kind keeps the chance of a single false finding among them below the level; `holm_p` is after "
-    "it, `p` before. The Model Confidence Set controls its own family-wise error at each horizon. Tests of cells "
-    "(Kupiec, Christoffersen, DQ) are not adjusted: of true quantiles about one cell in eight fails one of three."
+    "Every family is compared with every baseline at every horizon (and tail). Holm's step-down adjustment keeps the "
+    "chance of a single false finding below the level: over all comparisons of our own family of one kind, and apart "
+    "from them over all of the others; `holm_p` is after it, `p` before. The Model Confidence Set controls its own "
+    "family-wise error at each horizon. Tests of cells (Kupiec, Christoffersen, DQ) are not adjusted: even of true "
+    "quantiles some cells in a hundred fail one of the three."
 )
 
 
@@ -66,7 +67,8 @@ def report(facts: Facts, panel: Panel, called: Sequence[Listed], answers: Mappin
     """All verdicts, compared and adjusted."""
     volatility = _verdicts(Kind.VOLATILITY, judge_volatility.judge, panel, called, answers)
     tails = _verdicts(Kind.TAILS, judge_tails.judge, panel, called, answers)
-    volatility, tails = _adjusted(volatility), _adjusted(tails)
+    volatility = _adjusted(volatility, _ours(Kind.VOLATILITY, called))
+    tails = _adjusted(tails, _ours(Kind.TAILS, called))
     return Report(facts, tuple(targets(called, volatility, tails)), volatility, tails)
 
 
@@ -130,8 +132,15 @@ def _verdicts(
     return tuple(found)
 
 
-def _adjusted(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
-    adjusted = iter(holm([row.p for verdict in verdicts for row in verdict.against]))
+def _ours(kind: Kind, called: Sequence[Listed]) -> str | None:
+    return next((listed.name for listed in called if listed.kind is kind and listed.role is Role.OURS), None)
+
+
+def _adjusted(verdicts: tuple[Verdict, ...], ours: str | None) -> tuple[Verdict, ...]:
+    rows = [row for verdict in verdicts for row in verdict.against]
+    mine = holm([row.p if row.family == ours else float("nan") for row in rows])
+    others = holm([row.p if row.family != ours else float("nan") for row in rows])
+    adjusted = iter([m if row.family == ours else o for row, m, o in zip(rows, mine, others, strict=True)])
     return tuple(
         replace(verdict, against=tuple(replace(row, holm_p=next(adjusted)) for row in verdict.against))
         for verdict in verdicts

@@ -194,6 +194,9 @@ def test_adjusted_p_values_are_never_smaller(judged: tuple[Any, Path]) -> None:
     rows = [row for verdict in (*judged[0].volatility, *judged[0].tails) for row in verdict.against]
     assert rows
     assert all(row.holm_p >= row.p for row in rows)
+    # three horizons and both tails of our one family against one baseline
+    mine = sorted((row.p, row.holm_p) for row in rows if row.family == "historical")
+    assert mine[0][1] == pytest.approx(min(6 * mine[0][0], 1))
 
 
 def test_the_page_asks_nobody_and_shows_every_drawing(judged: tuple[Any, Path]) -> None:
