@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from margrave.lab.court.families.volatility.combination import QUARTER_H, Combination, Combined, weights_of
+from margrave.lab.court.comparison import diebold_mariano
+from margrave.lab.court.families.volatility.combination import FIRST_PRIOR, QUARTER_H, Combination, Combined, weights_of
 from margrave.lab.court.panel import Panel
 
 from .test_volatility import market
@@ -35,8 +36,14 @@ RIGHT, WRONG, SILENT = Times("right", 1.0), Times("wrong", 3.0), Times("silent",
 ROWS = np.arange(3_300, 3_350)
 
 
-def test_weights_fall_by_e_for_each_two_per_cent_of_loss() -> None:
-    assert weights_of(np.array([1.0, 1.02, 1.04])) == pytest.approx(np.exp([0, -1, -2]) / np.exp([0, -1, -2]).sum())
+def test_a_member_keeps_what_the_evidence_against_it_leaves_of_its_prior() -> None:
+    rng = np.random.default_rng(0)
+    best = rng.gamma(2.0, size=400)
+    losses = np.stack([best + rng.normal(0.05, 0.5, 400), best, best + 1.0 + rng.normal(0.0, 0.5, 400)])
+    t = [diebold_mariano(losses[place], best, lags=3).t for place in (0, 2)]
+    assert 0.5 < t[0] < 4.0 < 8.0 < t[1]
+    expected = np.array([0.5 * np.exp(-(t[0] ** 2) / 2), 0.25, 0.25 * np.exp(-32.0)])
+    assert weights_of(np.array([0.5, 0.25, 0.25]), losses, 3) == pytest.approx(expected / expected.sum(), rel=1e-9)
 
 
 @pytest.mark.parametrize("horizon_h", [1, 4, 24])
@@ -60,7 +67,7 @@ def test_members_that_say_nothing_weigh_nothing() -> None:
     np.testing.assert_allclose(said, RIGHT.variance(market(), ROWS, 4), rtol=1e-12)
 
 
-def test_even_weights_make_the_geometric_mean_where_a_quarter_is_not_known() -> None:
+def test_the_prior_makes_the_geometric_mean_where_a_quarter_is_not_known() -> None:
     model = Combination("both", (RIGHT, WRONG)).fit(market().upto(QUARTER_H))
     said = model.variance(market(), ROWS, 4)
-    np.testing.assert_allclose(said, 3**0.5 * RIGHT.variance(market(), ROWS, 4), rtol=1e-12)
+    np.testing.assert_allclose(said, 3 ** (1.0 - FIRST_PRIOR) * RIGHT.variance(market(), ROWS, 4), rtol=1e-12)

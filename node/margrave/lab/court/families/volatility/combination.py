@@ -1,9 +1,9 @@
 """Ours and others as one: geometric means whose weights come from the last quarter before each fit, and nothing later.
 
-At a fit the members are first fitted on what was known a quarter earlier and asked about the quarter since. A member's
-weight falls by e for every `FORGIVEN` that its mean QLIKE, relative to the best member's, is above it: at short
-horizons, where that is well measured and the members differ, nearly all goes to the best; at a week, where they do not,
-the weights are nearly even and the errors of the members cancel. Then all are fitted on everything known.
+At a fit the members are first fitted on what was known a quarter earlier and asked about the quarter since. A member
+keeps exp(-t^2 / 2) of its prior weight, t the Diebold-Mariano statistic of its QLIKE against the best member's: at
+short horizons, where a quarter tells the members apart, nearly all goes to the best; at a week, where it does not, the
+prior stands and the errors of the members cancel. Then all are fitted on everything known.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from margrave.lab.court.families.volatility.har import DIURNAL_LHAR_IV, LHAR_IV, LOG_HAR
-from margrave.lab.court.families.volatility.pooled import Pooled
+from margrave.lab.court.comparison import by_time, diebold_mariano
+from margrave.lab.court.families.volatility.har import LHAR_IV, LOG_HAR
+from margrave.lab.court.families.volatility.pooled import POOLED
 from margrave.lab.court.family import HORIZONS_H, Ints, VolatilityFamily, VolatilityModel
 from margrave.lab.court.losses import qlike
 from margrave.lab.court.panel import Panel
@@ -24,10 +25,13 @@ from margrave.lab.court.panel import Panel
 Floats = NDArray[np.float64]
 
 QUARTER_H: Final = 2_160
-FORGIVEN: Final = 0.02
+FIRST_PRIOR: Final = 0.7
+"""The first member's prior weight; the others share the rest."""
+MOST_T: Final = 8.0
 ASKED_EVERY_H: Final = 7
 """Hours between the forecasts that weights are made of: neither a day nor a week is a multiple."""
 LEAST_FORECASTS: Final = 50
+"""Times."""
 LEAST_REALISED: Final = 1e-4
 """Of the mean: a smaller realised variance counts as this, for the logarithm of zero is no loss."""
 
@@ -41,15 +45,15 @@ class Combination:
     def fit(self, past: Panel) -> Combined:
         models = tuple(member.fit(past) for member in self.members)
         start = past.hours - QUARTER_H
-        even = np.full(len(models), 1.0 / len(models))
+        prior = np.array([FIRST_PRIOR, *[(1.0 - FIRST_PRIOR) / (len(models) - 1)] * (len(models) - 1)])
         if start <= 0:
-            return Combined(models, dict.fromkeys(HORIZONS_H, even))
+            return Combined(models, dict.fromkeys(HORIZONS_H, prior))
         known = past.upto(start)
         earlier = [member.fit(known) for member in self.members]
         weights = {}
         for horizon_h in HORIZONS_H:
             losses = _losses(earlier, past, start, horizon_h)
-            weights[horizon_h] = even if losses is None else weights_of(losses)
+            weights[horizon_h] = prior if losses is None else weights_of(prior, losses, horizon_h // ASKED_EVERY_H + 4)
         return Combined(models, weights)
 
 
@@ -69,25 +73,34 @@ class Combined:
         return np.asarray(np.exp(mean))
 
 
-def weights_of(losses: Floats) -> Floats:
-    """(members,) mean losses -> weights that sum to one."""
-    excess = losses / losses.min() - 1.0
-    weights = np.exp(-excess / FORGIVEN)
+def weights_of(prior: Floats, losses: Floats, lags: int) -> Floats:
+    """Weights (members,) that sum to one.
+
+    Args:
+        losses: (members, times).
+        lags: in times, over which losses hang together.
+    """
+    best = losses[np.argmin(losses.mean(axis=1))]
+    excess = [diebold_mariano(one, best, lags=lags).t for one in losses]
+    evidence = np.exp(-0.5 * np.clip(excess, 0.0, MOST_T) ** 2)
+    weights = prior * evidence
     return np.asarray(weights / weights.sum())
 
 
 def _losses(models: list[VolatilityModel], past: Panel, start: int, horizon_h: int) -> Floats | None:
-    """Mean QLIKE of each over the rows from `start` whose outcome is known, where all of them speak."""
+    """QLIKE of each, (members, times), mean over the assets at each row from `start` whose outcome is known and of
+    which all members speak."""
     rows = np.arange(start, past.hours - horizon_h, ASKED_EVERY_H)
     if not len(rows):
         return None
     said = np.stack([model.variance(past, rows, horizon_h) for model in models])
     realised = past.realised(horizon_h)[rows]
     whole = np.isfinite(realised) & np.isfinite(said).all(axis=0) & (said > 0).all(axis=0)
-    if int(whole.sum()) < LEAST_FORECASTS or not np.any(realised[whole]):
+    if int(whole.any(axis=1).sum()) < LEAST_FORECASTS or not np.any(realised[whole]):
         return None
     floored = np.maximum(realised[whole], LEAST_REALISED * float(np.mean(realised[whole])))
-    return np.array([float(np.mean(qlike(floored, one[whole]))) for one in said])
+    times = np.nonzero(whole)[0]
+    return np.stack([by_time(qlike(floored, one[whole]), times)[1] for one in said])
 
 
-OURS: Final = Combination("ours", (Pooled("pooled", own_share=False), DIURNAL_LHAR_IV, LOG_HAR, LHAR_IV))
+OURS: Final = Combination("ours", (POOLED, LOG_HAR, LHAR_IV))
