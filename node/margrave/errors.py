@@ -12,6 +12,8 @@ Every error carries one line for an operator: what is wrong, then what to do. `s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from margrave.verdicts import Rejection
 
 
@@ -22,6 +24,10 @@ class MargraveError(Exception):
         super().__init__(f"{problem} — {advice}")
         self.problem = problem
         self.advice = advice
+
+    def __reduce__(self) -> tuple[Callable[..., MargraveError], tuple[object, ...]]:
+        # Another process must hear it too: pickle would call `__init__` with the line alone.
+        return _again, (type(self), self.args, self.__dict__)
 
 
 class Transient(MargraveError):
@@ -40,3 +46,9 @@ class Rejected(MargraveError):
 
 class Fatal(MargraveError):
     """The node must not go on: wrong chain, wrong key, wrong model, unreadable configuration."""
+
+
+def _again(kind: type[MargraveError], args: tuple[object, ...], state: Mapping[str, object]) -> MargraveError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error

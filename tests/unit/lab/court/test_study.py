@@ -18,6 +18,7 @@ from margrave.lab.court.panel import COLUMNS, Panel
 from margrave.lab.court.study import LEAST_PANEL_H, QUICK_ASSETS, Study, collect, first_row, quick, schedule, subset
 from margrave.lab.court.walk import ByHorizon, Leg, walk
 from tests.unit.lab.court.small import CALLED, Ewma, Historical
+from tests.unit.lab.court.test_walk import Smuggler
 
 STUDY = Study(volatility_h=(4, 24), tails_h=(24,))
 
@@ -111,6 +112,13 @@ def test_the_code_that_answers_follow_from_is_part_of_their_name() -> None:
 
 def test_two_processes_answer_as_one(tmp_path: Path) -> None:
     assert same(run(tmp_path / "two", Local(2)), run(tmp_path / "one", Local(1)))
+
+
+def test_a_look_ahead_ends_the_study_in_its_own_words_whoever_finds_it(tmp_path: Path) -> None:
+    called = (*CALLED[:1], Listed(Smuggler(), Role.OURS, Kind.VOLATILITY))
+    with pytest.raises(Fatal, match="smuggler looks ahead") as caught:
+        collect(panel(), called, STUDY, tmp_path, Local(2), print)
+    assert caught.value.advice
 
 
 def test_a_local_ray_cluster_of_two_workers_answers_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
