@@ -201,3 +201,16 @@ def test_bars_of_the_horizon_end_on_the_clock_and_hold_its_hours() -> None:
 
 def test_levels_are_as_deep_as_the_court_asks() -> None:
     assert tuple(RUNGS) == LEVELS
+
+
+@pytest.mark.parametrize("name", TAILS)
+def test_one_absurd_hour_widens_and_breaks_nothing(name: str) -> None:
+    returns = 0.01 * np.random.default_rng(8).standard_t(5, (4_000, 2))
+    before = panel_of(returns)
+    returns[3_900, 0] = -3.0
+    after = panel_of(returns)
+    model, rows, assets = TAILS[name].fit(before.upto(3_800)), np.array([3_900]), np.array([0])
+    calm, wild = model.tails(before, rows, assets, 1), model.tails(after, rows, assets, 1)
+    assert np.isfinite(wild.var).all()
+    assert (wild.es >= wild.var).all()
+    assert (wild.var[0, DOWN] >= calm.var[0, DOWN]).all()

@@ -13,11 +13,6 @@ from margrave.lab.court.families.tails.historical import HistoricalSimulation
 from margrave.lab.court.families.tails.pooled import Pooled
 from margrave.lab.court.family import TAIL_HORIZONS_H, TailFamily
 
-BASELINE_MEAN: Final = Combination(
-    "tail_baselines_mean",
-    tuple((family, frozenset(TAIL_HORIZONS_H)) for family in (ES_CAVIAR, GJR_EVT, GARCH_T)),
-)
-
 POOLED: Final = Pooled()
 OURS: Final = Combination(
     "tails",
