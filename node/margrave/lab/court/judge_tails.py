@@ -113,7 +113,7 @@ def judge(panel: Panel, answers: Mapping[str, Answers], horizon_h: int, baseline
         begins=date(panel, int(agreed.rows[0])),
         ends=date(panel, int(agreed.rows[-1])),
         families={
-            name: _judged(panel, agreed, outcome, said, name, {label: mcs[label][name] for label in SIDES})
+            name: _judged(panel, agreed, outcome, said, name, {label: mcs[label][name] for label in SIDES}, horizon_h)
             for name, said in agreed.said.items()
         },
         not_heard={name: count for name, count in agreed.unanswered.items() if name not in agreed.said},
@@ -137,7 +137,13 @@ def _fz0(outcome: Floats, said: Floats, side: int, level: int) -> Floats:
 
 
 def _judged(
-    panel: Panel, agreed: Agreed, outcome: Floats, said: Floats, name: str, mcs: Mapping[str, float]
+    panel: Panel,
+    agreed: Agreed,
+    outcome: Floats,
+    said: Floats,
+    name: str,
+    mcs: Mapping[str, float],
+    horizon_h: int,
 ) -> TailJudged:
     var, es = said[:, VAR], said[:, ES]
     pit, pit_p = _pit(outcome, var)
@@ -149,20 +155,22 @@ def _judged(
         pit_p=pit_p,
         sides={
             label: Tail(
-                tuple(_level(panel, agreed, outcome, said, side, level) for level in range(len(LEVELS))), mcs[label]
+                tuple(_level(panel, agreed, outcome, said, side, level, horizon_h) for level in range(len(LEVELS))),
+                mcs[label],
             )
             for label, side in SIDES.items()
         },
     )
 
 
-def _level(panel: Panel, agreed: Agreed, outcome: Floats, said: Floats, side: int, level: int) -> Level:
+def _level(panel: Panel, agreed: Agreed, outcome: Floats, said: Floats, side: int, level: int, horizon_h: int) -> Level:
     p = LEVELS[level]
     y, quantile, deep = _signed(outcome, said, side, level)
     hits = y < quantile
     cells = tuple(_cells(panel, agreed.assets, hits, quantile, p))
-    # assets crash together: those of one time stay together in the bootstrap
-    depth = shortfall.z2_test(y, deep, hits, p, block=len(panel.assets))
+    # assets crash together, and hours of one day do: a day stays whole in the bootstrap, and there are fewer of them
+    day = min(len(panel.assets) * max(24 // horizon_h, 1), len(y))
+    depth = shortfall.z2_test(y, deep, hits, p, block=day)
     return Level(
         p=p,
         hit_rate=float(hits.mean()),
