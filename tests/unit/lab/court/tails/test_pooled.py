@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from margrave.lab.court.families.tails import POOLED
+from margrave.lab.court.families.tails.combination import Combination
+from margrave.lab.court.families.tails.garch import EWMA_NORMAL, FAST_FHS
 from margrave.lab.court.families.tails.ladder import student
 from margrave.lab.court.families.tails.pooled import FITTED_AT, Pooled, joint_loss
 from margrave.lab.court.families.tails.state import state_of
@@ -78,3 +81,15 @@ def test_what_is_usual_at_an_hour_of_the_week_is_learnt_and_known_before_it_come
     apart = state.log_anchor(rows, assets, 1) - state.log_anchor(rows - 3, assets, 1)
     assert 1.8 < np.exp(np.median(apart)) < 3.5
     np.testing.assert_allclose(state_of(p.upto(6_000)).week.now, state.week.now[:6_000], rtol=1e-9)
+
+
+def test_a_combination_is_the_weighted_geometric_mean_and_of_those_that_answer() -> None:
+    p = panel_of(0.01 * np.random.default_rng(3).standard_t(5, (3_000, 2)))
+    members = (EWMA_NORMAL, ((1, 2.0), (4, 1.0))), (FAST_FHS, ((1, 1.0),)), (POOLED, ((1, 5.0),))
+    rows, assets = np.array([2_900, 2_901]), np.array([0, 1])
+    past = p.upto(1_700)
+    said = Combination("both", members).fit(past).tails(p, rows, assets, 1)
+    one, two, none = (family.fit(past).tails(p, rows, assets, 1) for family, _ in members)
+    assert np.isnan(none.var).all()
+    np.testing.assert_allclose(said.var, one.var ** (2 / 3) * two.var ** (1 / 3))
+    np.testing.assert_allclose(said.es, one.es ** (2 / 3) * two.es ** (1 / 3))

@@ -11,16 +11,11 @@ from margrave.lab.court.families.tails.conformal import Widened
 from margrave.lab.court.families.tails.garch import EWMA_NORMAL, FAST_FHS, FHS_GJR, GARCH_T, GJR_EVT
 from margrave.lab.court.families.tails.historical import HistoricalSimulation
 from margrave.lab.court.families.tails.pooled import Pooled
-from margrave.lab.court.family import TAIL_HORIZONS_H, TailFamily
+from margrave.lab.court.family import TailFamily
 
 POOLED: Final = Pooled()
 OURS: Final = Combination(
-    "tails",
-    (
-        (POOLED, frozenset(TAIL_HORIZONS_H)),
-        (ES_CAVIAR, frozenset(TAIL_HORIZONS_H)),
-        (GJR_EVT, frozenset({24})),
-    ),
+    "tails", ((POOLED, ((1, 2.0), (4, 2.0), (24, 1.0))), (ES_CAVIAR, ((1, 1.0), (4, 1.0), (24, 1.0))))
 )
 
 FAMILIES: tuple[tuple[TailFamily, Role], ...] = (
