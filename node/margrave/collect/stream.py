@@ -6,16 +6,16 @@ turns the object into events; books are kept by `books.keeper`, trades and liqui
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from margrave.collect.books.checksums import Checksum
-from margrave.collect.books.levels import Levels
+from margrave.collect.books.levels import Levels, RawLevels
 from margrave.collect.books.rules import SequenceRule
-from margrave.collect.source import Item, Request
+from margrave.collect.source import Asked, Item, Request
 from margrave.errors import Rejected
 from margrave.messages import Contract, Refusal
 from margrave.settings import Instruments
@@ -25,9 +25,6 @@ BOOK: Final = "book"
 TRADES: Final = "trades"
 LIQUIDATIONS: Final = "liquidations"
 TICKER: Final = "ticker"
-
-RawLevels = Sequence[tuple[str, str]]
-"""(price, size) as the venue wrote them: what its checksum is made of."""
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -153,6 +150,17 @@ class Heard:
         except KeyError:
             raise Rejected(Rejection.WRONG_INSTRUMENT, f"{instrument[:40]} was not subscribed to") from None
 
+    def asked(self, instrument: str, *, perpetual: bool = False) -> Asked:
+        """What the parsers of answers want to know, of something that nobody asked just now. Raises as `market`."""
+        return Asked(
+            self.source,
+            self.market(instrument),
+            instrument,
+            self.seen_ms,
+            perpetual=perpetual,
+            contract=self.contracts.get(instrument),
+        )
+
     def refusal(self, instrument: str, what: str, rejected: Rejected) -> Refusal:
         market = self.market_of.get(instrument, instrument if not self.market_of else "")
         return Refusal(source=self.source, market=market, what=what, reason=rejected.reason, detail=rejected.problem)
@@ -205,3 +213,17 @@ class Stream:
     def __post_init__(self) -> None:
         if (self.snapshot is None) != (self.read_snapshot is None):
             raise ValueError(f"stream {self.name}: `snapshot` and `read_snapshot` go together")
+
+
+def asked_anew(ask: Callable[[str, Sequence[Channel]], Iterable[bytes]]) -> Callable[[Channel], Iterator[bytes]]:
+    """`Stream.resubscribe` of a venue whose messages differ by the word alone: unsubscribe, then subscribe.
+
+    Args:
+        ask: ("subscribe" or "unsubscribe", channels) -> messages.
+    """
+
+    def resubscribe(channel: Channel) -> Iterator[bytes]:
+        yield from ask("unsubscribe", (channel,))
+        yield from ask("subscribe", (channel,))
+
+    return resubscribe

@@ -17,6 +17,8 @@ is best in a book is held to `checks.MAX_PRICE_USD`."""
 _NUMBERS: Final = {str, float, int}
 
 Levels = list[tuple[float, float]]
+RawLevels = Sequence[tuple[str, str]]
+"""(price, size) as the venue wrote them: what its checksum is made of."""
 
 
 def levels(rows: object, what: str, *, price: int | str = 0, size: int | str = 1) -> Levels:
@@ -49,6 +51,16 @@ def levels(rows: object, what: str, *, price: int | str = 0, size: int | str = 1
     if len(kept) != len(entries) or not kinds <= _NUMBERS:
         return _one_by_one(entries, what, price, size)
     return kept
+
+
+def as_written(rows: object) -> RawLevels:
+    """Prices and sizes as text, of rows that `levels` has checked; no rows of anything else."""
+    return [(str(row[0]), str(row[1])) for row in rows] if isinstance(rows, list) else ()
+
+
+def stated_depth(text: str) -> int | None:
+    """How many levels a channel's name says it keeps ("200" of orderbook.200.BTCUSDT); `None` where it does not."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
 
 
 def _one_by_one(rows: Sequence[object], what: str, price: int | str, size: int | str) -> Levels:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Protocol, TypedDict, Unpack
 
 import msgspec
 
@@ -56,43 +56,31 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.raw or self.text.encode()
 
 
+class Answer(TypedDict, total=False):
+    """What an HTTP answer has beside its body."""
+
+    asked: str
+    status: int
+    headers: Mapping[str, str]
+
+
 class Tap(Protocol):
     """Whom hosts and sockets tell what they see. Never blocks, never raises."""
 
-    def hear(
-        self,
-        what: What,
-        source: str,
-        url: str,
-        body: bytes | str = "",
-        *,
-        asked: str = "",
-        status: int = 0,
-        headers: Mapping[str, str] | None = None,
-    ) -> None: ...
+    def hear(self, what: What, source: str, url: str, body: bytes | str = "", **answer: Unpack[Answer]) -> None: ...
 
 
-def said(
-    seen_ms: int,
-    what: What,
-    source: str,
-    url: str,
-    body: bytes | str = "",
-    *,
-    asked: str = "",
-    status: int = 0,
-    headers: Mapping[str, str] | None = None,
-) -> Line:
+def said(seen_ms: int, what: What, source: str, url: str, body: bytes | str = "", **answer: Unpack[Answer]) -> Line:
     """A line from what a `Tap` hears."""
     text, raw = (body, b"") if isinstance(body, str) else _text_or_bytes(body)
-    kept = {name: value for name, value in (headers or {}).items() if name in KEPT_HEADERS}
+    kept = {name: value for name, value in answer.get("headers", {}).items() if name in KEPT_HEADERS}
     return Line(
         seen_ms=seen_ms,
         what=what,
         source=source,
         url=url,
-        asked=asked,
-        status=status,
+        asked=answer.get("asked", ""),
+        status=answer.get("status", 0),
         headers=kept,
         text=text,
         raw=raw,

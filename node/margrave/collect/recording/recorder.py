@@ -10,16 +10,15 @@ import asyncio
 import contextlib
 import gzip
 import os
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, Unpack
 
 import msgspec
 import structlog
 
 from margrave.collect.recording import tape
-from margrave.collect.recording.line import Line, What, encode, said
+from margrave.collect.recording.line import Answer, Line, What, encode, said
 from margrave.collect.source import Clock
 from margrave.errors import Fatal
 from margrave.settings import NodeSettings, RecordingSettings
@@ -94,19 +93,9 @@ class Recorder:
         if self._writer is not None:
             await self._writer
 
-    def hear(
-        self,
-        what: What,
-        source: str,
-        url: str,
-        body: bytes | str = "",
-        *,
-        asked: str = "",
-        status: int = 0,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
+    def hear(self, what: What, source: str, url: str, body: bytes | str = "", **answer: Unpack[Answer]) -> None:
         """See `Tap`; the line is stamped with this recorder's clock."""
-        self.keep(said(self._clock.now_ms(), what, source, url, body, asked=asked, status=status, headers=headers))
+        self.keep(said(self._clock.now_ms(), what, source, url, body, **answer))
 
     def keep(self, line: Line) -> None:
         """Queue one line, or count it as missing where the queue is full."""

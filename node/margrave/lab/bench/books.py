@@ -192,7 +192,21 @@ def _keep(recording: Recording, diffs: Sequence[BookDiff]) -> tuple[Keeper, floa
 # --- ladders --------------------------------------------------------------------------------------------------------
 
 
-class _Sorted:
+class _Mapped:
+    """A side of a book as a dictionary of sizes by price."""
+
+    _sizes: Any
+
+    def apply(self, levels: Levels) -> None:
+        sizes = self._sizes
+        for price, size in levels:
+            if size:
+                sizes[price] = size
+            else:
+                sizes.pop(price, None)
+
+
+class _Sorted(_Mapped):
     """A sorted dictionary, as the well-kept library offers it."""
 
     def __init__(self, *, bids: bool) -> None:
@@ -201,35 +215,19 @@ class _Sorted:
         except ModuleNotFoundError as missing:
             raise Fatal("sortedcontainers is not installed", advice="install the [dev] extra") from missing
         self._end = -1 if bids else 0
-        self._sizes: Any = SortedDict()
-
-    def apply(self, levels: Levels) -> None:
-        sizes = self._sizes
-        for price, size in levels:
-            if size:
-                sizes[price] = size
-            else:
-                sizes.pop(price, None)
+        self._sizes = SortedDict()
 
     @property
     def best(self) -> float | None:
         return self._sizes.peekitem(self._end)[0] if self._sizes else None
 
 
-class _Anew:
+class _Anew(_Mapped):
     """A plain dictionary, whose best is looked for whenever it is wanted."""
 
     def __init__(self, *, bids: bool) -> None:
         self._best = max if bids else min
-        self._sizes: dict[float, float] = {}
-
-    def apply(self, levels: Levels) -> None:
-        sizes = self._sizes
-        for price, size in levels:
-            if size:
-                sizes[price] = size
-            else:
-                sizes.pop(price, None)
+        self._sizes = {}
 
     @property
     def best(self) -> float | None:

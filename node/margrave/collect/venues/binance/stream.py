@@ -200,15 +200,7 @@ def _symbol(heard: Heard, event: Row) -> str:
 
 
 def _asked(heard: Heard, symbol: str, *, perpetual: bool) -> Asked:
-    """What the parsers of answers want to know, of something that nobody asked just now."""
-    return Asked(
-        heard.source,
-        heard.market(symbol),
-        symbol,
-        heard.seen_ms,
-        perpetual=(perpetual or _is_coin(symbol)) and not messages.is_dated(symbol),
-        contract=heard.contracts.get(symbol),
-    )
+    return heard.asked(symbol, perpetual=(perpetual or _is_coin(symbol)) and not messages.is_dated(symbol))
 
 
 def _nobody(heard: Heard) -> Asked:

@@ -13,9 +13,8 @@ from typing import Final
 import msgspec
 
 from margrave.collect import checks, readings
-from margrave.collect.books.levels import levels
+from margrave.collect.books.levels import levels, stated_depth
 from margrave.collect.books.rules import SequenceRule
-from margrave.collect.source import Asked
 from margrave.collect.stream import (
     BOOK,
     LIQUIDATIONS,
@@ -29,6 +28,7 @@ from margrave.collect.stream import (
     Quiet,
     Stream,
     Trade,
+    asked_anew,
 )
 from margrave.collect.venues.bybit import legacy, messages
 from margrave.collect.venues.bybit.messages import in_dollars, usd
@@ -62,11 +62,6 @@ def linear_channels(market: str, names: Instruments) -> Iterator[Channel]:
 
 def subscribe(wanted: Sequence[Channel]) -> Iterator[bytes]:
     yield from _ask("subscribe", wanted)
-
-
-def resubscribe(channel: Channel) -> Iterator[bytes]:
-    yield from _ask("unsubscribe", (channel,))
-    yield from _ask("subscribe", (channel,))
 
 
 def _ask(operation: str, wanted: Sequence[Channel]) -> Iterator[bytes]:
@@ -146,8 +141,7 @@ def _book(heard: Heard, name: str, frame: Mapping[str, object], perpetual: bool)
 
 def _depth(topic: str) -> int | None:
     """orderbook.200.BTCUSDT keeps 200 levels."""
-    depth = topic.split(".")[1] if topic.count(".") >= 2 else ""
-    return int(depth) if depth.isascii() and depth.isdigit() and len(depth) < 6 else None
+    return stated_depth(topic.split(".")[1]) if topic.count(".") >= 2 else None
 
 
 def _trades(heard: Heard, frame: Mapping[str, object], perpetual: bool) -> Iterator[Event]:
@@ -194,13 +188,13 @@ def _ticker(heard: Heard, name: str, frame: Mapping[str, object], perpetual: boo
     data = checks.mapping(frame.get("data"), "data")
     checks.same_instrument(data.get("symbol"), name, "symbol")
     if "underlyingPrice" in data:
-        asked = _asked(heard, name, perpetual=False)
+        asked = heard.asked(name, perpetual=False)
         yield from readings.chain(asked, venue_ms, [data], lambda row: option(asked, row, venue_ms))
         return
     if frame.get("type") == "delta":
         data = {k: v for k, v in data.items() if k != "fundingRate" or "fundingIntervalHour" in data}
         data.setdefault("markPrice", None)
-    said = list(messages.ticker_of(_asked(heard, name, perpetual=perpetual), data, venue_ms))
+    said = list(messages.ticker_of(heard.asked(name, perpetual=perpetual), data, venue_ms))
     if said:
         yield from said
     else:
@@ -209,7 +203,7 @@ def _ticker(heard: Heard, name: str, frame: Mapping[str, object], perpetual: boo
 
 def _kline(heard: Heard, name: str, frame: Mapping[str, object], perpetual: bool) -> Iterator[Event]:
     rows = [checks.mapping(row, "a kline") for row in checks.sequence(frame.get("data"), "data", least=1)]
-    asked = _asked(heard, name, perpetual=perpetual)
+    asked = heard.asked(name, perpetual=perpetual)
     yield from readings.bars(
         asked,
         checks.time_ms(frame.get("ts"), "ts"),
@@ -222,17 +216,6 @@ def _kline(heard: Heard, name: str, frame: Mapping[str, object], perpetual: bool
             k.get("close"),
             k.get("volume"),
         ),
-    )
-
-
-def _asked(heard: Heard, name: str, *, perpetual: bool) -> Asked:
-    return Asked(
-        source=heard.source,
-        market=heard.market(name),
-        instrument=name,
-        seen_ms=heard.seen_ms,
-        perpetual=perpetual,
-        contract=heard.contracts.get(name),
     )
 
 
@@ -251,7 +234,7 @@ def _stream(kind: str, *, perpetual: bool, says: str) -> Stream:
         path=f"/v5/public/{kind}",
         channels=linear_channels if perpetual else spot_channels,
         subscribe=subscribe,
-        resubscribe=resubscribe,
+        resubscribe=asked_anew(_ask),
         parse=partial(parse, perpetual=perpetual),
         hears=partial(hears, perpetual=perpetual),
         silence_s=30.0,

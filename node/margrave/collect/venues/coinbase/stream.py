@@ -26,6 +26,7 @@ from margrave.collect.stream import (
     Heard,
     Quiet,
     Stream,
+    asked_anew,
 )
 from margrave.collect.venues.coinbase import exchange, messages
 from margrave.collect.venues.coinbase.messages import PERPETUAL_SUFFIX, contract_of, is_perpetual
@@ -47,11 +48,6 @@ def channels(market: str, names: Instruments) -> Iterator[Channel]:
 def subscribe(wanted: Sequence[Channel]) -> Iterator[bytes]:
     yield msgspec.json.encode({"type": "subscribe", "channel": "heartbeats"})
     yield from _ask("subscribe", wanted)
-
-
-def resubscribe(channel: Channel) -> Iterator[bytes]:
-    yield from _ask("unsubscribe", (channel,))
-    yield from _ask("subscribe", (channel,))
 
 
 def _ask(operation: str, wanted: Sequence[Channel]) -> Iterator[bytes]:
@@ -149,15 +145,7 @@ def _ticker(heard: Heard, event: Mapping[str, object], venue_ms: int) -> Iterato
 
 
 def _asked(heard: Heard, name: str) -> Asked:
-    listed = heard.contracts.get(name)
-    return Asked(
-        source=heard.source,
-        market=heard.market(name),
-        instrument=name,
-        seen_ms=heard.seen_ms,
-        perpetual=is_perpetual(listed, name),
-        contract=listed,
-    )
+    return heard.asked(name, perpetual=is_perpetual(heard.contracts.get(name), name))
 
 
 READ_BY: Final = {
@@ -179,7 +167,7 @@ ADVANCED: Final = Stream(
     path="",
     channels=channels,
     subscribe=subscribe,
-    resubscribe=resubscribe,
+    resubscribe=asked_anew(_ask),
     parse=parse,
     hears=hears,
     silence_s=15.0,

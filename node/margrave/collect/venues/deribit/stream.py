@@ -16,7 +16,6 @@ import msgspec
 from margrave.collect import checks, readings
 from margrave.collect.books.levels import Levels, levels
 from margrave.collect.books.rules import SequenceRule
-from margrave.collect.source import Asked
 from margrave.collect.stream import (
     BOOK,
     LIQUIDATIONS,
@@ -119,7 +118,7 @@ def _pushed(heard: Heard, channel: str, data: object) -> Iterable[Event]:
         case "ticker" | "incremental_ticker":
             row = checks.mapping(data, "data")
             name = checks.text(row.get("instrument_name"), "instrument_name")
-            return messages.read_ticker(_asked(heard, name), row)
+            return messages.read_ticker(heard.asked(name), row)
         case "quote":
             return _quote(heard, checks.mapping(data, "data"))
         case "deribit_price_index" | "deribit_volatility_index":
@@ -129,11 +128,6 @@ def _pushed(heard: Heard, channel: str, data: object) -> Iterable[Event]:
         case "user":
             raise Rejected(Rejection.NOT_READ, f"an account's own channel: {channel[:60]}")
     raise Rejected(Rejection.UNKNOWN_SHAPE, f"no channel that is read: {channel[:60]}")
-
-
-def _asked(heard: Heard, instrument: str) -> Asked:
-    """What the parsers of answers want to know, of something that nobody asked just now."""
-    return Asked(heard.source, heard.market(instrument), instrument, heard.seen_ms)
 
 
 def _book(heard: Heard, data: Mapping[str, object]) -> Event:
@@ -188,16 +182,14 @@ def _quote(heard: Heard, row: Mapping[str, object]) -> Iterator[Event]:
     no_combination(name)
     bid = [row.get("best_bid_price"), row.get("best_bid_amount")]
     ask = [row.get("best_ask_price"), row.get("best_ask_amount")]
-    asked = Asked(
-        heard.source, heard.market(name), name, heard.seen_ms, perpetual=kind_of(name) is ContractKind.PERPETUAL
-    )
+    asked = heard.asked(name, perpetual=kind_of(name) is ContractKind.PERPETUAL)
     venue_ms = checks.time_ms(row.get("timestamp"), "timestamp")
     yield readings.book(asked, venue_ms, [bid], [ask], sizes_in_usd=sizes_in_usd(name))
 
 
 def _index(heard: Heard, row: Mapping[str, object]) -> Iterator[Event]:
     """`deribit_price_index.btc_usd`: {"price"}; `deribit_volatility_index.btc_usd`: {"volatility"} in percent."""
-    asked = _asked(heard, checks.text(row.get("index_name"), "index_name"))
+    asked = heard.asked(checks.text(row.get("index_name"), "index_name"))
     venue_ms = checks.time_ms(row.get("timestamp"), "timestamp")
     volatility = readings.scaled(row.get("volatility"), 0.01, "volatility")
     items = tuple(readings.scalars(asked, venue_ms, {Kind.INDEX_PRICE: row.get("price"), Kind.VOL_INDEX: volatility}))

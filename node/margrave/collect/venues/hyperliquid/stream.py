@@ -101,8 +101,7 @@ def _best(heard: Heard, entry: Mapping[str, object]) -> Event:
 
 
 def _asked(heard: Heard, coin: str) -> Asked:
-    market = heard.market(coin)
-    return Asked(heard.source, market, coin, heard.seen_ms, perpetual=is_perpetual(coin))
+    return heard.asked(coin, perpetual=is_perpetual(coin))
 
 
 def hears(_address: str, frame: object) -> bool:

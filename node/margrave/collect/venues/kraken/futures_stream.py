@@ -12,7 +12,6 @@ import msgspec
 from margrave.collect import checks, readings
 from margrave.collect.books.levels import levels
 from margrave.collect.books.rules import SequenceRule
-from margrave.collect.source import Asked
 from margrave.collect.stream import (
     BOOK,
     LIQUIDATIONS,
@@ -24,6 +23,7 @@ from margrave.collect.stream import (
     Heard,
     Quiet,
     Stream,
+    asked_anew,
 )
 from margrave.collect.venues.kraken import futures, messages
 from margrave.errors import Rejected
@@ -48,11 +48,6 @@ def channels(market: str, names: Instruments) -> Iterator[Channel]:
 def subscribe(wanted: Sequence[Channel]) -> Iterator[bytes]:
     yield msgspec.json.encode({"event": "subscribe", "feed": "heartbeat"})
     yield from _ask("subscribe", wanted)
-
-
-def resubscribe(channel: Channel) -> Iterator[bytes]:
-    yield from _ask("unsubscribe", (channel,))
-    yield from _ask("subscribe", (channel,))
 
 
 def _ask(event: str, wanted: Sequence[Channel]) -> Iterator[bytes]:
@@ -131,14 +126,7 @@ def _ticker(heard: Heard, name: str, frame: Mapping[str, object]) -> Iterator[Ev
     """{"markPrice", "index", "relative_funding_rate" (of an hour), "openInterest", "time", "suspended"}."""
     if frame.get("suspended") is True:
         raise Rejected(Rejection.VENUE_ERROR, f"{name} is suspended")
-    asked = Asked(
-        source=heard.source,
-        market=heard.market(name),
-        instrument=name,
-        seen_ms=heard.seen_ms,
-        perpetual=futures.is_perpetual(name),
-        contract=heard.contracts.get(name),
-    )
+    asked = heard.asked(name, perpetual=futures.is_perpetual(name))
     stamp, mark = frame.get("time"), frame.get("markPrice")
     values: dict[Kind, object] = {
         Kind.MARK_PRICE: mark,
@@ -164,7 +152,7 @@ FUTURES: Final = Stream(
     futures_host=True,
     channels=channels,
     subscribe=subscribe,
-    resubscribe=resubscribe,
+    resubscribe=asked_anew(_ask),
     parse=parse,
     hears=hears,
     silence_s=30.0,

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from margrave.collect import checks, readings
-from margrave.collect.books.levels import levels
-from margrave.collect.source import Asked
-from margrave.collect.stream import BookDiff, BookSnapshot, Event, Heard, Quiet, RawLevels
+from margrave.collect.books.levels import as_written, levels, stated_depth
+from margrave.collect.stream import BookDiff, BookSnapshot, Event, Heard, Quiet
 from margrave.collect.venues.kraken import messages
 from margrave.errors import Rejected
 from margrave.verdicts import Rejection
@@ -44,7 +43,6 @@ def _book(heard: Heard, name: str, contents: Sequence[object], channel: str) -> 
     stated = said.get("c")
     checksum = None if checks.absent(stated) else checks.whole(stated, "c")
     if whole:
-        depth = channel.partition("-")[2]
         yield BookSnapshot(
             instrument=name,
             perpetual=False,
@@ -53,9 +51,9 @@ def _book(heard: Heard, name: str, contents: Sequence[object], channel: str) -> 
             bids=levels(bids, "bids"),
             asks=levels(asks, "asks"),
             checksum=checksum,
-            raw_bids=_text(bids),
-            raw_asks=_text(asks),
-            depth=int(depth) if depth.isascii() and depth.isdigit() and len(depth) < 6 else None,
+            raw_bids=as_written(bids),
+            raw_asks=as_written(asks),
+            depth=stated_depth(channel.partition("-")[2]),
         )
     else:
         yield BookDiff(
@@ -68,14 +66,9 @@ def _book(heard: Heard, name: str, contents: Sequence[object], channel: str) -> 
             bids=levels(bids, "bids"),
             asks=levels(asks, "asks"),
             checksum=checksum,
-            raw_bids=_text(bids),
-            raw_asks=_text(asks),
+            raw_bids=as_written(bids),
+            raw_asks=as_written(asks),
         )
-
-
-def _text(rows: object) -> RawLevels:
-    """Prices and sizes as they were written; `levels` has checked the rows."""
-    return [(str(row[0]), str(row[1])) for row in rows if isinstance(row, list)] if isinstance(rows, list) else ()
 
 
 def _trade(_heard: Heard, name: str, contents: Sequence[object], _channel: str) -> Iterator[Event]:
@@ -84,14 +77,14 @@ def _trade(_heard: Heard, name: str, contents: Sequence[object], _channel: str) 
 
 
 def _ticker(heard: Heard, name: str, contents: Sequence[object], _channel: str) -> Iterator[Event]:
-    yield from messages.ticker_of(_asked(heard, name), contents[0])
+    yield from messages.ticker_of(heard.asked(name), contents[0])
 
 
 def _spread(heard: Heard, name: str, contents: Sequence[object], _channel: str) -> Iterator[Event]:
     """[bid, ask, seconds, bid size, ask size]: a book of one level."""
     fields = checks.sequence(contents[0], "spread", least=5)
     venue_ms = checks.seconds_as_ms(fields[2], "time")
-    yield readings.book(_asked(heard, name), venue_ms, [[fields[0], fields[3]]], [[fields[1], fields[4]]])
+    yield readings.book(heard.asked(name), venue_ms, [[fields[0], fields[3]]], [[fields[1], fields[4]]])
 
 
 def _ohlc(heard: Heard, name: str, contents: Sequence[object], channel: str) -> Iterator[Event]:
@@ -102,15 +95,11 @@ def _ohlc(heard: Heard, name: str, contents: Sequence[object], channel: str) -> 
     begin_ms = round(checks.seconds_as_ms(fields[1], "end") / 1000) * 1000 - length_ms
     row: Mapping[str, object] = {"o": fields[2], "h": fields[3], "l": fields[4], "c": fields[5], "v": fields[7]}
     yield from readings.bars(
-        _asked(heard, name),
+        heard.asked(name),
         checks.seconds_as_ms(fields[0], "time"),
         [row],
         lambda k: readings.bar(begin_ms, k["o"], k["h"], k["l"], k["c"], k["v"]),
     )
-
-
-def _asked(heard: Heard, name: str) -> Asked:
-    return Asked(source=heard.source, market=heard.market(name), instrument=name, seen_ms=heard.seen_ms)
 
 
 READ_BY: Final[Mapping[str, Callable[[Heard, str, Sequence[object], str], Iterator[Event]]]] = {

@@ -14,7 +14,7 @@ import msgspec
 
 from margrave.collect import checks, readings
 from margrave.collect.books import checksums
-from margrave.collect.books.levels import Levels, levels
+from margrave.collect.books.levels import Levels, RawLevels, levels
 from margrave.collect.books.rules import SequenceRule
 from margrave.collect.source import Asked
 from margrave.collect.stream import (
@@ -26,9 +26,9 @@ from margrave.collect.stream import (
     Event,
     Heard,
     Quiet,
-    RawLevels,
     Stream,
     Trade,
+    asked_anew,
 )
 from margrave.collect.venues.kraken import futures_stream, legacy, messages
 from margrave.errors import Rejected
@@ -52,11 +52,6 @@ def channels(market: str, names: Instruments) -> Iterator[Channel]:
 
 def subscribe(wanted: Sequence[Channel]) -> Iterator[bytes]:
     yield from _ask("subscribe", wanted)
-
-
-def resubscribe(channel: Channel) -> Iterator[bytes]:
-    yield from _ask("unsubscribe", (channel,))
-    yield from _ask("subscribe", (channel,))
 
 
 def _ask(method: str, wanted: Sequence[Channel]) -> Iterator[bytes]:
@@ -173,14 +168,14 @@ def _ticker(heard: Heard, name: str, entry: Mapping[str, object], _frame: Mappin
     stamp = entry.get("timestamp")
     venue_ms = heard.seen_ms if checks.absent(stamp) else checks.time_ms(stamp, "timestamp")
     bids = [[entry.get("bid"), entry.get("bid_qty")]]
-    yield readings.book(_asked(heard, name), venue_ms, bids, [[entry.get("ask"), entry.get("ask_qty")]])
+    yield readings.book(heard.asked(name), venue_ms, bids, [[entry.get("ask"), entry.get("ask_qty")]])
 
 
 def _ohlc(heard: Heard, name: str, entry: Mapping[str, object], _frame: Mapping[str, object]) -> Iterator[Event]:
     """{"symbol", "interval_begin", "open", "high", "low", "close", "volume"}."""
     begin_ms = checks.time_ms(entry.get("interval_begin"), "interval_begin")
     yield from readings.bars(
-        _asked(heard, name),
+        heard.asked(name),
         heard.seen_ms or begin_ms,
         [entry],
         lambda k: readings.bar(begin_ms, k.get("open"), k.get("high"), k.get("low"), k.get("close"), k.get("volume")),
@@ -195,10 +190,6 @@ def _pairs(heard: Heard, frame: Mapping[str, object]) -> Iterator[Event]:
         entry = checks.mapping(row, "a pair")
         name = checks.text(entry.get("symbol"), "symbol")
         yield messages.pair(asked, name, entry, ("price_increment", "price_precision", "qty_precision"))
-
-
-def _asked(heard: Heard, name: str) -> Asked:
-    return Asked(source=heard.source, market=heard.market(name), instrument=name, seen_ms=heard.seen_ms)
 
 
 READ_BY: Final[Mapping[str, Callable[[Heard, str, Mapping[str, object], Mapping[str, object]], Iterator[Event]]]] = {
@@ -222,7 +213,7 @@ SPOT: Final = Stream(
     path="/v2",
     channels=channels,
     subscribe=subscribe,
-    resubscribe=resubscribe,
+    resubscribe=asked_anew(_ask),
     parse=parse,
     hears=hears,
     silence_s=15.0,

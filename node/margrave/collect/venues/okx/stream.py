@@ -14,9 +14,8 @@ import msgspec
 
 from margrave.collect import checks
 from margrave.collect.books import checksums
-from margrave.collect.books.levels import levels
+from margrave.collect.books.levels import as_written, levels
 from margrave.collect.books.rules import SequenceRule
-from margrave.collect.source import Asked
 from margrave.collect.stream import (
     BOOK,
     LIQUIDATIONS,
@@ -27,8 +26,8 @@ from margrave.collect.stream import (
     Event,
     Heard,
     Quiet,
-    RawLevels,
     Stream,
+    asked_anew,
 )
 from margrave.collect.venues.okx import messages
 from margrave.collect.venues.okx.messages import contract_of, is_perpetual
@@ -70,11 +69,6 @@ def channels(market: str, names: Instruments) -> Iterator[Channel]:
 
 def subscribe(wanted: Sequence[Channel]) -> Iterator[bytes]:
     yield from _ask("subscribe", wanted)
-
-
-def resubscribe(channel: Channel) -> Iterator[bytes]:
-    yield from _ask("unsubscribe", (channel,))
-    yield from _ask("subscribe", (channel,))
 
 
 def _ask(operation: str, wanted: Sequence[Channel]) -> Iterator[bytes]:
@@ -120,9 +114,9 @@ def parse(heard: Heard, body: object) -> Iterator[Event]:
             checks.same_instrument(checks.mapping(row, "a trade").get("instId"), name, "instId")
             yield messages.trade(row, contract)
     elif channel.startswith("candle"):
-        yield from messages.parse_candles(_asked(heard, name), frame)
+        yield from messages.parse_candles(heard.asked(name, perpetual=is_perpetual(name)), frame)
     elif channel in READ_AS:
-        yield from READ_AS[channel](_asked(heard, name), frame)
+        yield from READ_AS[channel](heard.asked(name, perpetual=is_perpetual(name)), frame)
     else:
         raise Rejected(Rejection.UNKNOWN_SHAPE, f"channel {channel[:40]} is not read")
 
@@ -144,8 +138,8 @@ def _books(heard: Heard, name: str, action: object, rows: Sequence[object]) -> I
                 bids=levels(bids, "bids"),
                 asks=levels(asks, "asks"),
                 checksum=checksum,
-                raw_bids=_text(bids) if checksum is not None else (),
-                raw_asks=_text(asks) if checksum is not None else (),
+                raw_bids=as_written(bids) if checksum is not None else (),
+                raw_asks=as_written(asks) if checksum is not None else (),
                 unit=contract.unit_usd or contract.unit_coins or 1.0,
                 sizes_in_usd=contract.unit_usd is not None,
                 depth=BOOK_DEPTH,
@@ -161,8 +155,8 @@ def _books(heard: Heard, name: str, action: object, rows: Sequence[object]) -> I
                 bids=levels(bids, "bids"),
                 asks=levels(asks, "asks"),
                 checksum=checksum,
-                raw_bids=_text(bids) if checksum is not None else (),
-                raw_asks=_text(asks) if checksum is not None else (),
+                raw_bids=as_written(bids) if checksum is not None else (),
+                raw_asks=as_written(asks) if checksum is not None else (),
             )
         else:
             raise Rejected(Rejection.UNKNOWN_SHAPE, f"a book that is {str(action)[:20]}")
@@ -179,24 +173,8 @@ def _liquidations(heard: Heard, rows: Sequence[object]) -> Iterator[Event]:
         yield from messages.liquidations(entry, heard.contracts.get(name))
 
 
-def _asked(heard: Heard, name: str) -> Asked:
-    return Asked(
-        source=heard.source,
-        market=heard.market(name),
-        instrument=name,
-        seen_ms=heard.seen_ms,
-        perpetual=is_perpetual(name),
-        contract=heard.contracts.get(name),
-    )
-
-
 def _number(value: object, what: str) -> int | None:
     return None if checks.absent(value) else checks.whole(value, what)
-
-
-def _text(rows: object) -> RawLevels:
-    """Prices and sizes as they were written; `levels` has checked the rows."""
-    return [(str(row[0]), str(row[1])) for row in rows] if isinstance(rows, list) else ()
 
 
 def hears(_address: str, frame: object) -> bool:
@@ -208,7 +186,7 @@ PUBLIC: Final = Stream(
     path="/ws/v5/public",
     channels=channels,
     subscribe=subscribe,
-    resubscribe=resubscribe,
+    resubscribe=asked_anew(_ask),
     parse=parse,
     hears=hears,
     silence_s=30.0,
