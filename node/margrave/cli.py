@@ -262,7 +262,10 @@ def parse(
 def backtest(
     data: Annotated[Path, typer.Option("--data", help="A folder of Parquet data sets: bars, implied vol, funding.")],
     family: Annotated[
-        list[str] | None, typer.Option("--family", help="Only this one, against the baselines; repeat for more.")
+        list[str] | None,
+        typer.Option(
+            "--family", help="Only this family against the baselines, or this kind or chamber; repeat for more."
+        ),
     ] = None,
     assets: Annotated[str, typer.Option("--assets", help="Only these, by comma: BTC,ETH.")] = "",
     quick: Annotated[

@@ -110,7 +110,7 @@ def read(folder: Path, assets: Sequence[str] = ()) -> Found:
     """All series of a folder, or of some assets only.
 
     Raises:
-        Fatal: the folder is none, holds no bars, or lacks an asset that was asked for.
+        Fatal: the folder is none, or lacks an asset that was asked for.
     """
     if not folder.is_dir():
         raise Fatal(f"{folder} is no folder", advice="point --data at a folder of Parquet data sets")
@@ -119,10 +119,8 @@ def read(folder: Path, assets: Sequence[str] = ()) -> Found:
     for file in sorted(folder.rglob("*.parquet")):
         for asset, found in _bars_of(file, file.relative_to(folder), left_out):
             bars[asset].append(found)
-    if not bars:
-        raise Fatal(f"{folder} holds no bars (ts, open, high, low, close)", advice="point --data at the folder above")
     if missing := sorted(set(assets) - bars.keys()):
-        raise Fatal(f"no bars of {', '.join(missing)}", advice=f"choose among {', '.join(sorted(bars))}")
+        raise Fatal(f"no bars of {', '.join(missing)}", advice=f"choose among {', '.join(sorted(bars)) or 'none'}")
     dvol, funding = _implied(folder, left_out), _fundings(folder, left_out)
     stretches: list[Stretch] = []
     for asset in sorted(assets or bars):

@@ -16,7 +16,7 @@ from margrave.lab.court.families import Kind, Role
 from margrave.lab.court.family import LEVELS
 from margrave.lab.court.judge_tails import MAIN, SIDES
 from margrave.lab.court.report import Report
-from margrave.lab.court.targets import Target
+from margrave.lab.court.target import Target
 
 FILE_NAME: Final = "index.html"
 MAIN_LEVEL: Final = LEVELS.index(MAIN)

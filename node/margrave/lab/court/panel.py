@@ -101,6 +101,8 @@ def panel_of(found: Found, *, least_hours: int = 0) -> Panel:
     for stretch in found.stretches:
         hours[stretch.asset] = hours.get(stretch.asset, 0) + len(stretch)
     assets = tuple(sorted(asset for asset, count in hours.items() if count >= least_hours))
+    if not hours:
+        raise Fatal("there are no bars", advice="point --data at a folder of Parquet files: ts, open, high, low, close")
     if not assets:
         raise Fatal(f"no asset has {least_hours} hours", advice="give a longer history, or judge shorter horizons")
     mine = [stretch for stretch in found.stretches if stretch.asset in assets]
@@ -111,6 +113,11 @@ def panel_of(found: Found, *, least_hours: int = 0) -> Panel:
     for stretch in mine:
         _lay(columns, stretch, assets.index(stretch.asset), (int(stretch.open_ms[0]) - first) // HOUR_MS)
     return Panel(open_ms, assets, **columns)
+
+
+def no_panel() -> Panel:
+    """Of a folder without bars: no hours and no assets."""
+    return Panel(np.empty(0, dtype=np.int64), (), **{name: np.empty((0, 0)) for name in COLUMNS})
 
 
 def _lay(columns: dict[str, Floats], stretch: Stretch, place: int, row: int) -> None:

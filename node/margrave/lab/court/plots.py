@@ -30,7 +30,7 @@ CI: Final = 1.96
 def skill(verdicts: Sequence[VolatilityVerdict], ours: str | None) -> str:
     """Every family's QLIKE over that of the best baseline of each asset, horizons side by side."""
     names = _order({name: row[0] for name, row in verdicts[0].over_best.items()})
-    figure, axes = _side_by_side(len(verdicts), ROW_IN * len(names) + 0.7)
+    figure, axes = side_by_side(len(verdicts), ROW_IN * len(names) + 0.7)
     for axis, verdict in zip(axes, verdicts, strict=True):
         for place, name in enumerate(names):
             if name not in verdict.over_best:
@@ -43,26 +43,26 @@ def skill(verdicts: Sequence[VolatilityVerdict], ours: str | None) -> str:
         axis.axvline(1.0, color=GREY, linewidth=0.8)
         axis.set_title(f"{verdict.horizon_h} h", loc="left", color=INK, fontsize=8)
     _name_rows(axes, names, ours)
-    return _svg(figure)
+    return svg(figure)
 
 
 def months(verdict: VolatilityVerdict, ours: str, against: str) -> str:
     """Our mean QLIKE over one baseline's, month by month."""
     labels = sorted(set(verdict.by_month[ours]) & set(verdict.by_month[against]))
     ratio = [verdict.by_month[ours][m] / verdict.by_month[against][m] for m in labels]
-    figure, (axis,) = _side_by_side(1, 1.7)
+    figure, (axis,) = side_by_side(1, 1.7)
     place = np.arange(len(labels))
     colours = [BLUE if value <= 1 else AMBER for value in ratio]
     axis.bar(place, np.array(ratio) - 1.0, bottom=1.0, color=colours, width=0.75)
     axis.axhline(1.0, color=GREY, linewidth=0.8)
     step = max(len(labels) // 12, 1)
     axis.set_xticks(place[::step], labels[::step])
-    return _svg(figure)
+    return svg(figure)
 
 
 def calibration(verdicts: Sequence[VolatilityVerdict], names: Sequence[str]) -> str:
     """Mean realised over mean forecast variance by tenths of the forecast: 1 is right."""
-    figure, axes = _side_by_side(len(verdicts), 1.9, share_y=True)
+    figure, axes = side_by_side(len(verdicts), 1.9, share_y=True)
     for axis, verdict in zip(axes, verdicts, strict=True):
         for name, colour in zip(names, (BLUE, AMBER, GREY), strict=False):
             if name in verdict.families:
@@ -71,7 +71,7 @@ def calibration(verdicts: Sequence[VolatilityVerdict], names: Sequence[str]) -> 
         axis.axhline(1.0, color=GREY, linewidth=0.8)
         axis.set_title(f"{verdict.horizon_h} h", loc="left", color=INK, fontsize=8)
         axis.set_xticks([1, 5, 10])
-    return _svg(figure)
+    return svg(figure)
 
 
 def shortfall(verdicts: Sequence[TailVerdict], reference: str, ours: str | None) -> str:
@@ -85,7 +85,7 @@ def shortfall(verdicts: Sequence[TailVerdict], reference: str, ours: str | None)
     }
     first = rows[columns[0][0].horizon_h, columns[0][1]]
     names = _order({name: row.difference for name, row in first.items()})
-    figure, axes = _side_by_side(len(columns), ROW_IN * len(names) + 0.7)
+    figure, axes = side_by_side(len(columns), ROW_IN * len(names) + 0.7)
     for axis, (verdict, label) in zip(axes, columns, strict=True):
         for place, name in enumerate(names):
             row = rows[verdict.horizon_h, label].get(name)
@@ -94,13 +94,13 @@ def shortfall(verdicts: Sequence[TailVerdict], reference: str, ours: str | None)
         axis.axvline(0.0, color=GREY, linewidth=0.8)
         axis.set_title(f"{verdict.horizon_h} h {label}", loc="left", color=INK, fontsize=8)
     _name_rows(axes, names, ours)
-    return _svg(figure)
+    return svg(figure)
 
 
 def hits(verdicts: Sequence[TailVerdict], names: Sequence[str]) -> str:
     """How often a quantile was crossed over how often it says, by level: 1 is right."""
     columns = [(verdict, label) for verdict in verdicts for label in SIDES]
-    figure, axes = _side_by_side(len(columns), 1.9, share_y=True)
+    figure, axes = side_by_side(len(columns), 1.9, share_y=True)
     ticks = [f"{p * 100:g}" for p in LEVELS]
     for axis, (verdict, label) in zip(axes, columns, strict=True):
         for name, colour in zip(names, (BLUE, AMBER, GREY), strict=False):
@@ -110,12 +110,12 @@ def hits(verdicts: Sequence[TailVerdict], names: Sequence[str]) -> str:
         axis.axhline(1.0, color=GREY, linewidth=0.8)
         axis.set_title(f"{verdict.horizon_h} h {label}", loc="left", color=INK, fontsize=8)
     axes[0].set_ylim(bottom=0)
-    return _svg(figure)
+    return svg(figure)
 
 
 def pit(verdicts: Sequence[TailVerdict], names: Sequence[str]) -> str:
     """How often outcomes fell between two quantiles over how often they should have: flat at 1 is right."""
-    figure, axes = _side_by_side(len(verdicts), 1.9, share_y=True)
+    figure, axes = side_by_side(len(verdicts), 1.9, share_y=True)
     for axis, verdict in zip(axes, verdicts, strict=True):
         for name, colour in zip(names, (BLUE, AMBER, GREY), strict=False):
             if name in verdict.families:
@@ -125,7 +125,7 @@ def pit(verdicts: Sequence[TailVerdict], names: Sequence[str]) -> str:
         axis.set_title(f"{verdict.horizon_h} h", loc="left", color=INK, fontsize=8)
         axis.set_xticks([0, len(LEVELS), 2 * len(LEVELS)], ["lowest", "middle", "highest"])
     axes[0].set_ylim(bottom=0)
-    return _svg(figure)
+    return svg(figure)
 
 
 def cells(verdicts: Sequence[TailVerdict], name: str) -> str | None:
@@ -138,7 +138,7 @@ def cells(verdicts: Sequence[TailVerdict], name: str) -> str | None:
     if not held:
         return None
     assets = sorted(held)
-    figure, (axis,) = _side_by_side(1, 0.2 * len(columns) + 0.6)
+    figure, (axis,) = side_by_side(1, 0.2 * len(columns) + 0.6)
     for passes, colour, marker in ((True, BLUE, "o"), (False, RED, "X")):
         points = [(at, row) for at, asset in enumerate(assets) for row, p in held[asset].items() if p is passes]
         if points:
@@ -148,13 +148,14 @@ def cells(verdicts: Sequence[TailVerdict], name: str) -> str | None:
     axis.set_yticks(np.arange(len(columns)), [f"{verdict.horizon_h} h {label}" for verdict, label in columns])
     axis.set_ylim(len(columns) - 0.4, -0.6)
     axis.set_xlim(-0.7, max(len(assets), 12) - 0.3)
-    return _svg(figure)
+    return svg(figure)
 
 
 # --- house style ------------------------------------------------------------------------------------------------------
 
 
-def _side_by_side(count: int, height_in: float, *, share_y: bool = False) -> tuple[Figure, list[Axes]]:
+def side_by_side(count: int, height_in: float, *, share_y: bool = False) -> tuple[Figure, list[Axes]]:
+    """As wide as the page, `count` axes in a row."""
     with rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
         axes = figure.subplots(1, count, squeeze=False, sharey=share_y)[0]
@@ -184,7 +185,7 @@ def _name_rows(axes: Sequence[Axes], names: Sequence[str], ours: str | None) -> 
         label.set_color(INK if name == ours else SOFT)
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
     """The drawing alone, as wide as its place, without a ground, in the page's colours and fonts."""
     held = io.StringIO()
     with rc_context(_STYLE):

@@ -11,13 +11,15 @@ from typing import Final, TypeVar
 import msgspec
 
 from margrave.lab.court import judge_tails, judge_volatility
+from margrave.lab.court.chamber import Chamber, Ruling
 from margrave.lab.court.comparison import holm
 from margrave.lab.court.families import Kind, Listed, Role
 from margrave.lab.court.judge_tails import TailVerdict
 from margrave.lab.court.judge_volatility import VolatilityVerdict
 from margrave.lab.court.panel import Panel
-from margrave.lab.court.study import Study, first_row
-from margrave.lab.court.targets import Target, targets
+from margrave.lab.court.study import Study, first_row, too_little
+from margrave.lab.court.target import Target
+from margrave.lab.court.targets import targets
 from margrave.lab.court.walk import Answers, ByHorizon
 
 FILE_NAME: Final = "report.json"
@@ -42,6 +44,7 @@ class Facts:
     ends: str
     hours: int
     judged_from: str
+    """Empty, as `begins` and `ends`, where there was nothing to walk."""
     assets: tuple[str, ...]
     sources: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -57,19 +60,36 @@ class Report:
     targets: tuple[Target, ...]
     volatility: tuple[VolatilityVerdict, ...]
     tails: tuple[TailVerdict, ...]
+    rulings: tuple[Ruling, ...] = ()
+    silent: tuple[str, ...] = ()
+    """What could not be judged, and why, before any chamber's own."""
     multiple_testing: str = MULTIPLE
 
 
 Verdict = TypeVar("Verdict", VolatilityVerdict, TailVerdict)
 
 
-def report(facts: Facts, panel: Panel, called: Sequence[Listed], answers: Mapping[str, ByHorizon]) -> Report:
-    """All verdicts, compared and adjusted."""
+def report(
+    facts: Facts,
+    panel: Panel,
+    called: Sequence[Listed],
+    answers: Mapping[str, ByHorizon],
+    *,
+    chambers: Sequence[Chamber] = (),
+    rulings: Sequence[Ruling] = (),
+    silent: Sequence[str] = (),
+) -> Report:
+    """All verdicts, compared and adjusted, and what the chambers ruled.
+
+    Args:
+        chambers: all that there are; the targets of those without a ruling are said to be unmeasured.
+    """
     volatility = _verdicts(Kind.VOLATILITY, judge_volatility.judge, panel, called, answers)
     tails = _verdicts(Kind.TAILS, judge_tails.judge, panel, called, answers)
     volatility = _adjusted(volatility, _ours(Kind.VOLATILITY, called))
     tails = _adjusted(tails, _ours(Kind.TAILS, called))
-    return Report(facts, tuple(targets(called, volatility, tails)), volatility, tails)
+    found = targets(called, volatility, tails, chambers, rulings)
+    return Report(facts, found, volatility, tails, tuple(rulings), tuple(silent))
 
 
 def write(found: Report, folder: Path) -> Path:
@@ -80,8 +100,9 @@ def write(found: Report, folder: Path) -> Path:
 
 
 def encoded(found: Report) -> bytes:
-    """One JSON object; what is not a number is null."""
-    return msgspec.json.encode(found)
+    """One JSON object; what is not a number is null. Drawings are the page's: here they have their titles alone."""
+    bare = tuple(replace(ruling, figures=tuple(replace(f, svg="") for f in ruling.figures)) for ruling in found.rulings)
+    return msgspec.json.encode(replace(found, rulings=bare))
 
 
 def facts(
@@ -95,15 +116,15 @@ def facts(
     study: Study,
     called: Sequence[Listed],
 ) -> Facts:
-    day = panel.open_ms.astype("datetime64[ms]").astype("datetime64[D]")
+    day = [str(d) for d in panel.open_ms.astype("datetime64[ms]").astype("datetime64[D]")] or [""]
     return Facts(
         command=command,
         data=data,
         panel_sha256=digest,
-        begins=str(day[0]),
-        ends=str(day[-1]),
+        begins=day[0],
+        ends=day[-1],
         hours=panel.hours,
-        judged_from=str(day[first_row(panel, study)]),
+        judged_from="" if too_little(panel) else day[first_row(panel, study)],
         assets=panel.assets,
         sources=tuple(sources),
         left_out=tuple(left_out),

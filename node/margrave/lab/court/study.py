@@ -52,6 +52,14 @@ def subset(panel: Panel) -> Panel:
     return panel.only([panel.assets[place] for place in longest])
 
 
+def too_little(panel: Panel) -> str | None:
+    """Why nobody can be fitted and judged on this panel."""
+    lived = int(panel.present.any(axis=1).sum())
+    if lived >= LEAST_PANEL_H:
+        return None
+    return f"{lived} hours are too few: half are fitted on and half judged, and that takes {LEAST_PANEL_H}"
+
+
 def first_row(panel: Panel, study: Study) -> int:
     """Of the first forecast: after a year, or half of what there is where that is less; of a quick study near the end.
     Only hours count in which some asset has a bar.
@@ -59,12 +67,9 @@ def first_row(panel: Panel, study: Study) -> int:
     Raises:
         Fatal: there is too little history to fit and judge.
     """
+    if why := too_little(panel):
+        raise Fatal(why, advice="give a longer history")
     lived = np.flatnonzero(panel.present.any(axis=1))
-    if len(lived) < LEAST_PANEL_H:
-        raise Fatal(
-            f"{len(lived)} hours are too few: half are fitted on and half judged, and that takes {LEAST_PANEL_H}",
-            advice="give a longer history",
-        )
     first = min(FIRST_FIT_H, len(lived) // 2)
     return int(lived[max(first, len(lived) - QUICK_H) if study.quick else first])
 
@@ -83,7 +88,7 @@ def collect(
     """Every family's answers, by name; a family that judged nothing is said and left out.
 
     Raises:
-        Fatal: a family looks ahead, or none answered.
+        Fatal: a family looks ahead, or there is too little history to fit and judge.
     """
     store, todo = Store(folder, panel_digest(panel)), schedule(panel, study)
     sittings = [
@@ -115,8 +120,6 @@ def _by_name(called: Sequence[Listed], found: Sequence[ByHorizon], legs_each: in
             named[listed.name] = joined(parts)
         else:
             say(f"{listed.name} judged nothing: no asset has {listed.family.least_hours} hours without a gap")
-    if not named:
-        raise Fatal("no family had an hour to judge", advice="give a longer history without gaps")
     return named
 
 

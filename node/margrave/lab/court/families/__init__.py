@@ -58,20 +58,23 @@ def everyone() -> tuple[Listed, ...]:
     return tuple(found)
 
 
-def chosen(names: Sequence[str], among: Sequence[Listed]) -> tuple[Listed, ...]:
-    """Those of the names, with every baseline of their kind, which they are judged against; all without names.
+def chosen(words: Sequence[str], among: Sequence[Listed]) -> tuple[Listed, ...]:
+    """Those that are named, with every baseline of their kind, which they are judged against; a kind's word names all
+    of it; all without words.
 
     Raises:
-        Fatal: a name is nobody's.
+        Fatal: a word is nobody's.
     """
-    known = {listed.name: listed for listed in among}
-    if missing := sorted(set(names) - known.keys()):
-        raise Fatal(f"no family is called {', '.join(missing)}", advice=f"choose among {', '.join(known) or 'none'}")
-    if not names:
+    if not words:
         return tuple(among)
-    kinds = {known[name].kind for name in names}
+    known = {listed.name: listed.kind for listed in among}
+    if missing := sorted(set(words) - {*known, *Kind}):
+        raise Fatal(f"no family is called {', '.join(missing)}", advice=f"choose among {', '.join([*Kind, *known])}")
+    kinds = {known[word] for word in words if word in known}
     return tuple(
         listed
         for listed in among
-        if listed.name in names or (listed.kind in kinds and listed.role in (Role.BASELINE, Role.REFERENCE))
+        if listed.name in words
+        or listed.kind in words
+        or (listed.kind in kinds and listed.role in (Role.BASELINE, Role.REFERENCE))
     )

@@ -1,0 +1,15 @@
+"""The chambers that sit, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from margrave.lab.court.chamber import Chamber
+
+CHAMBERS: Final[tuple[Chamber, ...]] = ()
+
+
+def called(words: Sequence[str], among: Sequence[Chamber]) -> tuple[Chamber, ...]:
+    """Those that the words of `--family` name; all without words."""
+    return tuple(chamber for chamber in among if not words or chamber.kind in words)
