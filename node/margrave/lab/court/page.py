@@ -12,6 +12,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from margrave.lab.court import plots
+from margrave.lab.court.chamber import Ruling
 from margrave.lab.court.families import Kind, Role
 from margrave.lab.court.family import LEVELS
 from margrave.lab.court.judge_tails import MAIN, SIDES
@@ -49,7 +50,7 @@ def render(found: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "chance": chance, "share": share}
+    environment.filters |= {"number": number, "chance": chance, "share": share, "cell": cell}
     return environment.get_template("court.html.j2").render(
         report=found,
         facts=found.facts,
@@ -57,6 +58,7 @@ def render(found: Report) -> str:
         targets=[(target, _said(target)) for target in found.targets],
         volatility_drawings=_volatility(found),
         tail_drawings=_tails(found),
+        figures=_figures,
         level=MAIN_LEVEL,
         sides=tuple(SIDES),
         reference=_named(found, Kind.TAILS, Role.REFERENCE),
@@ -85,8 +87,27 @@ def chance(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def cell(value: str | float | None) -> str:
+    """Of a chamber's table."""
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else figure(value)
+
+
+def figure(value: float) -> str:
+    """Four figures that count, and no more."""
+    if not math.isfinite(value):
+        return "–"
+    rounded = f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+    return rounded.replace("-", "−")
+
+
 def share(value: float) -> str:
     return f"{value:.2%}" if math.isfinite(value) else "–"
+
+
+def _figures(ruling: Ruling) -> list[Drawing]:
+    return [Drawing(f.title, f.note, Markup(f.svg)) for f in ruling.figures]  # noqa: S704 - drawn by `plots.svg`
 
 
 def _said(target: Target) -> tuple[str, str]:

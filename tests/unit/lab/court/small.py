@@ -1,4 +1,4 @@
-"""Two small families that are real: an EWMA of squared returns, and historical simulation."""
+"""Two small families that are real (an EWMA of squared returns, historical simulation), and a small chamber."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
+from margrave.lab.court import plots
+from margrave.lab.court.chamber import Case, Figure, Ruling, Table
 from margrave.lab.court.families import Kind, Listed, Role
 from margrave.lab.court.family import LEVELS, Tails
 from margrave.lab.court.panel import Panel
+from margrave.lab.court.target import Goal, unmeasured
 
 
 @dataclass(frozen=True)
@@ -66,3 +69,29 @@ CALLED = (
     Listed(Historical(), Role.OURS, Kind.TAILS),
     Listed(Historical(factor=0.5), Role.REFERENCE, Kind.TAILS),
 )
+
+
+@dataclass(frozen=True)
+class Zeroes:
+    """Counts hours in which the price stood still."""
+
+    kind: str = "zeroes"
+    about: str = "hours without a move"
+    goals: tuple[Goal, ...] = (Goal("share of hours without a move", 0.01, "share"),)
+
+    def judge(self, case: Case) -> Ruling:
+        moves = case.panel.log_return[case.panel.present & np.isfinite(case.panel.log_return)]
+        if not len(moves):
+            why = "there are no bars"
+            return Ruling(self.kind, "Hours without a move", "", targets=unmeasured(self.goals, why), silent=(why,))
+        still = float((moves == 0).mean())
+        figure, (axis,) = plots.side_by_side(1, 1.5)
+        axis.hist(moves, bins=20)
+        return Ruling(
+            self.kind,
+            "Hours without a move",
+            f"{still:.2%} of {len(moves)} hours.",
+            (Table("By asset", ("Asset", "Share", "Venue"), (("AAA & co", still, "any"), ("none", None, "no <b>"))),),
+            (Figure("Moves", plots.svg(figure)),),
+            (self.goals[0].measured(still),),
+        )
