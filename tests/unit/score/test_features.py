@@ -9,7 +9,7 @@ import pytest
 
 from margrave.errors import Rejected
 from margrave.score import features
-from margrave.score.features import History
+from margrave.score.features import History, hourly_1
 from margrave.verdicts import Rejection
 from tests.unit.score.history import HOUR_MS, bars, snapshot
 
@@ -102,7 +102,7 @@ def test_range_variance_is_garman_and_klass_on_a_bar_without_a_gap() -> None:
 def test_trailing_sums_by_doubling_are_sums(window: int) -> None:
     x = np.random.default_rng(3).normal(size=800)
     expected = [x[max(0, t + 1 - window) : t + 1].sum() for t in range(800)]
-    assert np.allclose(features._trailing_sum(x, window), expected, rtol=0, atol=1e-11)
+    assert np.allclose(hourly_1._trailing_sum(x, window), expected, rtol=0, atol=1e-11)
 
 
 def test_the_hour_of_the_week_is_new_yorks_in_summer_and_winter() -> None:

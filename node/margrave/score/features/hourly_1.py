@@ -1,4 +1,4 @@
-"""What the models see: one definition, used over years for training and on the last row for serving.
+"""`hourly-1`: what the first models saw, used over years for training and on the last row for serving.
 
 Every column at row t is a function of the last `LONG_H` hours up to the close of bar t, and of nothing else. Sums over
 windows are built by doubling, so a row has the same bits whether it is computed inside ten years of history or from
@@ -19,13 +19,13 @@ import numpy.typing as npt
 
 from margrave.errors import Rejected
 from margrave.messages import Bar, MarketSnapshot
+from margrave.score.features.clock import HOUR_MS, new_york_hour_of_week
 from margrave.verdicts import Rejection
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 VERSION: Final = "hourly-1"
-HOUR_MS: Final = 3_600_000
 LONG_H: Final = 672
 """Four whole weeks: the level that everything is measured against has every hour of the week equally often."""
 MIN_BARS: Final = 200
@@ -159,21 +159,6 @@ def masked(row: Floats) -> tuple[str, ...]:
     return tuple(bit.removeprefix("has_") for bit in MASKS if row[NAMES.index(bit)] == 0.0)
 
 
-def new_york_hour_of_week(open_time_ms: Ints) -> Ints:
-    """Hour of the week, Monday 0 h = 0, on the New York clock, which the activity of all crypto markets follows.
-
-    Daylight saving by the rule in force since 2007 (second Sunday of March to first Sunday of November, 2 h local):
-    a table of time zones would be one more thing that differs between machines.
-    """
-    times = open_time_ms.astype("datetime64[ms]")
-    years = times.astype("datetime64[Y]")
-    starts = _nth_sunday(years, month=3, nth=2) + np.timedelta64(7, "h")
-    ends = _nth_sunday(years, month=11, nth=1) + np.timedelta64(6, "h")
-    summer = (times >= starts) & (times < ends)
-    local_h = open_time_ms // HOUR_MS - np.where(summer, 4, 5)
-    return np.asarray((local_h + 72) % 168, dtype=np.int64)  # 1 January 1970 was a Thursday
-
-
 def _on_last_row(value: float | None, n: int) -> Floats:
     column = np.full(n, np.nan)
     if n and value is not None:
@@ -292,10 +277,3 @@ def _week_columns(open_time_ms: Ints) -> list[Floats]:
     """Phase of the week at the *next* bar, the first of the horizon."""
     phase = 2 * np.pi / 168 * new_york_hour_of_week(open_time_ms + HOUR_MS)
     return [wave(k * phase) for k in _WEEK_HARMONICS for wave in (np.sin, np.cos)]
-
-
-def _nth_sunday(years: npt.NDArray[np.datetime64], month: int, nth: int) -> npt.NDArray[np.datetime64]:
-    first = (years.astype("datetime64[M]") + np.timedelta64(month - 1, "M")).astype("datetime64[D]")
-    weekday = (first.astype(np.int64) + 3) % 7  # Monday 0
-    days = ((6 - weekday) % 7 + 7 * (nth - 1)).astype("timedelta64[D]")
-    return np.asarray((first + days).astype("datetime64[h]"))
