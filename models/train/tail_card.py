@@ -47,6 +47,7 @@ def card(net: TailNet, everything: list[Series], data: Path, report: dict[str, A
         "features_version": features.VERSION,
         "trained_from": evaluate.day(min(int(s.close_ms[0]) for s in training)),
         "trained_to": dataset.TRAIN_END,
+        "chosen_to": dataset.VALIDATION[1],
         "assets": sorted({s.asset for s in training}),
         "left_out": list(dataset.LEFT_OUT),
         "data_manifest_sha256": dataset.manifest_hash(data),

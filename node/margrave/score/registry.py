@@ -22,19 +22,25 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 from eth_utils.crypto import keccak
+from msgspec import Meta
 
 from margrave.errors import Fatal
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
-_NAME: Final = re.compile(r"[a-z0-9_]+/[a-z0-9.]*[a-z0-9]")
+_NAME: Final = re.compile(r"^[a-z0-9_]+/[a-z0-9.]*[a-z0-9]$")
+Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Hours = Annotated[int, Meta(ge=1, le=24 * 366)]
+Level = Annotated[float, Meta(gt=0.0, lt=0.5)]
+Positive = Annotated[float, Meta(gt=0.0)]
 _RESTORE: Final = "restore the folder from the release, or set [models] in policy.toml to one that is whole"
 
 
@@ -42,7 +48,7 @@ class Tensor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """One input or output of a graph; `low` and `high` bound what it was trained on (inputs) or can say (outputs)."""
 
     name: str
-    dtype: str
+    dtype: Literal["float32", "float64", "int64"]
     shape: tuple[str, ...]
     unit: str
     meaning: str
@@ -60,24 +66,53 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     statistic: str = ""
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a model says about itself; see docs/models.md for the cards as a table."""
+class Ablation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the loss does when a source is gone: masked in a model that was trained with it, as a node meets it."""
 
-    name: str
+    gone: str
+    loss: str
+    horizon_h: Hours
+    change: float
+    """Of the mean loss: a fraction of it for QLIKE, a difference for FZ0."""
+    statistic: str = ""
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a model says about itself; see docs/models.md for the cards as a table.
+
+    The types and bounds here are the schema of card.toml: a card that breaks one is refused with the field's name.
+    """
+
+    name: Annotated[str, Meta(pattern=_NAME.pattern)]
     title: str
     what: str
     command: str
-    horizon_s: int
     features_version: str
-    trained_from: str
-    trained_to: str
+    trained_from: Day
+    trained_to: Day
+    """Nothing at or after the beginning of this day was trained on."""
     assets: tuple[str, ...]
     left_out: tuple[str, ...]
-    data_manifest_sha256: str
-    model_sha256: str
-    reference_sha256: str
-    tolerance: float
+    data_manifest_sha256: Sha256
+    model_sha256: Sha256
+    reference_sha256: Sha256
+    tolerance: Positive
     """Largest difference to the golden outputs, relative to 1 + their magnitude."""
+    chosen_to: Day | None = None
+    """Nothing at or after the beginning of this day was looked at to choose anything; without it, `trained_to`."""
+    horizon_s: Annotated[int, Meta(ge=0)] = 0
+    """The one horizon of `sigma` and `ladder`, where a model has these outputs."""
+    horizons_h: tuple[Hours, ...] = ()
+    """Of the last axis of the output `log_variance` (batch, horizons), natural logarithms."""
+    tails_h: tuple[Hours, ...] = ()
+    """Of the outputs `var` and `es` (batch, horizons, down and up, levels): log returns, positive magnitudes."""
+    levels: tuple[Level, ...] = ()
+    """Tail probabilities of the last axis of `var` and `es`, descending."""
+    columns: tuple[str, ...] = ()
+    """What the input `columns` (batch, columns) holds, in order: names of `margrave.score.features`."""
+    parity: float | None = None
+    """Largest difference between the graph and what it was written from (numpy, arch or torch), relative to 1 + its
+    magnitude."""
     seeds: tuple[int, ...]
     versions: dict[str, str]
     inputs: tuple[Tensor, ...]
@@ -85,6 +120,12 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     parameters: dict[str, float]
     metrics: tuple[Metric, ...]
     limits: tuple[str, ...]
+    ablations: tuple[Ablation, ...] = ()
+
+    @property
+    def unseen_from(self) -> str:
+        """The day from whose beginning on nothing was seen in training or in choosing."""
+        return max(self.trained_to, self.chosen_to or self.trained_to)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,130 @@
+"""The inputs that a model of the registry names, made from a panel by the definitions that the node serves them with.
+
+Each maker answers (row, asset) pairs from the row and what lies before it, and says of which pairs it knows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from margrave.errors import Fatal, Rejected
+from margrave.lab.court.panel import Panel
+from margrave.score import features
+from margrave.score.registry import Card
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+Given = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """(rows[i], assets[i]) of a panel, each (n,)."""
+
+    rows: Ints
+    assets: Ints
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def only(self, places: Ints) -> Pairs:
+        return Pairs(self.rows[places], self.assets[places])
+
+
+Maker = Callable[[Card, Panel, Pairs], tuple[Flags, Given]]
+
+
+def inputs(card: Card, panel: Panel, pairs: Pairs) -> tuple[Flags, Given]:
+    """(which pairs are known, every input of the card by name, (n, …); what stands where nothing is known is moot).
+
+    Raises:
+        Fatal: the card names an input that nobody here makes.
+    """
+    known = np.ones(len(pairs), dtype=np.bool_)
+    given: dict[str, NDArray[Any]] = {}
+    for maker in dict.fromkeys(_maker(card, tensor.name) for tensor in card.inputs):
+        there, made = maker(card, panel, pairs)
+        known &= there
+        given |= made
+    return known, {tensor.name: given[tensor.name] for tensor in card.inputs}
+
+
+def _maker(card: Card, name: str) -> Maker:
+    maker = MAKERS.get((card.features_version, name)) or MAKERS.get(("", name))
+    if maker is None:
+        raise Fatal(
+            f"{card.name} asks for {name} of features {card.features_version}, which nobody makes",
+            advice="judge it with the release that its card names",
+        )
+    return maker
+
+
+def returns(card: Card, panel: Panel, pairs: Pairs) -> tuple[Flags, Given]:  # noqa: ARG001 - a Maker
+    """`returns_1h` (n, 672), the last on the right, zero before the first; `bars` (n,), how many are real."""
+    first, last = int(pairs.rows.min(initial=panel.hours)), int(pairs.rows.max(initial=-1))
+    start = max(first - features.LONG_H + 1, 0)
+    seen = panel.log_return[start : last + 1]
+    padded = np.concatenate((np.zeros((features.LONG_H, seen.shape[1])), seen))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, features.LONG_H, axis=0)
+    found = windows[pairs.rows - start + 1, pairs.assets]
+    bars = np.clip(panel.age_h[pairs.rows, pairs.assets] - 1, 0, features.LONG_H)
+    real = np.arange(features.LONG_H) >= features.LONG_H - bars[:, None]
+    return bars >= features.MIN_BARS - 1, {"returns_1h": np.where(real, found, 0.0), "bars": bars}
+
+
+def hourly_1(card: Card, panel: Panel, pairs: Pairs) -> tuple[Flags, Given]:  # noqa: ARG001 - a Maker
+    """`features` (n, len(NAMES)) and `log_level` (n,) of the definition `hourly-1`, float32."""
+    known = np.zeros(len(pairs), dtype=np.bool_)
+    columns = np.full((len(pairs), len(features.NAMES)), np.nan, dtype=np.float32)
+    log_level = np.full(len(pairs), np.nan, dtype=np.float32)
+    for places, history, first in _pieces(panel, pairs):
+        try:
+            table = features.compute(history)
+        except Rejected:
+            continue
+        at = pairs.rows[places] - first
+        columns[places], log_level[places] = table.columns[at], table.log_level[at]
+        known[places] = np.isfinite(table.log_level[at])
+    return known, {"features": columns, "log_level": log_level}
+
+
+def _pieces(panel: Panel, pairs: Pairs) -> Iterator[tuple[Ints, features.History, int]]:
+    """(places of the pairs, bars that hold all they depend on, the first bar's row), by asset and stretch.
+
+    Pairs of a feed that stands still at that hour are left out, and so are bars after the last pair: the definition
+    refuses a whole history by its end, and what comes after a pair must not decide over it.
+    """
+    age = panel.age_h[pairs.rows, pairs.assets]
+    begins = pairs.rows - age + 1
+    flat = np.concatenate((np.zeros((1, len(panel.assets))), np.cumsum(panel.high == panel.low, axis=0)))
+    window = np.minimum(age, features.FLAT_WINDOW)
+    still = flat[pairs.rows + 1, pairs.assets] - flat[pairs.rows + 1 - window, pairs.assets]
+    fit = (age >= features.MIN_BARS) & (still <= features.FLAT_SHARE * window)
+    for asset in np.unique(pairs.assets[fit]):
+        for begin in np.unique(begins[fit & (pairs.assets == asset)]):
+            places = np.flatnonzero(fit & (pairs.assets == asset) & (begins == begin))
+            first = max(int(begin), int(pairs.rows[places].min()) - features.LONG_H)
+            last = int(pairs.rows[places].max())
+            yield places, _history(panel, slice(first, last + 1), int(asset)), first
+
+
+def _history(panel: Panel, rows: slice, asset: int) -> features.History:
+    parts = {name: getattr(panel, name)[rows, asset] for name in ("open", "high", "low", "close", "volume")}
+    return features.History(
+        panel.open_ms[rows], **parts, funding_8h=panel.funding_8h[rows, asset], vol_index=panel.dvol[rows, asset]
+    )
+
+
+MAKERS: Final[dict[tuple[str, str], Maker]] = {
+    ("", "returns_1h"): returns,
+    ("", "bars"): returns,
+    ("hourly-1", "features"): hourly_1,
+    ("hourly-1", "log_level"): hourly_1,
+}
+"""By the version of the features and the input's name; without a version: what every version means the same by."""
