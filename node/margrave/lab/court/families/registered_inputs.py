@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from margrave.errors import Fatal, Rejected
 from margrave.lab.court.panel import Panel
-from margrave.score import features
+from margrave.score.features import hourly_1
 from margrave.score.registry import Card
 
 Floats = NDArray[np.float64]
@@ -68,24 +68,24 @@ def _maker(card: Card, name: str) -> Maker:
 def returns(card: Card, panel: Panel, pairs: Pairs) -> tuple[Flags, Given]:  # noqa: ARG001 - a Maker
     """`returns_1h` (n, 672), the last on the right, zero before the first; `bars` (n,), how many are real."""
     first, last = int(pairs.rows.min(initial=panel.hours)), int(pairs.rows.max(initial=-1))
-    start = max(first - features.LONG_H + 1, 0)
+    start = max(first - hourly_1.LONG_H + 1, 0)
     seen = panel.log_return[start : last + 1]
-    padded = np.concatenate((np.zeros((features.LONG_H, seen.shape[1])), seen))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, features.LONG_H, axis=0)
+    padded = np.concatenate((np.zeros((hourly_1.LONG_H, seen.shape[1])), seen))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, hourly_1.LONG_H, axis=0)
     found = windows[pairs.rows - start + 1, pairs.assets]
-    bars = np.clip(panel.age_h[pairs.rows, pairs.assets] - 1, 0, features.LONG_H)
-    real = np.arange(features.LONG_H) >= features.LONG_H - bars[:, None]
-    return bars >= features.MIN_BARS - 1, {"returns_1h": np.where(real, found, 0.0), "bars": bars}
+    bars = np.clip(panel.age_h[pairs.rows, pairs.assets] - 1, 0, hourly_1.LONG_H)
+    real = np.arange(hourly_1.LONG_H) >= hourly_1.LONG_H - bars[:, None]
+    return bars >= hourly_1.MIN_BARS - 1, {"returns_1h": np.where(real, found, 0.0), "bars": bars}
 
 
-def hourly_1(card: Card, panel: Panel, pairs: Pairs) -> tuple[Flags, Given]:  # noqa: ARG001 - a Maker
+def first_features(card: Card, panel: Panel, pairs: Pairs) -> tuple[Flags, Given]:  # noqa: ARG001 - a Maker
     """`features` (n, len(NAMES)) and `log_level` (n,) of the definition `hourly-1`, float32."""
     known = np.zeros(len(pairs), dtype=np.bool_)
-    columns = np.full((len(pairs), len(features.NAMES)), np.nan, dtype=np.float32)
+    columns = np.full((len(pairs), len(hourly_1.NAMES)), np.nan, dtype=np.float32)
     log_level = np.full(len(pairs), np.nan, dtype=np.float32)
     for places, history, first in _pieces(panel, pairs):
         try:
-            table = features.compute(history)
+            table = hourly_1.compute(history)
         except Rejected:
             continue
         at = pairs.rows[places] - first
@@ -94,7 +94,7 @@ def hourly_1(card: Card, panel: Panel, pairs: Pairs) -> tuple[Flags, Given]:  # 
     return known, {"features": columns, "log_level": log_level}
 
 
-def _pieces(panel: Panel, pairs: Pairs) -> Iterator[tuple[Ints, features.History, int]]:
+def _pieces(panel: Panel, pairs: Pairs) -> Iterator[tuple[Ints, hourly_1.History, int]]:
     """(places of the pairs, bars that hold all they depend on, the first bar's row), by asset and stretch.
 
     Pairs of a feed that stands still at that hour are left out, and so are bars after the last pair: the definition
@@ -103,20 +103,20 @@ def _pieces(panel: Panel, pairs: Pairs) -> Iterator[tuple[Ints, features.History
     age = panel.age_h[pairs.rows, pairs.assets]
     begins = pairs.rows - age + 1
     flat = np.concatenate((np.zeros((1, len(panel.assets))), np.cumsum(panel.high == panel.low, axis=0)))
-    window = np.minimum(age, features.FLAT_WINDOW)
+    window = np.minimum(age, hourly_1.FLAT_WINDOW)
     still = flat[pairs.rows + 1, pairs.assets] - flat[pairs.rows + 1 - window, pairs.assets]
-    fit = (age >= features.MIN_BARS) & (still <= features.FLAT_SHARE * window)
+    fit = (age >= hourly_1.MIN_BARS) & (still <= hourly_1.FLAT_SHARE * window)
     for asset in np.unique(pairs.assets[fit]):
         for begin in np.unique(begins[fit & (pairs.assets == asset)]):
             places = np.flatnonzero(fit & (pairs.assets == asset) & (begins == begin))
-            first = max(int(begin), int(pairs.rows[places].min()) - features.LONG_H)
+            first = max(int(begin), int(pairs.rows[places].min()) - hourly_1.LONG_H)
             last = int(pairs.rows[places].max())
             yield places, _history(panel, slice(first, last + 1), int(asset)), first
 
 
-def _history(panel: Panel, rows: slice, asset: int) -> features.History:
+def _history(panel: Panel, rows: slice, asset: int) -> hourly_1.History:
     parts = {name: getattr(panel, name)[rows, asset] for name in ("open", "high", "low", "close", "volume")}
-    return features.History(
+    return hourly_1.History(
         panel.open_ms[rows], **parts, funding_8h=panel.funding_8h[rows, asset], vol_index=panel.dvol[rows, asset]
     )
 
@@ -124,7 +124,7 @@ def _history(panel: Panel, rows: slice, asset: int) -> features.History:
 MAKERS: Final[dict[tuple[str, str], Maker]] = {
     ("", "returns_1h"): returns,
     ("", "bars"): returns,
-    ("hourly-1", "features"): hourly_1,
-    ("hourly-1", "log_level"): hourly_1,
+    ("hourly-1", "features"): first_features,
+    ("hourly-1", "log_level"): first_features,
 }
 """By the version of the features and the input's name; without a version: what every version means the same by."""
