@@ -141,7 +141,8 @@ class Node:
                 yield assembled
 
     async def recover(self) -> None:
-        """Settle what the last run left open."""
+        """Go on from what the last run saw, and settle what it left open."""
+        await asyncio.to_thread(self.pipeline.recall, self.pipeline.clock.now_ms())
         with contextlib.suppress(Transient):
             await self._sender.reconcile()
 

@@ -356,6 +356,8 @@ class MarketSnapshot(Message, frozen=True, kw_only=True):
     collateral_ratio: float | None
     bars: tuple[Bar, ...]
     """Closed hourly bars, ascending and gap-free, the median over venues of each field."""
+    disbelieved: tuple[int, ...] = ()
+    """Opening times (ms) of those of `bars` with a jump that the guard did not believe: they judge no forecast."""
     quotes: tuple[OptionQuote, ...]
     chain_age_s: float | None
     doubts: tuple[Doubted, ...] = ()
@@ -473,8 +475,11 @@ class MarketScores(Message, frozen=True, kw_only=True):
     reasons: tuple[Reason, ...]
     """All parts of the score, largest first; their points sum to the score before it is capped."""
     fallback: bool
-    """The baseline model spoke because the main one refused its input."""
+    """The baseline model spoke because the main one refused its input, or has drifted."""
     words: Words
+    widening_down: float = 1.0
+    """What experience has put on the shortfall at 1 % of a fall, as a factor; it is in `ladder` already."""
+    widening_up: float = 1.0
 
 
 class Scores(Message, frozen=True, kw_only=True):

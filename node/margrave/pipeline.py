@@ -17,6 +17,7 @@ from margrave.chain.oracle import Oracle
 from margrave.collect.board import Board
 from margrave.collect.gauges import tell_sources
 from margrave.decide.report import decide
+from margrave.errors import Rejected
 from margrave.guard.snapshot import Memory, take
 from margrave.messages import (
     AnyBundle,
@@ -36,7 +37,9 @@ from margrave.ops import log
 from margrave.ops.clock import Clock
 from margrave.ops.metrics import Metrics
 from margrave.publish.publisher import Publisher
+from margrave.score.carried import Carried
 from margrave.score.scores import Scorer
+from margrave.score.scores import carried as aged
 from margrave.settings import Settings
 from margrave.store.journal import Journal
 from margrave.verdicts import HoldReason, Outcome, ReportKind
@@ -59,7 +62,7 @@ MOST_UNREAD: Final = 200
 
 @dataclass(slots=True, kw_only=True)
 class Pipeline:
-    """The stages of one node, and the two memories that a round leaves to the next."""
+    """The stages of one node, and the memories that a round leaves to the next."""
 
     settings: Settings
     clock: Clock
@@ -73,8 +76,32 @@ class Pipeline:
     publisher: Publisher
     memory: Memory = field(default_factory=Memory)
     surfaces: Mapping[str, Surface] = field(default_factory=dict)
+    carried: Mapping[str, Carried] = field(default_factory=dict)
     last_scores: Scores | None = None
     last_refused: int = 0
+
+    def recall(self, now_ms: int) -> None:
+        """Go on from the newest round of the journal: it is made again, which gives what it would have left behind.
+
+        So a node that was killed carries on as if it had not been, and a forecast whose outcome came meanwhile is
+        judged by the first round's bars. What another release or other models carried is left where it lies.
+        """
+        rounds = self.journal.rounds()
+        if not rounds or self._starts_ms(rounds[-1]) > now_ms:
+            return
+        last = rounds[-1]
+        try:
+            carried = self.journal.carried(last, Carried)
+        except Rejected as refused:
+            log.get().warning(
+                "what was learnt is begun anew", reason=refused.reason, detail=refused.problem, advice="no action"
+            )
+            carried = {}
+        surfaces = self.journal.surfaces(last)
+        scores, self.carried = self.scorer.score(self.journal.snapshot(last), surfaces, carried)
+        since_s = max((now_ms - self._starts_ms(last)) // 1000, 0)
+        surfaces |= {m.market: m.surface for m in scores.markets}
+        self.surfaces = {market: aged(surface, since_s) for market, surface in surfaces.items()}
 
     async def run(self, round_: int) -> Receipt:
         """The round. A stage that has nothing to pass on says why in a `Hold`, and the round ends there.
@@ -117,18 +144,20 @@ class Pipeline:
         snapshot = msgspec.structs.replace(snapshot, refusals=(*kept, *snapshot.refusals))
         self._tell_doubts(snapshot)
         self._tell_holds(snapshot.holds)
-        self.journal.saw(snapshot, dict(self.surfaces))
+        self.journal.saw(snapshot, self.surfaces, self.carried)
         return snapshot
 
     def _score(self, snapshot: Snapshot) -> Scores:
         with self._timed("score"):
-            scores = self.scorer.score(snapshot, self.surfaces)
+            scores, self.carried = self.scorer.score(snapshot, self.surfaces, self.carried)
         self.surfaces = {**self.surfaces, **{m.market: m.surface for m in scores.markets}}
         self.last_scores = scores
         for market in scores.markets:
             self.metrics.price.labels(market=market.market).set(market.price)
             self.metrics.score.labels(market=market.market).set(market.score)
             self.metrics.confidence.labels(market=market.market).set(market.confidence)
+            for side, factor in (("down", market.widening_down), ("up", market.widening_up)):
+                self.metrics.widening_factor.labels(market=market.market, side=side).set(factor)
         self._tell_holds(tuple(hold for hold in scores.holds if hold not in snapshot.holds))
         self.journal.scored(scores)
         return scores

@@ -16,6 +16,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from margrave.errors import Fatal
 from margrave.lanes import ASCENDING, BOXES, LANES, Lane
+from margrave.modelling import ModelPolicy as ModelPolicy
+from margrave.modelling import WideningPolicy as WideningPolicy
 from margrave.sections import Positive as Positive
 from margrave.sections import Section as Section
 from margrave.sections import Share as Share
@@ -310,18 +312,12 @@ class LimitPolicy(Section):
         return self.lanes[lane.name]
 
 
-class ModelPolicy(Section):
-    main: str
-    """Registry family that makes the ladder, as `family/version`."""
-    baseline: str
-    """What speaks when the main model refuses its input."""
-
-
 class Policy(Section):
     round: RoundPolicy
     guard: GuardPolicy
     limits: LimitPolicy
     models: ModelPolicy
+    widening: WideningPolicy = WideningPolicy()
 
 
 class Settings(Section):

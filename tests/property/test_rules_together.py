@@ -33,7 +33,7 @@ COMMON: list[AnyReading] = [
 
 def signed(readings: list[AnyReading]) -> Report:
     snapshot, _ = take(T0_MS // PERIOD_MS, T0_MS, readings, MARKETS, POLICY.guard, Memory())
-    scores = Scorer(Forecaster(), MARKETS, POLICY, on_chain.MODEL_SET).score(snapshot)
+    scores, _ = Scorer(Forecaster(), MARKETS, POLICY, on_chain.MODEL_SET).score(snapshot)
     report = decide(scores, STATE, SETTINGS, T0_MS + 1_000)
     assert isinstance(report, Report)
     return report

@@ -36,6 +36,10 @@ sum that shrank with every outage would call a market safer for being seen less.
 SUMMED: Final = frozenset({Kind.OPEN_INTEREST})
 IMMATERIAL: Final = 0.1
 """Share of a sum by which one of its sources may move it alone: a small one doubles on an ordinary day."""
+COVERED: Final = 15.0
+"""Collateral ratio from which a book withstands any move of the index. One without positions says so, or one with its
+first: that is no level, and nothing is averaged with it or measured from it. The way back up is measured: a book that
+is suddenly covered without limit is what a liar would show."""
 SUPPORT: Final = 0.5
 """Share of a jump that another source must have made to confirm it."""
 
@@ -84,6 +88,9 @@ def remembered(
         for who, (value, _) in scalars.get(kind, {}).items():
             key = (kind, who)
             if key in masked or (kind in LOG_ALLOWED and value <= 0):
+                continue
+            if kind is Kind.COLLATERAL_RATIO and value >= COVERED:
+                kept.pop(key, None)
                 continue
             before = kept.get(key)
             if before is None:

@@ -20,6 +20,7 @@ from margrave.guard.memory import (
 )
 from margrave.messages import (
     AnyReading,
+    Bar,
     Doubted,
     Kind,
     MarketHold,
@@ -161,6 +162,7 @@ def _judge(market: Gathered, past: _Past, now_ms: int, policy: GuardPolicy) -> _
             vol_index=agreement.median_or_none(market.values(Kind.VOL_INDEX)),
             collateral_ratio=agreement.median_or_none(market.values(Kind.COLLATERAL_RATIO)),
             bars=history,
+            disbelieved=_within(history, doubted_hours(past.whole, jump.waiting, now_ms, settled=jump.settled)),
             quotes=quotes,
             chain_age_s=chain_age_s,
             doubts=tuple(doubts),
@@ -212,6 +214,10 @@ def _mask_levels(
 
 def _by_key(standing: Iterable[Level]) -> dict[tuple[Kind, str], Level]:
     return {(level.kind, level.who): level for level in standing}
+
+
+def _within(history: Sequence[Bar], hours: Iterable[int]) -> tuple[int, ...]:
+    return tuple(at_ms for at_ms in hours if history[0].open_time_ms <= at_ms <= history[-1].open_time_ms)
 
 
 def _bounded(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from margrave import lanes
 from margrave.errors import Fatal
 from margrave.messages import Scores
+from margrave.score.carried import Carried
 from margrave.score.forecast import Forecaster
 from margrave.score.registry import model_set_hash, open_model
 from margrave.score.scores import Scorer
@@ -65,7 +66,8 @@ def open_journal(settings: Settings) -> Journal:
 
 def _again(scorer: Scorer, journal: Journal, round_: int) -> Replayed:
     recorded = journal.scores(round_)
-    again = scorer.score(journal.snapshot(round_), journal.surfaces(round_))
+    carried = journal.carried(round_, Carried)
+    again, _ = scorer.score(journal.snapshot(round_), journal.surfaces(round_), carried)
     outcome, detail = journal.outcome(round_)
     return Replayed(round_, recorded, again, tuple(_differences(recorded, again)), outcome, detail)
 

@@ -46,6 +46,7 @@ class Metrics:
     price: Gauge = field(init=False)
     score: Gauge = field(init=False)
     confidence: Gauge = field(init=False)
+    widening_factor: Gauge = field(init=False)
     onchain_age: Gauge = field(init=False)
     peer_up: Gauge = field(init=False)
     quorum_size: Gauge = field(init=False)
@@ -105,6 +106,10 @@ class Metrics:
         put("price", Gauge("margrave_price_usd", "Index price of the last round", ["market"], registry=at))
         put("score", Gauge("margrave_score", "Risk score of the last round", ["market"], registry=at))
         put("confidence", Gauge("margrave_confidence", "Confidence of the last round", ["market"], registry=at))
+        put(
+            "widening_factor",
+            Gauge("margrave_widening_factor", "What experience puts on the 1 % tail", ["market", "side"], registry=at),
+        )
         put("onchain_age", Gauge("margrave_onchain_age_seconds", "Age of the words on chain", ["market"], registry=at))
         put("peer_up", Gauge("margrave_peer_up", "1 while a peer answers", ["peer"], registry=at))
         put("quorum_size", Gauge("margrave_quorum_size", "Valid attestations of the last round", registry=at))

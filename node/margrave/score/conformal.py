@@ -5,6 +5,9 @@ little at each quiet bar (adaptive conformal inference, Gibbs and Candès 2021, 
 as the factor stays inside its bounds, the share of hits over T bars is within RANGE / (GAMMA T) of p, whatever the
 market does and however wrong the model is: that is arithmetic and needs no assumption.
 
+Of a horizon of h hours an outcome comes every hour, and h of them overlap: each then moves the factor by GAMMA / h, so
+that a day of outcomes moves it as much as those of one phase of the clock would, and it follows their mean.
+
 Outside the model's graph: the factor is state, and the node keeps it in its journal.
 """
 
@@ -45,22 +48,28 @@ class Widening:
         """The ladder with the factors on it; (rungs,) both, ordered again."""
         return widened(np.asarray(self.log_factor), var, es)
 
-    def after(self, loss: float, said_var: Floats) -> Widening:
+    def after(
+        self, loss: float, said_var: Floats, *, gamma: float = GAMMA, bounds: tuple[float, float] | None = None
+    ) -> Widening:
         """When the outcome of a forecast is known.
 
         Args:
             loss: positive is a loss of this side; one that is not finite changes nothing.
             said_var: the quantiles that `said` gave for it.
+            gamma: GAMMA / h where outcomes of h hours come every hour.
+            bounds: of the log factors, where governance sets them closer than `LEAST_LOG` and `MOST_LOG`.
         """
         if not np.isfinite(loss) or not np.isfinite(said_var).all():
             return self
-        moved = step(np.asarray(self.log_factor), loss > said_var, np.asarray(self.levels))
+        low, high = bounds or (LEAST_LOG, MOST_LOG)
+        moved = step(np.asarray(self.log_factor), loss > said_var, np.asarray(self.levels), gamma)
+        moved = np.clip(moved, max(low, LEAST_LOG), min(high, MOST_LOG))
         return Widening(self.levels, tuple(float(value) for value in moved), self.bars + 1)
 
 
-def step(log_factor: Floats, hits: Flags, levels: Floats) -> Floats:
+def step(log_factor: Floats, hits: Flags, levels: Floats, gamma: float = GAMMA) -> Floats:
     """The factors after one bar; any shape with rungs on the last axis."""
-    return np.asarray(np.clip(log_factor + GAMMA * (hits - levels), LEAST_LOG, MOST_LOG))
+    return np.asarray(np.clip(log_factor + gamma * (hits - levels), LEAST_LOG, MOST_LOG))
 
 
 def widened(log_factor: Floats, var: Floats, es: Floats) -> tuple[Floats, Floats]:

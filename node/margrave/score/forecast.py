@@ -47,7 +47,11 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
 
     market: str
     ladder: Ladder
-    """What is published."""
+    """What the models say about now."""
+    closed: Ladder
+    """The same of the closed bars alone: what outcomes are measured against."""
+    sigma_1h: float
+    """Standard deviation of the next hour's log return, by the closed bars."""
     sigma_annual: float
     unlike: float
     """Distance from the training data over its 99.9 % quantile: 0 at its centre, above 1 is unlike it."""
@@ -147,6 +151,8 @@ class Forecaster:
         return Forecast(
             market=row.market,
             ladder=_ladder(published.ladder),
+            closed=_ladder(closed.ladder),
+            sigma_1h=closed.sigma_annual / float(np.sqrt(HOURS_A_YEAR)),
             sigma_annual=published.sigma_annual,
             unlike=published.unlike,
             masked=features.masked(row.columns),

@@ -14,6 +14,7 @@ from margrave.errors import Rejected
 from margrave.lanes import ASCENDING, BOXES, Words
 from margrave.messages import Ladder, MarketHold, MarketScores, MarketSnapshot, Scores, Snapshot, Surface
 from margrave.score import addons, composite
+from margrave.score.carried import HOUR_MS, Carried, awaiting, factors, fresh, learnt, widened
 from margrave.score.surface import calibrate
 from margrave.settings import MarketSettings, Policy
 from margrave.verdicts import HoldReason, Rejection
@@ -34,6 +35,10 @@ class Forecast(Protocol):
     @property
     def ladder(self) -> Ladder: ...
     @property
+    def closed(self) -> Ladder: ...
+    @property
+    def sigma_1h(self) -> float: ...
+    @property
     def sigma_annual(self) -> float: ...
     @property
     def unlike(self) -> float: ...
@@ -50,7 +55,8 @@ class Forecasts(Protocol):
 
 
 class Scorer:
-    """Scores snapshots under one policy and one model set. Holds no state: the same inputs give the same words."""
+    """Scores snapshots under one policy and one model set. Holds no state: the same inputs give the same words, and the
+    same inputs of the next round."""
 
     def __init__(
         self, forecaster: Forecasts, markets: Mapping[str, MarketSettings], policy: Policy, model_set: bytes
@@ -58,16 +64,28 @@ class Scorer:
         self.forecaster = forecaster
         self.markets = markets
         self.policy = policy
+        self.horizon_h = max(1, round(policy.round.mpor_s * 1_000 / HOUR_MS))
         self.model_set = model_set
 
-    def score(self, snapshot: Snapshot, surfaces: Mapping[str, Surface] | None = None) -> Scores:
+    def score(
+        self,
+        snapshot: Snapshot,
+        surfaces: Mapping[str, Surface] | None = None,
+        carried: Mapping[str, Carried] | None = None,
+    ) -> tuple[Scores, dict[str, Carried]]:
         """Score every market of the snapshot that can be; the others are in `holds`, the guard's own among them.
 
         Args:
             surfaces: each market's surface of the last round: where the fit starts, and what is carried on, with
                 growing doubt, while no chain is seen.
+            carried: what the last round returned. A market that is new in it, or was carried by other models, begins
+                with nothing learnt.
+
+        Returns:
+            The scores, and what the next round is to be given.
         """
         previous = surfaces or {}
+        states = self._learnt(snapshot, carried or {})
         holds = list(snapshot.holds)
         forecasts: dict[str, Forecast] = {}
         fitted: dict[str, Surface] = {}
@@ -80,20 +98,42 @@ class Scorer:
                 holds.append(surface)
                 continue
             forecasts[market.market], fitted[market.market] = forecast, surface
-        contagion = addons.contagion(snapshot.markets, {name: f.ladder for name, f in forecasts.items()})
+        ladders = {name: widened(f.ladder, states[name]) for name, f in forecasts.items()}
+        contagion = addons.contagion(snapshot.markets, ladders)
         scored: list[MarketScores] = []
         for market in snapshot.markets:
             name = market.market
             if name in forecasts:
-                row = self._market(market, forecasts[name], fitted[name], contagion[name])
+                row = self._market(market, forecasts[name], ladders[name], states[name], fitted[name], contagion[name])
                 (holds if isinstance(row, MarketHold) else scored).append(row)  # type: ignore[arg-type]
-        return Scores(
+                states[name] = self._awaiting(market, forecasts[name], states[name])
+        scores = Scores(
             round=snapshot.round,
             as_of_ms=snapshot.as_of_ms,
             model_set=self.model_set,
             markets=tuple(scored),
             holds=tuple(holds),
         )
+        return scores, states
+
+    def _learnt(self, snapshot: Snapshot, carried: Mapping[str, Carried]) -> dict[str, Carried]:
+        """Of every market that is watched, with what this round's bars teach; one that is held stays as it was."""
+        seen = {market.market: market for market in snapshot.markets}
+        states = {}
+        for name in self.markets.keys() & (carried.keys() | seen.keys()):
+            state = carried.get(name)
+            if state is None or state.model_set != self.model_set:
+                state = fresh(self.model_set)
+            if name in seen:
+                state, _ = learnt(state, seen[name], self.horizon_h, self.policy.widening)
+            states[name] = state
+        return states
+
+    def _awaiting(self, market: MarketSnapshot, forecast: Forecast, state: Carried) -> Carried:
+        if not market.bars:
+            return state
+        said = widened(forecast.closed, state)
+        return awaiting(state, market.bars[-1].open_time_ms + HOUR_MS, said, forecast.sigma_1h)
 
     def _surface(self, market: MarketSnapshot, as_of_ms: int, previous: Surface | None) -> Surface | MarketHold:
         problem = "no option chain"
@@ -116,9 +156,15 @@ class Scorer:
         return MarketHold(market=market.market, reason=HoldReason.NO_SURFACE, detail=detail)
 
     def _market(
-        self, market: MarketSnapshot, forecast: Forecast, surface: Surface, contagion: float
+        self,
+        market: MarketSnapshot,
+        forecast: Forecast,
+        ladder: Ladder,
+        state: Carried,
+        surface: Surface,
+        contagion: float,
     ) -> MarketScores | MarketHold:
-        settings, mpor_s, ladder = self.markets[market.market], self.policy.round.mpor_s, forecast.ladder
+        settings, mpor_s = self.markets[market.market], self.policy.round.mpor_s
         shock = addons.vol_shock(ladder, mpor_s)
         liquidity = addons.liquidity(settings.reference_size_usd, market.half_spread, market.depth_usd)
         cascade = addons.cascade(ladder, mpor_s, market.collateral_ratio, market.open_interest_usd, market.depth_usd)
@@ -151,6 +197,7 @@ class Scorer:
             words = quantise(values, market.price)
         except Rejected as error:
             return MarketHold(market=market.market, reason=HoldReason.NOT_REPRESENTABLE, detail=error.problem)
+        down, up = factors(state)
         return MarketScores(
             market=market.market,
             price=market.price,
@@ -169,6 +216,8 @@ class Scorer:
             reasons=scored.reasons,
             fallback=forecast.fallback,
             words=words,
+            widening_down=down,
+            widening_up=up,
         )
 
 

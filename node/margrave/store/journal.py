@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
@@ -20,8 +20,9 @@ from margrave.errors import Fatal, Rejected
 from margrave.messages import Attestation, Proposal, Report, Scores, Snapshot, Surface
 from margrave.verdicts import Outcome, Rejection
 
-SCHEMA_VERSION: Final = 2
-"""Version 1 had no co-signed reports; its files are taken on as they are."""
+SCHEMA_VERSION: Final = 3
+"""Version 1 had no co-signed reports, version 2 carried nothing from round to round but surfaces; their files are taken
+on with all they hold."""
 
 T = TypeVar("T")
 
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS round (
     round       INTEGER PRIMARY KEY,
     snapshot    BLOB NOT NULL,
     surfaces    BLOB NOT NULL,
+    carried     BLOB,
     scores      BLOB,
     report      BLOB,
     digest      BLOB,
@@ -75,6 +77,8 @@ class Journal:
                     advice="run the version that wrote it, or move the file away to start a new journal",
                 )
             self._db.executescript(_SCHEMA)
+            if "carried" not in {row[1] for row in self._db.execute("PRAGMA table_info (round)")}:
+                self._db.execute("ALTER TABLE round ADD COLUMN carried BLOB")
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         except sqlite3.Error as error:
             raise Fatal(f"{path}: {error}", advice="move the file away, or free the disk, and start again") from error
@@ -84,15 +88,18 @@ class Journal:
 
     # what was seen and thought
 
-    def saw(self, snapshot: Snapshot, surfaces: dict[str, Surface]) -> None:
-        """The round's inputs: the snapshot, and the previous surfaces that calibration starts from.
+    def saw(
+        self, snapshot: Snapshot, surfaces: Mapping[str, Surface], carried: Mapping[str, object] | None = None
+    ) -> None:
+        """The round's inputs: the snapshot, the previous surfaces that calibration starts from, and what else the
+        stage that scores has carried here from the rounds before, a message a market.
 
         A round that is already signed keeps the inputs of what was signed: those are what it must be replayed from.
         """
         self._db.execute(
-            "INSERT INTO round (round, snapshot, surfaces) VALUES (?1, ?2, ?3) ON CONFLICT (round) DO UPDATE "
-            "SET snapshot = ?2, surfaces = ?3, scores = NULL WHERE digest IS NULL",
-            (snapshot.round, _pack(snapshot), _pack(surfaces)),
+            "INSERT INTO round (round, snapshot, surfaces, carried) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (round) "
+            "DO UPDATE SET snapshot = ?2, surfaces = ?3, carried = ?4, scores = NULL WHERE digest IS NULL",
+            (snapshot.round, _pack(snapshot), _pack(surfaces), _pack(carried or {})),
         )
 
     def scored(self, scores: Scores) -> None:
@@ -191,6 +198,24 @@ class Journal:
 
     def surfaces(self, round_: int) -> dict[str, Surface]:
         return _unpack(self._blob(round_, "surfaces"), dict[str, Surface])
+
+    def carried(self, round_: int, kind: type[T]) -> dict[str, T]:
+        """What `saw` was given, one `kind` a market; nothing in a round of before version 3.
+
+        Raises:
+            Rejected: MALFORMED, when another release wrote it in another shape.
+        """
+        row = self._db.execute("SELECT carried FROM round WHERE round = ?", (round_,)).fetchone()
+        if row is None or row[0] is None:
+            return {}
+        try:
+            return msgspec.json.decode(zlib.decompress(row[0]), type=dict[str, kind])  # type: ignore[valid-type]
+        except msgspec.ValidationError as error:
+            raise Rejected(
+                Rejection.MALFORMED,
+                f"what round {round_} carried is of another release: {error}",
+                advice="replay it with the release that wrote it",
+            ) from error
 
     def scores(self, round_: int) -> Scores:
         return _unpack(self._blob(round_, "scores"), Scores)

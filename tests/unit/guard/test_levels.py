@@ -127,3 +127,24 @@ def test_nothing_but_numbers_is_remembered_of_a_figure_that_fell_to_zero() -> No
     snapshot = market.round(("okx", Kind.OPEN_INTEREST, 0.0))
     assert only(snapshot).open_interest_usd == pytest.approx(2e9)
     assert [r.reason for r in refusals_of(snapshot, "okx")] == [Rejection.BREAKER]
+
+
+def test_a_book_without_positions_is_no_level_that_the_first_ones_could_jump_from() -> None:
+    market = Market()
+    for _ in range(24):
+        assert only(market.round(("chain:1", Kind.COLLATERAL_RATIO, 1_000.0))).collateral_ratio == 1_000.0
+    first = only(market.round(("chain:1", Kind.COLLATERAL_RATIO, 2.1)))
+    assert (first.collateral_ratio, first.doubts) == (2.1, ())
+    then = only(market.round(("chain:1", Kind.COLLATERAL_RATIO, 2.0)))
+    assert (then.collateral_ratio, then.doubts) == (2.0, ())
+
+
+def test_a_book_that_is_suddenly_covered_without_limit_is_not_believed() -> None:
+    market = Market()
+    market.round(("chain:1", Kind.COLLATERAL_RATIO, 1.8))
+    lied = only(market.round(("chain:1", Kind.COLLATERAL_RATIO, 1_000.0)))
+    assert lied.collateral_ratio is None
+    assert [d.reason for d in lied.doubts] == [Doubt.MASKED_LEVEL]
+    seen = [only(market.round(("chain:1", Kind.COLLATERAL_RATIO, 1_000.0))) for _ in range(73)]
+    assert seen[-1].collateral_ratio == 1_000.0
+    assert market.memory.markets[0].levels == ()

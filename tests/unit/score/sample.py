@@ -72,6 +72,8 @@ def snapshot(*markets: MarketSnapshot, holds: Sequence[MarketHold] = ()) -> Snap
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     market: str
     ladder: Ladder = CALM
+    closed: Ladder = CALM
+    sigma_1h: float = 0.6 / 93.6
     sigma_annual: float = 0.6
     unlike: float = 0.3
     masked: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import pytest
 from margrave.guard.snapshot import Memory, take
 from margrave.messages import AnyReading, Bar, MarketScores, Surface
 from margrave.mirror.limits import is_coherent, policy_words, within_bounds
+from margrave.score.carried import Carried
 from margrave.score.forecast import Forecaster
 from margrave.score.registry import model_set_hash, open_model
 from margrave.score.scores import Scorer
@@ -43,7 +44,7 @@ def scored_hours() -> Iterator[tuple[int, MarketScores]]:
     scorer = Scorer(Forecaster(*models), MARKETS, POLICY, model_set_hash(models))
     histories = candles()
     chains = list(recorded("2026-02", "BTC", every=1))
-    memory, surfaces = Memory(), dict[str, Surface]()
+    memory, surfaces, carried = Memory(), dict[str, Surface](), dict[str, Carried]()
     for hour in range(0, 72, 3):
         at_ms = START_MS + hour * HOUR_MS
         readings: list[AnyReading] = []
@@ -55,7 +56,7 @@ def scored_hours() -> Iterator[tuple[int, MarketScores]]:
         if seen:
             readings.append(chain(seen[-1], at_ms))
         snapshot, memory = take(at_ms // 300_000, at_ms, readings, MARKETS, POLICY.guard, memory)
-        scores = scorer.score(snapshot, surfaces)
+        scores, carried = scorer.score(snapshot, surfaces, carried)
         surfaces |= {m.market: m.surface for m in scores.markets}
         yield from ((hour, m) for m in scores.markets)
 

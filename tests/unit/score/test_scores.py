@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 
 import msgspec
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from margrave import lanes
 from margrave.errors import Rejected
 from margrave.lanes import ASCENDING, LANES
-from margrave.messages import Ladder, MarketHold, MarketScores, Scores, Surface
+from margrave.messages import Ladder, MarketHold, MarketScores, Scores, Snapshot, Surface
 from margrave.mirror.limits import is_coherent, policy_words, within_bounds
 from margrave.score.scores import Scorer, carried, quantise, relative_error
 from margrave.verdicts import HoldReason, Rejection
@@ -37,6 +38,12 @@ def scorer(**told: Told | MarketHold) -> Scorer:
     return Scorer(Forecaster(told), MARKETS, POLICY, MODEL_SET)
 
 
+def scored(scorer: Scorer, taken: Snapshot, surfaces: Mapping[str, Surface] | None = None) -> Scores:
+    """Of a node that has learnt nothing yet."""
+    scores, _ = scorer.score(taken, surfaces)
+    return scores
+
+
 def only(scores: Scores) -> MarketScores:
     assert scores.holds == ()
     (row,) = scores.markets
@@ -50,7 +57,7 @@ def held(scores: Scores) -> MarketHold:
 
 
 def test_a_sound_market_is_scored_and_its_words_decode_to_its_figures() -> None:
-    scores = scorer().score(snapshot(market()))
+    scores = scored(scorer(), snapshot(market()))
     row = only(scores)
     assert scores.model_set == MODEL_SET
     assert lanes.price_usd(row.words) == 70_000
@@ -73,7 +80,7 @@ def test_a_sound_market_is_scored_and_its_words_decode_to_its_figures() -> None:
 def test_the_contract_would_take_the_words_of_a_calm_market_and_of_a_crash() -> None:
     for factor in (0.3, 1, 4):
         told = Told(market="BTC", ladder=scaled(CALM, factor))
-        row = only(scorer(BTC=told).score(snapshot(market())))
+        row = only(scored(scorer(BTC=told), snapshot(market())))
         assert within_bounds(row.words, BOUNDS)
         assert is_coherent(row.words)
 
@@ -82,28 +89,28 @@ def test_scoring_is_repeatable_to_the_bit_and_leaves_its_inputs_alone() -> None:
     taken = snapshot(market(), market("ETH"))
     before = msgspec.json.encode(taken)
     surfaces = {"BTC": TRUE}
-    first = scorer().score(taken, surfaces)
-    assert scorer().score(taken, surfaces) == first
+    first = scored(scorer(), taken, surfaces)
+    assert scored(scorer(), taken, surfaces) == first
     assert msgspec.json.encode(taken) == before
     assert surfaces == {"BTC": TRUE}
 
 
 def test_the_guards_holds_are_carried_along() -> None:
     guards = MarketHold(market="ETH", reason=HoldReason.TOO_FEW_SOURCES, detail="2 of 3 venues needed agree")
-    scores = scorer().score(snapshot(market(), holds=[guards]))
+    scores = scored(scorer(), snapshot(market(), holds=[guards]))
     assert scores.holds == (guards,)
     assert [m.market for m in scores.markets] == ["BTC"]
 
 
 def test_a_market_the_models_refuse_is_held_and_the_other_is_scored() -> None:
     refusal = MarketHold(market="BTC", reason=HoldReason.UNLIKE_TRAINING, detail="neither model answers")
-    scores = scorer(BTC=refusal).score(snapshot(market(), market("ETH")))
+    scores = scored(scorer(BTC=refusal), snapshot(market(), market("ETH")))
     assert scores.holds == (refusal,)
     assert [m.market for m in scores.markets] == ["ETH"]
 
 
 def test_no_markets_are_no_scores() -> None:
-    scores = scorer().score(snapshot())
+    scores = scored(scorer(), snapshot())
     assert (scores.markets, scores.holds) == ((), ())
 
 
@@ -111,20 +118,20 @@ def test_no_markets_are_no_scores() -> None:
 
 
 def test_without_a_chain_and_without_a_past_there_is_no_surface() -> None:
-    hold = held(scorer().score(snapshot(market(quotes=(), chain_age_s=None))))
+    hold = held(scored(scorer(), snapshot(market(quotes=(), chain_age_s=None))))
     assert (hold.reason, hold.detail) == (HoldReason.NO_SURFACE, "no option chain")
 
 
 def test_a_chain_of_a_few_quotes_is_no_surface_and_says_how_many_are_needed() -> None:
-    hold = held(scorer().score(snapshot(market(quotes=market().quotes[:5]))))
+    hold = held(scored(scorer(), snapshot(market(quotes=market().quotes[:5]))))
     assert hold.reason is HoldReason.NO_SURFACE
     assert hold.detail.endswith("options are usable, 8 needed")
 
 
 def test_without_a_chain_the_last_surface_is_carried_on_with_growing_doubt() -> None:
-    known = only(scorer().score(snapshot(market())))
+    known = only(scored(scorer(), snapshot(market())))
     blind = snapshot(market(quotes=(), chain_age_s=None))
-    row = only(scorer().score(blind, {"BTC": known.surface}))
+    row = only(scored(scorer(), blind, {"BTC": known.surface}))
     assert row.surface.quotes_used == 0
     assert row.surface.rmse_vol > known.surface.rmse_vol
     assert row.surface.total_vol_30d == known.surface.total_vol_30d
@@ -137,7 +144,7 @@ def test_a_surface_is_carried_for_days_and_not_for_a_week() -> None:
     while relative_error(surface) <= 0.30:
         surface, rounds = carried(surface, 300), rounds + 1
     assert 3 < rounds * 300 / 86_400 < 5
-    hold = held(scorer().score(snapshot(market(quotes=(), chain_age_s=None)), {"BTC": surface}))
+    hold = held(scored(scorer(), snapshot(market(quotes=(), chain_age_s=None)), {"BTC": surface}))
     assert hold.reason is HoldReason.NO_SURFACE
     assert hold.detail == "no option chain, and the last surface is by now uncertain by 30% of itself"
 
@@ -155,16 +162,16 @@ def test_a_chain_that_no_surface_fits_is_as_good_as_none() -> None:
     torn = tuple(
         msgspec.structs.replace(q, bid=None, ask=None, mark_iv=0.2 if i % 2 else 3.0) for i, q in enumerate(quotes)
     )
-    hold = held(scorer().score(snapshot(market(quotes=torn))))
+    hold = held(scored(scorer(), snapshot(market(quotes=torn))))
     assert hold.reason is HoldReason.NO_SURFACE
     assert "off its quotes, 30% allowed" in hold.detail
-    assert only(scorer().score(snapshot(market(quotes=torn)), {"BTC": TRUE})).surface.quotes_used == 0
+    assert only(scored(scorer(), snapshot(market(quotes=torn)), {"BTC": TRUE})).surface.quotes_used == 0
 
 
 def test_times_to_expiry_count_from_when_the_chain_was_quoted() -> None:
-    fresh = only(scorer().score(snapshot(market())))
+    fresh = only(scored(scorer(), snapshot(market())))
     an_hour_on = msgspec.structs.replace(snapshot(market(chain_age_s=3_600.0)), as_of_ms=AS_OF_MS + 3_600_000)
-    assert only(scorer().score(an_hour_on)).surface == fresh.surface
+    assert only(scored(scorer(), an_hour_on)).surface == fresh.surface
 
 
 # --- quantising -----------------------------------------------------------------------------------------------------
@@ -177,7 +184,7 @@ def figures(**changes: float) -> dict[str, float]:
 
 def test_a_figure_that_no_lane_can_hold_is_a_hold_and_not_the_largest_lane() -> None:
     told = Told(market="BTC", ladder=scaled(CALM, 80))
-    hold = held(scorer(BTC=told).score(snapshot(market())))
+    hold = held(scored(scorer(BTC=told), snapshot(market())))
     assert hold.reason is HoldReason.NOT_REPRESENTABLE
     assert "exceeds 15 bits" in hold.detail
 
@@ -241,7 +248,7 @@ def test_any_optional_inputs_give_words_the_contract_can_hold(
         depth_usd=depth, collateral_ratio=ratio, open_interest_usd=interest, half_spread=spread, perp_basis=None
     )
     told = Told(market="BTC", ladder=scaled(CALM, factor), unlike=unlike, fallback=unlike > 1)
-    row = only(scorer(BTC=told).score(snapshot(seen), {"BTC": TRUE}))
+    row = only(scored(scorer(BTC=told), snapshot(seen), {"BTC": TRUE}))
     assert is_coherent(row.words)
     assert lanes.decode(row.words, "confidence") > 0
     assert abs(min(sum(r.points for r in row.reasons), 10_000) - row.score) < 1e-6
@@ -254,7 +261,7 @@ def test_the_real_forecaster_fits_the_protocol() -> None:
 
     registry = PROJECT_ROOT / "models" / "registry"
     real = Real(open_model(registry, POLICY.models.main), open_model(registry, POLICY.models.baseline))
-    row = only(Scorer(real, MARKETS, POLICY, MODEL_SET).score(snapshot(market())))
+    row = only(scored(Scorer(real, MARKETS, POLICY, MODEL_SET), snapshot(market())))
     assert isinstance(row.ladder, Ladder)
     assert isinstance(row.surface, Surface)
     assert is_coherent(row.words)

@@ -182,3 +182,33 @@ def test_a_journal_of_another_version_stops_the_node(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(Fatal, match="version 99"):
         Journal(tmp_path / "journal.sqlite")
+
+
+def test_what_a_round_carried_is_read_back_and_a_round_of_before_carried_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    old = Journal(path)
+    old.saw(snapshot(5), {"BTC": SURFACE})
+    old.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("ALTER TABLE round DROP COLUMN carried")
+        db.execute("PRAGMA user_version = 2")
+    again = Journal(path)
+    assert again.carried(5, Surface) == {}
+    assert again.surfaces(5) == {"BTC": SURFACE}
+    again.saw(snapshot(6), {}, {"BTC": SURFACE})
+    assert again.carried(6, Surface) == {"BTC": SURFACE}
+    assert again.carried(7, Surface) == {}
+
+
+def test_what_another_release_carried_is_refused_and_not_guessed_at(journal: Journal) -> None:
+    journal.saw(snapshot(5), {}, {"BTC": SURFACE})
+    with pytest.raises(Rejected) as refused:
+        journal.carried(5, Scores)
+    assert refused.value.reason is Rejection.MALFORMED
+
+
+def test_a_signed_round_keeps_what_it_carried_when_it_was_signed(journal: Journal) -> None:
+    journal.saw(snapshot(5), {}, {"BTC": SURFACE})
+    journal.pledge(report(5), b"digest one")
+    journal.saw(snapshot(5), {}, {})
+    assert journal.carried(5, Surface) == {"BTC": SURFACE}

@@ -15,6 +15,7 @@ from margrave.lab.bench.workload import workload
 from margrave.messages import Surface
 from margrave.operate.init import Plan, init
 from margrave.operate.replay import replay, scorer_of
+from margrave.score.carried import Carried
 from margrave.settings import Settings, load
 from margrave.store.journal import Journal
 
@@ -47,7 +48,7 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
 def _record(settings: Settings) -> list[int]:
     """Rounds as a node journals them, an hour of the drill apart."""
     scorer, memory = scorer_of(settings), Memory()
-    surfaces: dict[str, Surface] = {}
+    surfaces, carried = dict[str, Surface](), dict[str, Carried]()
     rounds = []
     with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
         for hour in range(ROUNDS):
@@ -55,8 +56,8 @@ def _record(settings: Settings) -> list[int]:
             snapshot, memory = take(
                 work.round, work.as_of_ms, work.readings, settings.markets, settings.policy.guard, memory
             )
-            journal.saw(snapshot, surfaces)
-            scores = scorer.score(snapshot, surfaces)
+            journal.saw(snapshot, surfaces, carried)
+            scores, carried = scorer.score(snapshot, surfaces, carried)
             if len(scores.markets) < len(settings.markets):
                 raise Fatal(f"a round is not scored whole: {scores.holds[:1]}", advice="mend the benchmark's workload")
             journal.scored(scores)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -25,6 +25,7 @@ from margrave.mirror.limits import timing
 from margrave.mirror.typed_data import own_words_digest
 from margrave.operate.init import Plan, init
 from margrave.operate.replay import scorer_of
+from margrave.score.carried import Carried
 from margrave.score.scores import Scorer
 from margrave.settings import Settings, load
 from margrave.verdicts import MarketStatus, ReportKind
@@ -58,13 +59,20 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
 def measure(settings: Settings, scorer: Scorer, signer: KeystoreSigner, work: Workload, runs: int) -> dict[str, float]:
     """Median milliseconds by stage; the first run, which warms caches and finds the surfaces, is not counted."""
     state = _state(settings, signer, work, scorer.model_set)
-    surfaces: dict[str, Surface] = {}
+    past = _Past({}, {})
     timed = []
     for _ in range(runs + 1):
-        times, surfaces = _round(settings, scorer, signer, work, state, surfaces)
+        times, past = _round(settings, scorer, signer, work, state, past)
         timed.append(times)
     medians = {stage: statistics.median(times[stage] for times in timed[1:]) for stage in timed[0]}
     return medians | {"total_ms": sum(medians.values()), "readings": float(len(work.readings))}
+
+
+class _Past(NamedTuple):
+    """What a round leaves to the next."""
+
+    surfaces: dict[str, Surface]
+    carried: dict[str, Carried]
 
 
 def _round(
@@ -73,12 +81,12 @@ def _round(
     signer: KeystoreSigner,
     work: Workload,
     state: ChainState,
-    surfaces: dict[str, Surface],
-) -> tuple[dict[str, float], dict[str, Surface]]:
+    past: _Past,
+) -> tuple[dict[str, float], _Past]:
     begun = time.perf_counter()
     snapshot, _ = take(work.round, work.as_of_ms, work.readings, work.markets, settings.policy.guard, Memory())
     guarded = time.perf_counter()
-    scores = scorer.score(snapshot, surfaces)
+    scores, carried = scorer.score(snapshot, past.surfaces, past.carried)
     scored = time.perf_counter()
     report = decide(scores, state, settings, work.as_of_ms)
     decided = time.perf_counter()
@@ -94,7 +102,7 @@ def _round(
     times = (begun, guarded, scored, decided, signed)
     stages = ("guard_ms", "score_ms", "decide_ms", "sign_ms")
     took = {stage: (b - a) * 1000 for stage, (a, b) in zip(stages, pairwise(times), strict=True)}
-    return took, {m.market: m.surface for m in scores.markets}
+    return took, _Past({m.market: m.surface for m in scores.markets}, carried)
 
 
 def _state(settings: Settings, signer: KeystoreSigner, work: Workload, model_set: bytes) -> ChainState:

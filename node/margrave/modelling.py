@@ -1,0 +1,26 @@
+"""The tables [models] and [widening] of policy.toml: which models speak, and how far experience moves them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from margrave.sections import Section
+
+
+class ModelPolicy(Section):
+    main: str
+    """Registry family that makes the ladder, as `family/version`."""
+    baseline: str
+    """What speaks when the main model refuses its input, or has drifted too far."""
+
+
+class WideningPolicy(Section):
+    """Bounds of what a node has learnt since it began, which other members have not: the most that two of them may
+    differ by for that reason."""
+
+    least: float = Field(default=0.7, gt=0, le=1)
+    """Factor on a rung: quiet times may not talk it down further."""
+    most: float = Field(default=4.0, ge=1, le=4)
+    """Factor on a rung, from outcomes."""
+    on_drift: float = Field(default=1.25, ge=1, le=2)
+    """Factor on all rungs while drift is past flagging; on top of the other, at once."""

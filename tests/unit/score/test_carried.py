@@ -1,0 +1,215 @@
+"""What a round leaves to the next: every forecast judged once by its outcome, and by nothing else."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from margrave.messages import Bar, Ladder, MarketSnapshot
+from margrave.score.carried import (
+    HOUR_MS,
+    LEVELS,
+    MOST_AWAITED,
+    Carried,
+    Outcome,
+    awaiting,
+    factors,
+    fresh,
+    learnt,
+    widened,
+)
+from margrave.score.conformal import GAMMA, Widening
+from margrave.score.scores import Scorer
+from margrave.settings import WideningPolicy
+from tests.unit.score.chains import AS_OF_MS
+from tests.unit.score.sample import CALM, MARKETS, MODEL_SET, POLICY, Forecaster, Told, market, snapshot
+
+RULES = WideningPolicy()
+HORIZON_H = 4
+STEP = GAMMA / HORIZON_H
+T0 = AS_OF_MS // HOUR_MS * HOUR_MS
+SIGMA_1H = 0.005
+
+
+def at_hour(hour: int, closes: dict[int, float], disbelieved: tuple[int, ...] = ()) -> MarketSnapshot:
+    """The market as of `hour` after T0; hours that `closes` does not name close at 100."""
+    rows = range(hour - 240, hour)
+    prices = {h: closes.get(h, 100.0) for h in rows}
+    bars = tuple(Bar(T0 + h * HOUR_MS, p, p, p, p, 1.0) for h, p in prices.items())
+    return market(bars=bars, price=bars[-1].close, disbelieved=disbelieved)
+
+
+def lived(
+    closes: dict[int, float], hours: range, state: Carried | None = None, disbelieved: tuple[int, ...] = ()
+) -> Carried:
+    """A round at the beginning of each of the hours, which says `CALM` every time."""
+    state = state or fresh(MODEL_SET)
+    for hour in hours:
+        seen = at_hour(hour, closes, disbelieved)
+        state, _ = learnt(state, seen, HORIZON_H, RULES)
+        state = awaiting(state, seen.bars[-1].open_time_ms + HOUR_MS, CALM, SIGMA_1H)
+    return state
+
+
+QUIET = -STEP * np.array(LEVELS)
+
+
+def test_a_forecast_is_judged_when_its_horizon_has_closed_and_not_before() -> None:
+    state = lived({}, range(HORIZON_H))
+    assert state.down == Widening.none(LEVELS)
+    assert len(state.awaited) == HORIZON_H
+    state = lived({}, range(HORIZON_H, HORIZON_H + 1), state)
+    assert state.down.log_factor == pytest.approx(QUIET)
+    assert state.up.log_factor == pytest.approx(QUIET)
+    assert (state.down.bars, len(state.awaited)) == (1, HORIZON_H)
+
+
+def test_a_fall_widens_the_rungs_it_passed_on_its_own_side_once_for_each_forecast_it_ended() -> None:
+    fall = dict.fromkeys(range(10, 40), 95.0)
+    state = lived(fall, range(15))
+    # CALM says 1.7, 2.9 and 5.5 % at 2.5, 0.5 and 0.05 %: a fall of 5.1 % (log) passes all but the last
+    hits = np.array([1, 1, 1, 1, 0]) * HORIZON_H
+    # the window that the fall begins in: forecasts of hours 7 to 10 end in it, those before and after are quiet
+    assert state.down.log_factor == pytest.approx(STEP * (hits - state.down.bars * np.array(LEVELS)))
+    assert state.up.log_factor == pytest.approx(state.up.bars * QUIET)
+
+
+def test_rounds_of_the_same_hour_make_one_forecast_and_judge_nothing_twice() -> None:
+    once = lived({}, range(10))
+    often = fresh(MODEL_SET)
+    for hour in range(10):
+        for _ in range(12):
+            often = lived({}, range(hour, hour + 1), often)
+    assert often == once
+
+
+def test_hours_in_which_no_round_was_held_judge_what_was_forecast_before_them() -> None:
+    state = lived({9: 90.0}, range(7))
+    slept = lived({9: 90.0}, range(12, 13), state)
+    assert slept.down.bars == 7
+    assert slept.down.log_factor[0] == pytest.approx(STEP * (1 - 7 * LEVELS[0]))  # of those, one ended in hour 9
+    assert len(slept.awaited) == 1
+
+
+def test_what_the_guard_did_not_believe_is_no_outcome() -> None:
+    spike = {9: 80.0}
+    believed = lived(spike, range(16))
+    doubted = lived(spike, range(16), disbelieved=(T0 + 9 * HOUR_MS,))
+    assert believed.down.log_factor[0] > 0
+    assert doubted.down.log_factor[0] == pytest.approx(doubted.down.bars * QUIET[0])
+    assert doubted.up.log_factor[0] == pytest.approx(doubted.up.bars * QUIET[0])
+    assert doubted.down.bars == believed.down.bars - 2  # the one that ended there and the one that began there
+
+
+def test_forecasts_older_than_the_history_are_dropped_unjudged() -> None:
+    state = lived({}, range(6))
+    later, hours = learnt(state, at_hour(1_000, {}), HORIZON_H, RULES)
+    assert (later.awaited, hours, later.down) == ((), (), state.down)
+
+
+def test_the_next_hours_return_is_told_once_in_units_of_what_was_forecast() -> None:
+    state = lived({}, range(5))
+    moved = at_hour(6, {5: 101.0})
+    state = lived({}, range(5, 6), state)
+    state, hours = learnt(state, moved, HORIZON_H, RULES)
+    assert hours == (Outcome(T0 + 6 * HOUR_MS, math.log(101.0 / 100.0) / SIGMA_1H),)
+    assert learnt(state, moved, HORIZON_H, RULES)[1] == ()
+
+
+def test_a_market_without_bars_teaches_nothing() -> None:
+    state = lived({}, range(6))
+    assert learnt(state, market(bars=()), HORIZON_H, RULES) == (state, ())
+
+
+@pytest.mark.parametrize("sigma", [0.0, math.nan, math.inf, -1.0])
+def test_a_forecast_without_a_scale_waits_for_nothing(sigma: float) -> None:
+    assert awaiting(fresh(MODEL_SET), T0, CALM, sigma).awaited == ()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.floats(50, 200), min_size=1, max_size=60),
+    st.floats(0.5, 1),
+    st.floats(1, 4),
+    st.floats(1, 2),
+)
+def test_no_history_takes_the_factors_out_of_governances_bounds_or_makes_the_ladder_cross(
+    closes: list[float], least: float, most: float, extra: float
+) -> None:
+    rules, state = WideningPolicy(least=least, most=most), fresh(MODEL_SET)
+    for hour in range(len(closes)):
+        seen = at_hour(hour, dict(enumerate(closes)))
+        state, _ = learnt(state, seen, 1, rules)
+        said = widened(CALM, state, extra)
+        state = awaiting(state, T0 + hour * HOUR_MS, said, SIGMA_1H)
+        assert len(state.awaited) <= 1
+        for side in ("down", "up"):
+            rungs = [getattr(said, f"{side}_{rung}") for rung in ("q975", "q995", "es99", "q9995", "es999")]
+            assert rungs == sorted(rungs)
+        assert said.down_es999 < 1
+    for factor in np.exp([*state.down.log_factor, *state.up.log_factor]):
+        assert least * (1 - 1e-12) <= factor <= most * (1 + 1e-12)
+
+
+def test_what_waits_is_bounded_whatever_the_clock_does() -> None:
+    state = fresh(MODEL_SET)
+    for hour in range(2 * MOST_AWAITED):
+        state = awaiting(state, T0 + hour * HOUR_MS, CALM, SIGMA_1H)
+    assert len(state.awaited) == MOST_AWAITED
+    assert awaiting(state, T0, CALM, SIGMA_1H) == state
+
+
+def test_widening_multiplies_log_moves_so_that_no_fall_is_of_more_than_everything() -> None:
+    deep = Ladder(**(msgspec.structs.asdict(CALM) | {"down_q9995": 0.7, "down_es999": 0.8}))
+    said = widened(deep, fresh(MODEL_SET), 2.0)
+    assert said.down_es999 == pytest.approx(1 - 0.2**2)
+    assert said.up_es99 == pytest.approx(1.032**2 - 1)
+
+
+def test_nothing_learnt_changes_no_bit_of_a_ladder() -> None:
+    assert widened(CALM, fresh(MODEL_SET)) is CALM
+
+
+def test_a_state_is_the_same_after_the_journals_way_of_writing_it() -> None:
+    state = lived({9: 80.0}, range(14))
+    assert msgspec.json.decode(msgspec.json.encode(state), type=Carried) == state
+
+
+# --- through the scorer ---------------------------------------------------------------------------------------------
+
+
+def scorer(told: Told | None = None) -> Scorer:
+    return Scorer(Forecaster({"BTC": told} if told else {}), MARKETS, POLICY, MODEL_SET)
+
+
+def test_a_scorer_publishes_what_it_has_learnt_and_says_by_how_much() -> None:
+    learnt_much = lived({h: 100.0 * 0.93**h for h in range(60)}, range(60))
+    plain, _ = scorer().score(snapshot(market()))
+    scores, after = scorer().score(snapshot(market()), None, {"BTC": learnt_much})
+    (row,), (without,) = scores.markets, plain.markets
+    down, up = factors(after["BTC"])
+    assert down > 1.2
+    assert up < 1
+    assert (row.widening_down, row.widening_up) == (down, up)
+    assert row.ladder == widened(CALM, after["BTC"])
+    assert row.ladder.down_es99 > 1.2 * without.ladder.down_es99
+    assert row.score > without.score
+
+
+def test_what_other_models_have_learnt_is_left_behind() -> None:
+    others = msgspec.structs.replace(lived({h: 100.0 * 0.93**h for h in range(60)}, range(60)), model_set=b"other")
+    scores, after = scorer().score(snapshot(market()), None, {"BTC": others})
+    assert scores.markets[0].ladder == CALM
+    assert after["BTC"].model_set == MODEL_SET
+    assert len(after["BTC"].awaited) == 1
+
+
+def test_a_market_that_is_held_keeps_what_it_has_and_one_that_is_not_watched_is_forgotten() -> None:
+    state = lived({}, range(6))
+    _, after = scorer().score(snapshot(), None, {"BTC": state, "DOGE": state})
+    assert after == {"BTC": state}
