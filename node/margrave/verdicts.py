@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class Rejection(StrEnum):
@@ -52,6 +52,26 @@ class Doubt(StrEnum):
     OFF_ORACLES = "off_oracles"  # other oracles answer otherwise
     NOBODY_MOVES = "nobody_moves"  # every venue that is believed repeats itself
     MASKED_LEVEL = "masked_level"  # a figure that jumped without reason was taken out
+
+
+class DriftLevel(IntEnum):
+    """How far a market's models are trusted while the world moves away from them; each includes the ones before."""
+
+    STEADY = 0
+    FLAGGED = 1  # said, and less confident
+    WIDENED = 2  # the rungs are widened too
+    BASELINE = 3  # and nothing is published below the baseline's
+
+
+class DriftReason(StrEnum):
+    """What a detector has found."""
+
+    RESIDUALS_WIDER = "residuals_wider"  # outcomes lie further out than the model says
+    RESIDUALS_NARROWER = "residuals_narrower"  # or less far: the ladder costs too much
+    RESIDUALS_LEAN = "residuals_lean"  # they lie on one side
+    RESIDUALS_CHANGED = "residuals_changed"  # ADWIN has cut its window of them
+    FEATURES_MOVED = "features_moved"  # the inputs' days are not what they were
+    FROZEN = "frozen"  # the price has not moved at all for hours
 
 
 class HoldReason(StrEnum):
