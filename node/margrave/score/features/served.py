@@ -1,0 +1,144 @@
+"""The inputs of a round: what `volatility` and `tails` compute over years, from what the node carries, for all markets.
+
+The market's mean is the leaders', and a leader counts for those only whose last hour is also its own: where BTC's bars
+are late, the others are told so by its mask and not by an old figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from margrave.score.features import tails, volatility
+from margrave.score.features.catalogue import (
+    HORIZONS_H,
+    LEVEL_H,
+    RANGE_H,
+    RETURN_H,
+    SHAPE_H,
+    TAIL_NAMES,
+    VOLATILITY,
+    VOLATILITY_NAMES,
+    VOLUME_H,
+)
+from margrave.score.features.clock import HOUR_MS, WEEK_H, new_york_hour_of_week
+from margrave.score.features.running import Running, read
+from margrave.score.features.week import ahead_of, table_of
+
+Floats = npt.NDArray[np.float64]
+
+BITS: Final = tuple(feature.name for feature in VOLATILITY if feature.name.startswith("has_"))
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Markets in the order they were given; rows of a market whose last four weeks are not whole are NaN."""
+
+    markets: tuple[str, ...]
+    volatility: Floats
+    """(markets, VOLATILITY)"""
+    log_usual: Floats
+    """(markets, volatility horizons): log of the usual variance of the hours ahead."""
+    tails: Floats
+    """(markets, TAILS); NaN where an input is absent."""
+    log_anchor: Floats
+    """(markets, tail horizons): ln sigma of the hours ahead."""
+
+    @property
+    def ready(self) -> tuple[bool, ...]:
+        return tuple(bool(np.isfinite(row).all()) for row in self.log_usual)
+
+    def masked(self, place: int) -> tuple[str, ...]:
+        """The sources that one market's inputs had to do without: "implied", "long", "BTC"."""
+        return tuple(b.removeprefix("has_") for b in BITS if self.volatility[place, VOLATILITY_NAMES.index(b)] == 0.0)
+
+
+def serve(states: Sequence[Running], prior: Floats) -> Served:
+    """
+    Args:
+        prior: the pooled hour-of-week table (168,) of the models' cards.
+    """
+    markets = tuple(state.market for state in states)
+    found = Served(
+        markets,
+        np.full((len(states), len(VOLATILITY)), np.nan),
+        np.full((len(states), len(HORIZONS_H)), np.nan),
+        np.full((len(states), len(TAIL_NAMES)), np.nan),
+        np.full((len(states), len(tails.HORIZONS_H)), np.nan),
+    )
+    hours = np.array([state.open_ms for state in states], dtype=np.int64)
+    for open_ms in np.unique(hours):
+        places = np.flatnonzero(hours == open_ms)
+        _fill(found, places, [states[int(place)] for place in places], prior)
+    return found
+
+
+def _fill(found: Served, places: npt.NDArray[np.int64], states: Sequence[Running], prior: Floats) -> None:
+    """The rows of the markets whose last hour is the same."""
+    assets = tuple(state.market for state in states)
+    who = volatility.are_leaders(assets)
+    tables = table_of(_stacked(states, "total"), _stacked(states, "count"), prior)
+    next_key = new_york_hour_of_week(np.array([state.open_ms for state in states]) + HOUR_MS)
+    spans = {h: ahead_of(tables, next_key, h) for h in HORIZONS_H}
+    usual, implied = _stacked(states, "usual"), _stacked(states, "implied")
+    funding = np.array([np.nan if state.funding_8h is None else state.funding_8h for state in states])
+
+    moments = _moments(states, usual, implied, funding)
+    columns = volatility.columns_of(moments, assets, who)
+    for name, values in columns.items():
+        found.volatility[places, VOLATILITY_NAMES.index(name)] = values
+    for place, (h, span) in enumerate(spans.items()):
+        found.volatility[places, VOLATILITY_NAMES.index(f"hours_ahead_{h}h")] = np.log(span / h)
+        found.log_usual[places, place] = np.log(span * moments.level)
+
+    sums, weights = _stacked(states, "sums"), _stacked(states, "weights")
+    means = tails.mean_of(sums, weights)
+    inputs, log_level = tails.columns_of(
+        tails.Moments(
+            means={key: means[:, place] for place, key in enumerate(tails.SERIES)},
+            implied=implied[:, -1],
+            implied_before=implied[:, 0],
+            funding_8h=funding,
+            sound=np.isfinite(_stacked(states, "ranges").mean(axis=1)),
+            close_ms=np.array([state.open_ms + HOUR_MS for state in states], dtype=np.float64),
+        ),
+        who,
+    )
+    found.tails[places] = inputs
+    for place, h in enumerate(tails.HORIZONS_H):
+        found.log_anchor[places, place] = 0.5 * (np.log(spans[h]) + log_level)
+
+
+def _moments(states: Sequence[Running], usual: Floats, implied: Floats, funding: Floats) -> volatility.Moments:
+    returns, volumes, ends = (_stacked(states, name) for name in ("returns", "volumes", "ends"))
+    level = _last(usual, LEVEL_H)
+    level = np.where(level > 0, level, np.nan)
+    squares, size = returns**2, np.abs(returns)
+    beside = size[:, 1:] * size[:, :-1]
+    with np.errstate(invalid="ignore"):
+        negative = np.where(returns < 0, squares, 0.0 * squares)
+    return volatility.Moments(
+        ranges={h: _last(usual, h) for h in RANGE_H},
+        level=level,
+        long=(level + sum(ends[:, -back] for back in volatility.LONG_WEEKS)) / (1 + len(volatility.LONG_WEEKS)),
+        returns={h: _last(returns, h) for h in RETURN_H},
+        squares={h: _last(squares, h) for h in SHAPE_H},
+        negative={h: _last(negative, h) for h in SHAPE_H},
+        beside={h: _last(beside, h) for h in SHAPE_H},
+        volume={h: _last(volumes, h) for h in (*VOLUME_H, WEEK_H)},
+        implied=implied[:, -1],
+        implied_before=implied[:, 0],
+        funding_8h=funding,
+    )
+
+
+def _stacked(states: Sequence[Running], name: str) -> Floats:
+    return np.stack([read(getattr(state, name)) for state in states])
+
+
+def _last(values: Floats, hours: int) -> Floats:
+    return np.asarray(values[:, -hours:].mean(axis=1))
