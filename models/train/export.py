@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from margrave.score.registry import Arrays, Card, Model, open_model
+from margrave.score.registry import Arrays, Card, Metric, Model, open_model
 
 REGISTRY: Final = Path(__file__).resolve().parents[1] / "registry"
 OPSET: Final = 20
@@ -65,15 +65,44 @@ def publish(graph: onnx.ModelProto, inputs: Arrays, card: Mapping[str, Any], eva
     return open_model(REGISTRY, whole.name)
 
 
+def exists(name: str) -> bool:
+    return (REGISTRY / name / "card.toml").is_file()
+
+
+def read_card(name: str) -> Card:
+    """
+    Raises:
+        Fatal: the model is not in the registry, or is not whole.
+    """
+    return open_model(REGISTRY, name).card
+
+
+def revise(name: str, metrics: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any]) -> None:
+    """New figures on the card of a published model; its graph and hashes stay."""
+    folder = REGISTRY / name
+    revised = msgspec.structs.replace(read_card(name), metrics=msgspec.convert(metrics, tuple[Metric, ...]))
+    (folder / "card.toml").write_text(to_toml(revised), encoding="utf-8")
+    (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=1) + "\n", encoding="utf-8")
+
+
 def run(graph: bytes, inputs: Arrays) -> dict[str, np.ndarray[Any, Any]]:
     """All outputs of a graph, on one thread."""
+    return asker(graph)(inputs)
+
+
+def asker(graph: bytes) -> Callable[[Arrays], dict[str, np.ndarray[Any, Any]]]:
+    """`run` for a graph that is asked often."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     names = [node.name for node in session.get_outputs()]
-    wanted = {node.name: inputs[node.name] for node in session.get_inputs()}
-    return dict(zip(names, session.run(names, wanted), strict=True))
+    inputs_of = [node.name for node in session.get_inputs()]
+
+    def ask(inputs: Arrays) -> dict[str, np.ndarray[Any, Any]]:
+        return dict(zip(names, session.run(names, {name: inputs[name] for name in inputs_of}), strict=True))
+
+    return ask
 
 
 def to_toml(card: Card) -> str:

@@ -41,6 +41,7 @@ Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Hours = Annotated[int, Meta(ge=1, le=24 * 366)]
 Level = Annotated[float, Meta(gt=0.0, lt=0.5)]
 Positive = Annotated[float, Meta(gt=0.0)]
+WEEK_H: Final = 168
 _RESTORE: Final = "restore the folder from the release, or set [models] in policy.toml to one that is whole"
 
 
@@ -110,6 +111,9 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Tail probabilities of the last axis of `var` and `es`, descending."""
     columns: tuple[str, ...] = ()
     """What the input `columns` (batch, columns) holds, in order: names of `margrave.score.features`."""
+    week_prior: tuple[Positive, ...] = ()
+    """(168,) the pooled hour-of-week table of the features, New York Monday 0 h first, mean one; what a market of which
+    nothing is known yet begins with."""
     parity: float | None = None
     """Largest difference between the graph and what it was written from (numpy, arch or torch), relative to 1 + its
     magnitude."""
@@ -121,6 +125,14 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     metrics: tuple[Metric, ...]
     limits: tuple[str, ...]
     ablations: tuple[Ablation, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.week_prior) not in (0, WEEK_H):
+            raise ValueError(f"week_prior has {len(self.week_prior)} hours, a week has {WEEK_H}")
+        if list(self.levels) != sorted(self.levels, reverse=True):
+            raise ValueError("levels do not descend")
+        if bool(self.tails_h) != bool(self.levels):
+            raise ValueError("tails_h and levels go together")
 
     @property
     def unseen_from(self) -> str:

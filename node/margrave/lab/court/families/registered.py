@@ -121,7 +121,7 @@ def _asked(model: Model, panel: Panel, pairs: Pairs) -> list[tuple[Ints, dict[st
     unseen_ms = int(np.datetime64(model.card.unseen_from, "ms").astype(np.int64))
     later = np.flatnonzero(panel.known_ms[pairs.rows] >= unseen_ms)
     found = []
-    for piece in np.array_split(later, len(later) // CHUNK + 1):
+    for piece in np.array_split(later, -(-len(later) // CHUNK)) if len(later) else ():
         known, given = inputs(model.card, panel, pairs.only(piece))
         if known.any():
             found.append((piece[known], model.run({name: values[known] for name, values in given.items()})))

@@ -65,7 +65,7 @@ def _maker(card: Card, name: str) -> Maker:
     return maker
 
 
-def returns(card: Card, panel: Panel, pairs: Pairs) -> tuple[Flags, Given]:  # noqa: ARG001 - a Maker
+def returns(card: Card | None, panel: Panel, pairs: Pairs) -> tuple[Flags, Given]:  # noqa: ARG001 - a Maker
     """`returns_1h` (n, 672), the last on the right, zero before the first; `bars` (n,), how many are real."""
     first, last = int(pairs.rows.min(initial=panel.hours)), int(pairs.rows.max(initial=-1))
     start = max(first - hourly_1.LONG_H + 1, 0)
