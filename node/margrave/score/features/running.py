@@ -11,6 +11,7 @@ level is masked until sixteen weeks have been seen. The state is 18 kB (24 as JS
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
@@ -35,6 +36,7 @@ RETURNS_H: Final = WEEK_H + 1
 """A pair of neighbours more than the longest window."""
 IMPLIED_H: Final = 25
 ENDS: Final = max(LONG_WEEKS)
+ABSENT: Final = struct.pack("<d", math.nan)
 
 
 class Running(Message, frozen=True, kw_only=True):
@@ -130,7 +132,7 @@ class Running(Message, frozen=True, kw_only=True):
             variance = float(inner[0]) + math.log(bar.open / self.close) ** 2
         ranges = _pushed(self.ranges, missed, variance)
         fresh[(bar.open_time_ms // HOUR_MS - MONDAY_H) % WEEK_H] = surprise_of(
-            np.array([variance]), np.array([np.mean(ranges)])
+            np.array([variance]), np.array([read(ranges).mean()])
         )[0]
         of_hour = fed(*(np.array([value]) for value in (variance / factor, moved, factor, bar.volume)))
         new = np.array([of_hour[name][0] for name, _ in SERIES])
@@ -140,11 +142,11 @@ class Running(Message, frozen=True, kw_only=True):
             market=self.market,
             open_ms=bar.open_time_ms,
             close=bar.close,
-            ranges=_packed(ranges),
-            usual=_packed(_pushed(self.usual, missed, variance / factor)),
-            returns=_packed(_pushed(self.returns, missed, moved / factor**0.5)),
-            volumes=_packed(_pushed(self.volumes, missed, bar.volume)),
-            implied=_packed(_pushed(self.implied, missed, math.log(index**2 / HOURS_A_YEAR))),
+            ranges=ranges,
+            usual=_pushed(self.usual, missed, variance / factor),
+            returns=_pushed(self.returns, missed, moved / factor**0.5),
+            volumes=_pushed(self.volumes, missed, bar.volume),
+            implied=_pushed(self.implied, missed, math.log(index**2 / HOURS_A_YEAR)),
             funding_8h=hour.funding_8h,
             total=_packed(total),
             count=_packed(count),
@@ -207,11 +209,9 @@ def _newest(values: Floats, count: int) -> bytes:
     return _packed(np.concatenate((np.full(max(count - len(values), 0), np.nan), values[-count:])))
 
 
-def _pushed(series: bytes, missed: int, value: float) -> Floats:
+def _pushed(series: bytes, missed: int, value: float) -> bytes:
     """`value` at the end, behind as many NaN as hours were missed; as long as before."""
-    old = read(series)
-    gap = np.full(min(missed, len(old)), np.nan)
-    return np.concatenate((old, gap, [value]))[-len(old) :]
+    return (series + ABSENT * min(missed, len(series) // 8) + struct.pack("<d", value))[-len(series) :]
 
 
 def _level(usual: Floats) -> float:
