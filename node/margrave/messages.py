@@ -17,7 +17,18 @@ import msgspec
 
 from margrave.lanes import Words
 from margrave.mirror.limits import PolicyWords, Timing
-from margrave.verdicts import Doubt, HaltReason, HoldReason, MarketStatus, Outcome, Rejection, ReportKind, Trigger
+from margrave.verdicts import (
+    Doubt,
+    DriftLevel,
+    DriftReason,
+    HaltReason,
+    HoldReason,
+    MarketStatus,
+    Outcome,
+    Rejection,
+    ReportKind,
+    Trigger,
+)
 
 Slot = tuple[str, str, str]
 """Source, market and what of it: one reading stands in each, the newest."""
@@ -478,8 +489,11 @@ class MarketScores(Message, frozen=True, kw_only=True):
     """The baseline model spoke because the main one refused its input, or has drifted."""
     words: Words
     widening_down: float = 1.0
-    """What experience has put on the shortfall at 1 % of a fall, as a factor; it is in `ladder` already."""
+    """What experience and drift have put on the shortfall at 1 % of a fall, as a factor; it is in `ladder` already."""
     widening_up: float = 1.0
+    drift: DriftLevel = DriftLevel.STEADY
+    drift_reasons: tuple[DriftReason, ...] = ()
+    """What the detectors found, while the level stands."""
 
 
 class Scores(Message, frozen=True, kw_only=True):

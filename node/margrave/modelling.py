@@ -22,5 +22,5 @@ class WideningPolicy(Section):
     """Factor on a rung: quiet times may not talk it down further."""
     most: float = Field(default=4.0, ge=1, le=4)
     """Factor on a rung, from outcomes."""
-    on_drift: float = Field(default=1.25, ge=1, le=2)
+    on_drift: float = Field(default=1.15, ge=1, le=2)
     """Factor on all rungs while drift is past flagging; on top of the other, at once."""

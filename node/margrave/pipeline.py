@@ -42,7 +42,7 @@ from margrave.score.scores import Scorer
 from margrave.score.scores import carried as aged
 from margrave.settings import Settings
 from margrave.store.journal import Journal
-from margrave.verdicts import HoldReason, Outcome, ReportKind
+from margrave.verdicts import DriftLevel, HoldReason, Outcome, ReportKind
 
 ALL_SHARE: Final = 0.3
 """Of the period: until then every member's attestation is awaited; afterwards a quorum is enough."""
@@ -56,6 +56,12 @@ PUBLISH_SHARE: Final = 0.92
 """Of the period: then the round ends, published or not, and the next one must find this node ready."""
 
 
+DRIFT_ADVICE: Final = {
+    DriftLevel.STEADY: "no action",
+    DriftLevel.FLAGGED: "no action: confidence is lower; see docs/operate.md if it lasts for days",
+    DriftLevel.WIDENED: "no action: margins are wider by [widening] of policy.toml until it is over",
+    DriftLevel.BASELINE: "tell governance if it lasts for days: the models may have to be trained anew",
+}
 MOST_UNREAD: Final = 200
 """Refusals of adapters that a round journals, one a source, market, thing and reason; all of them are counted."""
 
@@ -151,11 +157,13 @@ class Pipeline:
         with self._timed("score"):
             scores, self.carried = self.scorer.score(snapshot, self.surfaces, self.carried)
         self.surfaces = {**self.surfaces, **{m.market: m.surface for m in scores.markets}}
+        self._tell_drift(scores)
         self.last_scores = scores
         for market in scores.markets:
             self.metrics.price.labels(market=market.market).set(market.price)
             self.metrics.score.labels(market=market.market).set(market.score)
             self.metrics.confidence.labels(market=market.market).set(market.confidence)
+            self.metrics.drift_level.labels(market=market.market).set(market.drift)
             for side, factor in (("down", market.widening_down), ("up", market.widening_up)):
                 self.metrics.widening_factor.labels(market=market.market, side=side).set(factor)
         self._tell_holds(tuple(hold for hold in scores.holds if hold not in snapshot.holds))
@@ -261,6 +269,20 @@ class Pipeline:
                     detail=doubt.detail,
                     advice=f"`margrave explain {snapshot.round} {market.market}` shows what was kept and refused",
                 )
+
+    def _tell_drift(self, scores: Scores) -> None:
+        """A line for each market whose level is not the one of the last round."""
+        before = {m.market: m.drift for m in self.last_scores.markets} if self.last_scores else {}
+        for market in scores.markets:
+            if market.drift == before.get(market.market, DriftLevel.STEADY):
+                continue
+            log.get().warning(
+                "models drift" if market.drift else "models hold again",
+                market=market.market,
+                level=market.drift.name.lower(),
+                reasons=", ".join(market.drift_reasons),
+                advice=DRIFT_ADVICE[market.drift],
+            )
 
     def _tell_holds(self, holds: Sequence[MarketHold]) -> None:
         for hold in holds:

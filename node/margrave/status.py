@@ -35,6 +35,9 @@ def status(pipeline: Pipeline, last: Sequence[Receipt], sources: Mapping[str, So
                 "price": m.price,
                 "sigma_annual": m.sigma_annual,
                 "fallback": m.fallback,
+                "drift": m.drift.name.lower(),
+                "drift_reasons": list(m.drift_reasons),
+                "widening": {"down": m.widening_down, "up": m.widening_up},
                 "reasons": [{"name": r.name, "points": r.points, "sentence": r.sentence} for r in m.reasons],
             }
             for m in (scores.markets if scores else ())

@@ -14,7 +14,7 @@ from margrave.messages import EVERY_MARKET, MarketHold, MarketScores, MarketSnap
 from margrave.operate.replay import open_journal
 from margrave.settings import Settings
 from margrave.store.journal import Journal
-from margrave.verdicts import Doubt, HoldReason, Rejection, Trigger
+from margrave.verdicts import Doubt, DriftLevel, DriftReason, HoldReason, Rejection, Trigger
 
 REFUSED: Final[Mapping[Rejection, str]] = {
     Rejection.MALFORMED: "it is not what its source documents",
@@ -52,6 +52,21 @@ HELD: Final[Mapping[HoldReason, str]] = {
     HoldReason.UNLIKE_TRAINING: "the models were never shown anything like it",
     HoldReason.NOT_REPRESENTABLE: "a figure does not fit its lane",
 }
+DRIFTED: Final[Mapping[DriftLevel, str]] = {
+    DriftLevel.FLAGGED: "it is trusted less",
+    DriftLevel.WIDENED: "it is trusted less and its ladder is widened",
+    DriftLevel.BASELINE: "its ladder is widened, and nowhere below the baseline's",
+}
+FOUND: Final[Mapping[DriftReason, str]] = {
+    DriftReason.RESIDUALS_WIDER: "what came lay further out than the models said",
+    DriftReason.RESIDUALS_NARROWER: "what came lay less far out than the models said",
+    DriftReason.RESIDUALS_LEAN: "what came lay on one side",
+    DriftReason.RESIDUALS_CHANGED: "what came is not spread as it was",
+    DriftReason.FEATURES_MOVED: "the inputs are not what they were for weeks",
+    DriftReason.FROZEN: "the price has not moved at all for hours",
+}
+WORTH_TELLING: Final = 0.005
+"""Of a factor: a smaller widening changes no reader's mind."""
 TRIGGERED: Final[Mapping[Trigger, str]] = {
     Trigger.FIRST: "nothing of it was on chain",
     Trigger.HEARTBEAT: "its heartbeat was due",
@@ -147,8 +162,24 @@ def _score(row: MarketScores) -> list[str]:
     return [
         f"Scored {row.score:,.0f} with confidence {row.confidence:.2f}: over the margin period the worst 1 % average "
         f"{ladder.down_es99:.2%} down and {ladder.up_es99:.2%} up.",
+        *_experience(row),
         *(f"{reason.points:+,.0f} points: {reason.sentence}" for reason in row.reasons[:MOST_REASONS]),
     ]
+
+
+def _experience(row: MarketScores) -> list[str]:
+    told = []
+    if row.drift:
+        why = "; ".join(FOUND[reason] for reason in row.drift_reasons) or "what was found before has not passed long"
+        told.append(f"The models drift ({row.drift.name.lower()}): {why}; so {DRIFTED[row.drift]}.")
+    if row.fallback:
+        told.append("The baseline speaks: the larger of both models' figures is published.")
+    if max(abs(row.widening_down - 1), abs(row.widening_up - 1)) > WORTH_TELLING:
+        told.append(
+            f"By what came of earlier forecasts, falls are widened by a factor of {row.widening_down:.2f} and rises by "
+            f"{row.widening_up:.2f}."
+        )
+    return told
 
 
 def _decided(journal: Journal, round_: int, market: str) -> list[str]:

@@ -46,6 +46,7 @@ class Metrics:
     price: Gauge = field(init=False)
     score: Gauge = field(init=False)
     confidence: Gauge = field(init=False)
+    drift_level: Gauge = field(init=False)
     widening_factor: Gauge = field(init=False)
     onchain_age: Gauge = field(init=False)
     peer_up: Gauge = field(init=False)
@@ -106,6 +107,8 @@ class Metrics:
         put("price", Gauge("margrave_price_usd", "Index price of the last round", ["market"], registry=at))
         put("score", Gauge("margrave_score", "Risk score of the last round", ["market"], registry=at))
         put("confidence", Gauge("margrave_confidence", "Confidence of the last round", ["market"], registry=at))
+        drifts = "0 steady, 1 flagged, 2 widened, 3 the baseline speaks"
+        put("drift_level", Gauge("margrave_drift_level", drifts, ["market"], registry=at))
         put(
             "widening_factor",
             Gauge("margrave_widening_factor", "What experience puts on the 1 % tail", ["market", "side"], registry=at),

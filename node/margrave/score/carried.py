@@ -14,7 +14,9 @@ ladder for a day, or, made often enough on the quiet side, talk it down.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -23,7 +25,9 @@ from numpy.typing import NDArray
 
 from margrave.messages import Ladder, MarketSnapshot
 from margrave.score.conformal import GAMMA, Widening
+from margrave.score.drift import Drift, Seen, score
 from margrave.settings import WideningPolicy
+from margrave.verdicts import DriftLevel
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +39,8 @@ _WIDENED_AT: Final = (0, 2, 1, 4, 3)
 """Index into `LEVELS` of what widens each of the wire's rungs: a shortfall by the quantile of its own level."""
 ALL_BUT: Final = 1 - 1e-12
 """No fall is of all there is, and no rung is of nothing: logs stay finite."""
+MOST_UNLIKE: Final = 2.0
+"""Twice as far from the training data as any of it was: further says no more."""
 MOST_AWAITED: Final = 200
 """More than the longest horizon has hours: 168."""
 
@@ -44,11 +50,14 @@ class Awaited(msgspec.Struct, frozen=True, array_like=True):
 
     from_ms: int
     """When that bar closed."""
-    sigma_1h: float
-    """Standard deviation of the next hour's log return."""
     down: tuple[float, ...]
-    """Log losses at `LEVELS`, as they were published."""
+    """Log losses over the margin period at `LEVELS`, as they were published."""
     up: tuple[float, ...]
+    hour_down: tuple[float, ...]
+    """The models' own, of the next hour: what drift is measured by, which must not feed on what it causes."""
+    hour_up: tuple[float, ...]
+    unlike: float
+    """How unlike the training data the input was."""
 
 
 class Carried(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,79 +67,119 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Whose forecasts these are: what was learnt about other models is worth nothing here."""
     down: Widening
     up: Widening
+    drift: Drift = Drift()
     judged_ms: int = 0
     """Close of the newest hour whose outcome is known to this."""
     awaited: tuple[Awaited, ...] = ()
     """Ascending."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """An hour that came after a forecast: its log return over the standard deviation that was forecast."""
-
-    close_ms: int
-    residual: float
-
-
 def fresh(model_set: bytes) -> Carried:
     return Carried(model_set=model_set, down=Widening.none(LEVELS), up=Widening.none(LEVELS))
 
 
-def learnt(
-    before: Carried, market: MarketSnapshot, horizon_h: int, policy: WideningPolicy
-) -> tuple[Carried, tuple[Outcome, ...]]:
-    """What the bars of this round teach, and the hours since the last one, ascending; the same bars again teach
-    nothing."""
+def learnt(before: Carried, market: MarketSnapshot, horizon_h: int, policy: WideningPolicy) -> Carried:
+    """What the bars of this round teach; the same bars again teach nothing."""
     if not market.bars:
-        return before, ()
-    closes = {bar.open_time_ms + HOUR_MS: bar.close for bar in market.bars}
-    newest_ms = market.bars[-1].open_time_ms + HOUR_MS
-    believed = closes.keys() - {at_ms + HOUR_MS for at_ms in market.disbelieved}
-    down, up, waiting, hours = before.down, before.up, [], []
+        return before
+    past = _Past.of(market)
+    down, up, waiting = before.down, before.up, []
     gamma, bounds = GAMMA / horizon_h, (math.log(policy.least), math.log(policy.most))
     for said in before.awaited:
-        first_ms, last_ms = said.from_ms + HOUR_MS, said.from_ms + horizon_h * HOUR_MS
-        if first_ms > before.judged_ms and {said.from_ms, first_ms} <= believed:
-            hours.append(Outcome(first_ms, math.log(closes[first_ms] / closes[said.from_ms]) / said.sigma_1h))
-        if last_ms > newest_ms:
+        end_ms = said.from_ms + horizon_h * HOUR_MS
+        if end_ms > past.newest_ms:
             waiting.append(said)
-        elif {said.from_ms, last_ms} <= believed:
-            gain = math.log(closes[last_ms] / closes[said.from_ms])
+        elif (gain := past.gain(said.from_ms, end_ms)) is not None:
             down = down.after(-gain, np.asarray(said.down), gamma=gamma, bounds=bounds)
             up = up.after(gain, np.asarray(said.up), gamma=gamma, bounds=bounds)
-    after = msgspec.structs.replace(
-        before, down=down, up=up, judged_ms=max(before.judged_ms, newest_ms), awaited=tuple(waiting)
+    return msgspec.structs.replace(
+        before,
+        down=down,
+        up=up,
+        drift=_drifted(before, past),
+        judged_ms=max(before.judged_ms, past.newest_ms),
+        awaited=tuple(waiting),
     )
-    return after, tuple(hours)
 
 
-def awaiting(before: Carried, closed_ms: int, ladder: Ladder, sigma_1h: float) -> Carried:
-    """The same with this hour's forecast waiting, if none of this hour or a later one is: rounds are many an hour."""
+def _drifted(before: Carried, past: _Past) -> Drift:
+    """The detectors after each hour that has closed since the last round, whether or not anything was said about it."""
+    said_from = {said.from_ms: said for said in before.awaited}
+    drift = before.drift
+    for close_ms in range(before.judged_ms + HOUR_MS, past.newest_ms + 1, HOUR_MS) if before.judged_ms else ():
+        gain = past.gain(close_ms - HOUR_MS, close_ms)
+        said = said_from.get(close_ms - HOUR_MS)
+        seen = None
+        if said is not None and gain is not None:
+            seen = score(gain, np.asarray(said.hour_down), np.asarray(said.hour_up), np.asarray(LEVELS))
+        features = {} if said is None else {"unlike": min(said.unlike / MOST_UNLIKE, 1.0)}
+        drift = drift.after(Seen(score=seen, moved=None if gain is None else gain != 0, features=features))
+    return drift
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """A snapshot's closed hours by when they closed."""
+
+    closes: Mapping[int, float]
+    believed: AbstractSet[int]
+    newest_ms: int
+
+    @classmethod
+    def of(cls, market: MarketSnapshot) -> _Past:
+        closes = {bar.open_time_ms + HOUR_MS: bar.close for bar in market.bars}
+        return cls(closes, closes.keys() - {at_ms + HOUR_MS for at_ms in market.disbelieved}, max(closes))
+
+    def gain(self, from_ms: int, to_ms: int) -> float | None:
+        """Log return between two closes, if both are there and believed."""
+        if not {from_ms, to_ms} <= self.believed:
+            return None
+        return math.log(self.closes[to_ms] / self.closes[from_ms])
+
+
+def awaiting(before: Carried, closed_ms: int, published: Ladder, hour: Ladder, unlike: float) -> Carried:
+    """The same with this hour's forecast waiting, if none of this hour or a later one is: rounds are many an hour.
+
+    Args:
+        published: the ladder of the closed bars as it was widened.
+        hour: the models' own ladder of the next hour.
+    """
     if before.awaited and before.awaited[-1].from_ms >= closed_ms:
         return before
-    if not 0 < sigma_1h < math.inf:
-        return before
-    down, up = (_quantiles(side) for side in _sides(ladder))
-    said = Awaited(closed_ms, sigma_1h, tuple(down.tolist()), tuple(up.tolist()))
+    down, up, hour_down, hour_up = (
+        tuple(_quantiles(side).tolist()) for ladder in (published, hour) for side in _sides(ladder)
+    )
+    said = Awaited(closed_ms, down, up, hour_down, hour_up, unlike)
     return msgspec.structs.replace(before, awaited=(*before.awaited, said)[-MOST_AWAITED:])
 
 
-def widened(ladder: Ladder, carried: Carried, extra: float = 1.0) -> Ladder:
-    """The ladder with both sides' factors, and one more, on its rungs' log moves; each side ascends again."""
+def widened(ladder: Ladder, carried: Carried, policy: WideningPolicy) -> Ladder:
+    """The ladder with both sides' factors, and drift's on top, on its rungs' log moves; each side ascends again."""
+    extra = policy.on_drift if carried.drift.level >= DriftLevel.WIDENED else 1.0
     if extra == 1 and not any((*carried.down.log_factor, *carried.up.log_factor)):
         return ladder
-    sides: dict[str, float] = {}
-    for name, side, state in zip(("down", "up"), _sides(ladder), (carried.down, carried.up), strict=True):
+    sides = []
+    for side, state in zip(_sides(ladder), (carried.down, carried.up), strict=True):
         factors = np.exp(np.asarray(state.log_factor))[list(_WIDENED_AT)]
-        moved = np.maximum.accumulate(side * factors * extra)
-        back = -np.expm1(-moved) if name == "down" else np.expm1(moved)
-        sides |= {f"{name}_{rung}": float(value) for rung, value in zip(_RUNGS, back, strict=True)}
-    return Ladder(**sides)
+        sides.append(np.maximum.accumulate(side * factors * extra))
+    return _ladder(sides)
 
 
-def factors(carried: Carried) -> tuple[float, float]:
-    """Of the shortfalls at 1 %, down and up."""
-    at = LEVELS.index(0.01)
-    return math.exp(carried.down.log_factor[at]), math.exp(carried.up.log_factor[at])
+def hour_of(ladder: Ladder, horizon_h: int) -> Ladder:
+    """A ladder of one hour from one of some, by the square root of time, where a model says nothing of one hour."""
+    return _ladder([side / math.sqrt(horizon_h) for side in _sides(ladder)])
+
+
+def factor(of: float, over: float, *, up: bool) -> float:
+    """By which the log move of a rung was widened: `of` the published one, `over` the models' own."""
+    return math.log1p(of) / math.log1p(over) if up else math.log1p(-of) / math.log1p(-over)
+
+
+def _ladder(sides: Sequence[Floats]) -> Ladder:
+    """The wire's rungs from both sides' log moves."""
+    down, up = -np.expm1(-sides[0]), np.expm1(sides[1])
+    named = {f"down_{rung}": float(value) for rung, value in zip(_RUNGS, down, strict=True)}
+    return Ladder(**named, **{f"up_{rung}": float(value) for rung, value in zip(_RUNGS, up, strict=True)})
 
 
 def _sides(ladder: Ladder) -> tuple[Floats, Floats]:

@@ -21,6 +21,7 @@ import numpy as np
 from margrave.messages import Ladder, MarketSnapshot, Reason, Surface
 from margrave.score import black76
 from margrave.score.addons import Cascade, VolShock
+from margrave.verdicts import DriftLevel
 
 CAP: Final = 10_000.0
 STANDARD_MARGIN: Final = 0.15
@@ -107,6 +108,8 @@ FLOOR: Final = 0.6
 FALLBACK: Final = 0.8
 MASKED: Final = 0.97
 DOUBTED: Final = 0.8
+DRIFTING: Final = 0.9
+"""A level of drift."""
 
 
 def confidence(
@@ -117,12 +120,14 @@ def confidence(
     masked: Sequence[str],
     *,
     fallback: bool,
+    drift: DriftLevel = DriftLevel.STEADY,
 ) -> float:
     """How far the node trusts this row, in (0, 1]: the product of one factor a doubt.
 
     sources kept over sources expected; age of the option chain (no chain counts as a very old one); the surface's
     fit; how unlike the training data the input is; whether the baseline speaks; 0.97 for every input missing; 0.8 for
-    every doubt that the guard has about the price.
+    every doubt that the guard has about the price; 0.9 for every level of drift. The wire has no lane for drift itself:
+    this is how a contract is told.
     """
     age_s = market.chain_age_s if market.chain_age_s is not None else math.inf
     vol_30d = surface.total_vol_30d / math.sqrt(REFERENCE_DAYS / 365)
@@ -134,5 +139,6 @@ def confidence(
         FALLBACK if fallback else 1.0,
         MASKED ** len(masked),
         DOUBTED ** len(market.doubts),
+        DRIFTING**drift,
     )
     return math.prod(factors)

@@ -4,7 +4,8 @@ Which model speaks, and how it is widened, never narrowed:
 
 1. The main model's ladder is published, but no rung of it below `BASELINE_FLOOR` of the baseline's rung.
 2. Where the input is unlike the training data (`unlike` > 1), or the main model refuses it (an output that is not
-   finite), the baseline speaks: the larger of both ladders, rung by rung, is published and `fallback` is set.
+   finite), or has drifted as far as `DriftLevel.BASELINE`, the baseline speaks: the larger of both ladders, rung by
+   rung, is published and `fallback` is set.
 3. Bars close on the hour and a crash does not wait. Where the index has moved since the last close by more than a
    typical hour does, both models are also asked with that move as a provisional bar, and the larger answer counts.
    A part of an hour is so taken for a whole one. On validation, asked at half past (1657 such moves of 16 coins), the
@@ -19,7 +20,7 @@ A rung-by-rung maximum of ascending ladders ascends, so none of this can break t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -30,6 +31,7 @@ import numpy.typing as npt
 from margrave.errors import Fatal, Rejected
 from margrave.messages import Bar, Ladder, MarketHold, MarketSnapshot
 from margrave.score import features
+from margrave.score.carried import hour_of
 from margrave.score.features import Floats
 from margrave.score.registry import Arrays, Model
 from margrave.verdicts import HoldReason
@@ -50,8 +52,8 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     """What the models say about now."""
     closed: Ladder
     """The same of the closed bars alone: what outcomes are measured against."""
-    sigma_1h: float
-    """Standard deviation of the next hour's log return, by the closed bars."""
+    hour: Ladder
+    """Of the next hour, by the closed bars: what drift is measured against."""
     sigma_annual: float
     unlike: float
     """Distance from the training data over its 99.9 % quantile: 0 at its centre, above 1 is unlike it."""
@@ -109,8 +111,12 @@ class Forecaster:
         self.baseline = baseline
         self.horizon_s = main.card.horizon_s
 
-    def forecast(self, markets: Sequence[MarketSnapshot]) -> list[Forecast | MarketHold]:
-        """One entry a market, in order: its forecast, or why there is none. Never raises for what a market says."""
+    def forecast(self, markets: Sequence[MarketSnapshot], drifted: Collection[str] = ()) -> list[Forecast | MarketHold]:
+        """One entry a market, in order: its forecast, or why there is none. Never raises for what a market says.
+
+        Args:
+            drifted: the markets for which the baseline must speak.
+        """
         prepared = [_prepare(market) for market in markets]
         rows = [row for item in prepared if not isinstance(item, MarketHold) for row in item]
         if not rows:
@@ -123,7 +129,7 @@ class Forecaster:
                 found.append(item)
                 continue
             by_row = [{name: next(stream) for name, stream in answers.items()} for _ in item]
-            found.append(self._settle(item[0], by_row))
+            found.append(self._settle(item[0], by_row, drifted=item[0].market in drifted))
         return found
 
     def _ask(self, model: Model, batch: Arrays) -> list[_Answer]:
@@ -135,8 +141,10 @@ class Forecaster:
             for ladder, sigma, distance in zip(out["ladder"], out["sigma"], unlike, strict=True)
         ]
 
-    def _settle(self, row: _Row, by_row: list[dict[str, _Answer]]) -> Forecast | MarketHold:
-        combined = [self._combine(answers[self.main.name], answers[self.baseline.name]) for answers in by_row]
+    def _settle(self, row: _Row, by_row: list[dict[str, _Answer]], *, drifted: bool) -> Forecast | MarketHold:
+        combined = [
+            self._combine(answers[self.main.name], answers[self.baseline.name], drifted=drifted) for answers in by_row
+        ]
         if any(answer is None for answer in combined):
             return MarketHold(
                 market=row.market,
@@ -152,26 +160,26 @@ class Forecaster:
             market=row.market,
             ladder=_ladder(published.ladder),
             closed=_ladder(closed.ladder),
-            sigma_1h=closed.sigma_annual / float(np.sqrt(HOURS_A_YEAR)),
+            hour=hour_of(_ladder(closed.ladder), self.horizon_s // 3600),
             sigma_annual=published.sigma_annual,
             unlike=published.unlike,
             masked=features.masked(row.columns),
-            fallback=any(self._speaks_baseline(answers[self.main.name]) for answers in by_row),
+            fallback=drifted or any(self._refused(answers[self.main.name]) for answers in by_row),
             provisional=bool((published.ladder > closed.ladder).any()),
             ladders=own,
         )
 
-    def _combine(self, main: _Answer, baseline: _Answer) -> _Answer | None:
+    def _combine(self, main: _Answer, baseline: _Answer, *, drifted: bool) -> _Answer | None:
         if not baseline.sound:
             return main if main.sound and main.unlike <= 1 else None
         if not main.sound:
             return replace(baseline, unlike=max(2.0, baseline.unlike))
-        if self._speaks_baseline(main):
+        if drifted or self._refused(main):
             return _wider(main, baseline)
         return replace(main, ladder=np.maximum(main.ladder, BASELINE_FLOOR * baseline.ladder))
 
     @staticmethod
-    def _speaks_baseline(main: _Answer) -> bool:
+    def _refused(main: _Answer) -> bool:
         return not main.sound or main.unlike > 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -14,10 +14,10 @@ from margrave.errors import Rejected
 from margrave.lanes import ASCENDING, BOXES, Words
 from margrave.messages import Ladder, MarketHold, MarketScores, MarketSnapshot, Scores, Snapshot, Surface
 from margrave.score import addons, composite
-from margrave.score.carried import HOUR_MS, Carried, awaiting, factors, fresh, learnt, widened
+from margrave.score.carried import HOUR_MS, Carried, awaiting, factor, fresh, learnt, widened
 from margrave.score.surface import calibrate
 from margrave.settings import MarketSettings, Policy
-from margrave.verdicts import HoldReason, Rejection
+from margrave.verdicts import DriftLevel, HoldReason, Rejection
 
 DRIFT_PER_SQRT_DAY: Final = 0.15
 """How uncertain volatility becomes, relative to itself, where no chain is seen: «tomorrow as today» misses DVOL by 3 %
@@ -37,7 +37,7 @@ class Forecast(Protocol):
     @property
     def closed(self) -> Ladder: ...
     @property
-    def sigma_1h(self) -> float: ...
+    def hour(self) -> Ladder: ...
     @property
     def sigma_annual(self) -> float: ...
     @property
@@ -51,7 +51,9 @@ class Forecast(Protocol):
 class Forecasts(Protocol):
     """Runs the models; `score.forecast.Forecaster` is one."""
 
-    def forecast(self, markets: Sequence[MarketSnapshot]) -> Sequence[Forecast | MarketHold]: ...
+    def forecast(
+        self, markets: Sequence[MarketSnapshot], drifted: Collection[str] = ()
+    ) -> Sequence[Forecast | MarketHold]: ...
 
 
 class Scorer:
@@ -89,7 +91,9 @@ class Scorer:
         holds = list(snapshot.holds)
         forecasts: dict[str, Forecast] = {}
         fitted: dict[str, Surface] = {}
-        for market, forecast in zip(snapshot.markets, self.forecaster.forecast(snapshot.markets), strict=True):
+        drifted = {name for name, state in states.items() if state.drift.level is DriftLevel.BASELINE}
+        spoken = self.forecaster.forecast(snapshot.markets, drifted)
+        for market, forecast in zip(snapshot.markets, spoken, strict=True):
             if isinstance(forecast, MarketHold):
                 holds.append(forecast)
                 continue
@@ -98,7 +102,7 @@ class Scorer:
                 holds.append(surface)
                 continue
             forecasts[market.market], fitted[market.market] = forecast, surface
-        ladders = {name: widened(f.ladder, states[name]) for name, f in forecasts.items()}
+        ladders = {name: widened(f.ladder, states[name], self.policy.widening) for name, f in forecasts.items()}
         contagion = addons.contagion(snapshot.markets, ladders)
         scored: list[MarketScores] = []
         for market in snapshot.markets:
@@ -125,15 +129,15 @@ class Scorer:
             if state is None or state.model_set != self.model_set:
                 state = fresh(self.model_set)
             if name in seen:
-                state, _ = learnt(state, seen[name], self.horizon_h, self.policy.widening)
+                state = learnt(state, seen[name], self.horizon_h, self.policy.widening)
             states[name] = state
         return states
 
     def _awaiting(self, market: MarketSnapshot, forecast: Forecast, state: Carried) -> Carried:
         if not market.bars:
             return state
-        said = widened(forecast.closed, state)
-        return awaiting(state, market.bars[-1].open_time_ms + HOUR_MS, said, forecast.sigma_1h)
+        said = widened(forecast.closed, state, self.policy.widening)
+        return awaiting(state, market.bars[-1].open_time_ms + HOUR_MS, said, forecast.hour, forecast.unlike)
 
     def _surface(self, market: MarketSnapshot, as_of_ms: int, previous: Surface | None) -> Surface | MarketHold:
         problem = "no option chain"
@@ -173,7 +177,13 @@ class Scorer:
         )
         missing = sorted({*forecast.masked, *addons.masked(market)})
         confidence = composite.confidence(
-            market, len(settings.instruments), surface, forecast.unlike, missing, fallback=forecast.fallback
+            market,
+            len(settings.instruments),
+            surface,
+            forecast.unlike,
+            missing,
+            fallback=forecast.fallback,
+            drift=state.drift.level,
         )
         values = {
             **msgspec.structs.asdict(ladder),
@@ -197,7 +207,7 @@ class Scorer:
             words = quantise(values, market.price)
         except Rejected as error:
             return MarketHold(market=market.market, reason=HoldReason.NOT_REPRESENTABLE, detail=error.problem)
-        down, up = factors(state)
+        own = forecast.ladder
         return MarketScores(
             market=market.market,
             price=market.price,
@@ -216,8 +226,10 @@ class Scorer:
             reasons=scored.reasons,
             fallback=forecast.fallback,
             words=words,
-            widening_down=down,
-            widening_up=up,
+            widening_down=factor(ladder.down_es99, own.down_es99, up=False),
+            widening_up=factor(ladder.up_es99, own.up_es99, up=True),
+            drift=state.drift.level,
+            drift_reasons=state.drift.reasons,
         )
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from margrave import cli
@@ -14,11 +15,11 @@ from margrave.decide.report import decide
 from margrave.errors import Fatal, Rejected
 from margrave.guard.snapshot import Memory
 from margrave.messages import AnyReading, Kind, Report
-from margrave.operate.explain import DOUBTED, HELD, REFUSED, TRIGGERED, explain
+from margrave.operate.explain import DOUBTED, DRIFTED, FOUND, HELD, REFUSED, TRIGGERED, explain
 from margrave.operate.init import Plan, init
 from margrave.settings import Settings, load
 from margrave.store.journal import Journal
-from margrave.verdicts import Doubt, HoldReason, Outcome, Rejection, Trigger
+from margrave.verdicts import Doubt, DriftLevel, DriftReason, HoldReason, Outcome, Rejection, Trigger
 from tests.unit.decide.sample import ROUND, T_S, onchain, scores_of, settings_of, state_of, words
 from tests.unit.guard.sample import T0_MS, VENUES, book, books, histories, judged, scalar
 
@@ -92,6 +93,29 @@ def test_what_was_decided_is_told_up_to_the_end_of_the_round(settings: Settings)
     assert "The round ended published (block 12)." in text
 
 
+def test_drift_and_what_was_learnt_are_told_with_what_follows_from_them(settings: Settings) -> None:
+    record(settings, [*books(FAIR), *histories()])
+    (row,) = scores_of({"BTC": words()}).markets
+    row = msgspec.structs.replace(
+        row,
+        drift=DriftLevel.WIDENED,
+        drift_reasons=(DriftReason.RESIDUALS_WIDER,),
+        widening_down=1.231,
+        widening_up=1.16,
+        fallback=True,
+    )
+    scores = msgspec.structs.replace(scores_of({}), markets=(row,))
+    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
+        journal.scored(scores)
+    text = told(settings)
+    assert (
+        "The models drift (widened): what came lay further out than the models said; so it is trusted less and its "
+        "ladder is widened." in text
+    )
+    assert "The baseline speaks: the larger of both models' figures is published." in text
+    assert "By what came of earlier forecasts, falls are widened by a factor of 1.23 and rises by 1.16." in text
+
+
 def test_a_market_or_round_that_is_not_there_is_one_clear_line(settings: Settings) -> None:
     with pytest.raises(Fatal, match="no journal"):
         explain(settings, ROUND, "BTC")
@@ -122,4 +146,6 @@ def test_every_reason_the_guard_gives_is_a_sentence() -> None:
     assert {Rejection(r) for r in alone | books_} <= REFUSED.keys()
     assert set(Doubt) == DOUBTED.keys()
     assert set(Trigger) == TRIGGERED.keys()
+    assert set(DriftReason) == FOUND.keys()
+    assert set(DriftLevel) - {DriftLevel.STEADY} == DRIFTED.keys()
     assert HELD.keys() <= set(HoldReason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -73,7 +73,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     market: str
     ladder: Ladder = CALM
     closed: Ladder = CALM
-    sigma_1h: float = 0.6 / 93.6
+    hour: Ladder = CALM
     sigma_annual: float = 0.6
     unlike: float = 0.3
     masked: tuple[str, ...] = ()
@@ -86,5 +86,6 @@ class Forecaster:
     def __init__(self, told: Mapping[str, Told | MarketHold] | None = None) -> None:
         self.told = told or {}
 
-    def forecast(self, markets: Sequence[MarketSnapshot]) -> list[Told | MarketHold]:
+    def forecast(self, markets: Sequence[MarketSnapshot], drifted: Collection[str] = ()) -> list[Told | MarketHold]:
+        self.drifted = frozenset(drifted)
         return [self.told.get(m.market, Told(market=m.market)) for m in markets]

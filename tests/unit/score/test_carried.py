@@ -11,21 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from margrave.messages import Bar, Ladder, MarketSnapshot
+from margrave.score import drift
 from margrave.score.carried import (
     HOUR_MS,
     LEVELS,
     MOST_AWAITED,
     Carried,
-    Outcome,
     awaiting,
-    factors,
     fresh,
+    hour_of,
     learnt,
     widened,
 )
 from margrave.score.conformal import GAMMA, Widening
 from margrave.score.scores import Scorer
 from margrave.settings import WideningPolicy
+from margrave.verdicts import DriftLevel
 from tests.unit.score.chains import AS_OF_MS
 from tests.unit.score.sample import CALM, MARKETS, MODEL_SET, POLICY, Forecaster, Told, market, snapshot
 
@@ -33,7 +34,7 @@ RULES = WideningPolicy()
 HORIZON_H = 4
 STEP = GAMMA / HORIZON_H
 T0 = AS_OF_MS // HOUR_MS * HOUR_MS
-SIGMA_1H = 0.005
+HOUR = hour_of(CALM, HORIZON_H)
 
 
 def at_hour(hour: int, closes: dict[int, float], disbelieved: tuple[int, ...] = ()) -> MarketSnapshot:
@@ -51,8 +52,8 @@ def lived(
     state = state or fresh(MODEL_SET)
     for hour in hours:
         seen = at_hour(hour, closes, disbelieved)
-        state, _ = learnt(state, seen, HORIZON_H, RULES)
-        state = awaiting(state, seen.bars[-1].open_time_ms + HOUR_MS, CALM, SIGMA_1H)
+        state = learnt(state, seen, HORIZON_H, RULES)
+        state = awaiting(state, seen.bars[-1].open_time_ms + HOUR_MS, CALM, HOUR, 0.3)
     return state
 
 
@@ -108,27 +109,31 @@ def test_what_the_guard_did_not_believe_is_no_outcome() -> None:
 
 def test_forecasts_older_than_the_history_are_dropped_unjudged() -> None:
     state = lived({}, range(6))
-    later, hours = learnt(state, at_hour(1_000, {}), HORIZON_H, RULES)
-    assert (later.awaited, hours, later.down) == ((), (), state.down)
+    later = learnt(state, at_hour(1_000, {}), HORIZON_H, RULES)
+    assert (later.awaited, later.down) == ((), state.down)
 
 
-def test_the_next_hours_return_is_told_once_in_units_of_what_was_forecast() -> None:
+def test_the_detectors_see_each_hour_once_under_the_models_own_rungs() -> None:
     state = lived({}, range(5))
-    moved = at_hour(6, {5: 101.0})
-    state = lived({}, range(5, 6), state)
-    state, hours = learnt(state, moved, HORIZON_H, RULES)
-    assert hours == (Outcome(T0 + 6 * HOUR_MS, math.log(101.0 / 100.0) / SIGMA_1H),)
-    assert learnt(state, moved, HORIZON_H, RULES)[1] == ()
+    assert state.drift.size.bars == 4
+    again = lived({}, range(4, 5), state)
+    assert again.drift == state.drift
+    moved = learnt(state, at_hour(6, {5: 101.0}), HORIZON_H, RULES)
+    down, up = (np.array(side) for side in (state.awaited[-1].hour_down, state.awaited[-1].hour_up))
+    one = drift.Seen(score=drift.score(0.0, down, up, np.array(LEVELS)), moved=False, features={"unlike": 0.15})
+    assert moved.drift == state.drift.after(one).after(drift.Seen(moved=True))  # of the hour asleep nothing was said
+
+
+def test_an_hour_that_the_guard_did_not_believe_shows_the_detectors_nothing() -> None:
+    spike = {9: 80.0}
+    doubted = lived(spike, range(14), disbelieved=(T0 + 9 * HOUR_MS,))
+    assert doubted.drift.size.rise == 0
+    assert doubted.drift.size.bars == lived(spike, range(14)).drift.size.bars - 2
 
 
 def test_a_market_without_bars_teaches_nothing() -> None:
     state = lived({}, range(6))
-    assert learnt(state, market(bars=()), HORIZON_H, RULES) == (state, ())
-
-
-@pytest.mark.parametrize("sigma", [0.0, math.nan, math.inf, -1.0])
-def test_a_forecast_without_a_scale_waits_for_nothing(sigma: float) -> None:
-    assert awaiting(fresh(MODEL_SET), T0, CALM, sigma).awaited == ()
+    assert learnt(state, market(bars=()), HORIZON_H, RULES) == state
 
 
 @settings(max_examples=40, deadline=None)
@@ -141,12 +146,12 @@ def test_a_forecast_without_a_scale_waits_for_nothing(sigma: float) -> None:
 def test_no_history_takes_the_factors_out_of_governances_bounds_or_makes_the_ladder_cross(
     closes: list[float], least: float, most: float, extra: float
 ) -> None:
-    rules, state = WideningPolicy(least=least, most=most), fresh(MODEL_SET)
+    rules, state = WideningPolicy(least=least, most=most, on_drift=extra), fresh(MODEL_SET)
     for hour in range(len(closes)):
         seen = at_hour(hour, dict(enumerate(closes)))
-        state, _ = learnt(state, seen, 1, rules)
-        said = widened(CALM, state, extra)
-        state = awaiting(state, T0 + hour * HOUR_MS, said, SIGMA_1H)
+        state = learnt(state, seen, 1, rules)
+        said = widened(CALM, state, rules)
+        state = awaiting(state, T0 + hour * HOUR_MS, said, CALM, 0.3)
         assert len(state.awaited) <= 1
         for side in ("down", "up"):
             rungs = [getattr(said, f"{side}_{rung}") for rung in ("q975", "q995", "es99", "q9995", "es999")]
@@ -159,20 +164,21 @@ def test_no_history_takes_the_factors_out_of_governances_bounds_or_makes_the_lad
 def test_what_waits_is_bounded_whatever_the_clock_does() -> None:
     state = fresh(MODEL_SET)
     for hour in range(2 * MOST_AWAITED):
-        state = awaiting(state, T0 + hour * HOUR_MS, CALM, SIGMA_1H)
+        state = awaiting(state, T0 + hour * HOUR_MS, CALM, HOUR, 0.3)
     assert len(state.awaited) == MOST_AWAITED
-    assert awaiting(state, T0, CALM, SIGMA_1H) == state
+    assert awaiting(state, T0, CALM, HOUR, 0.3) == state
 
 
 def test_widening_multiplies_log_moves_so_that_no_fall_is_of_more_than_everything() -> None:
     deep = Ladder(**(msgspec.structs.asdict(CALM) | {"down_q9995": 0.7, "down_es999": 0.8}))
-    said = widened(deep, fresh(MODEL_SET), 2.0)
+    far = msgspec.structs.replace(fresh(MODEL_SET), drift=drift.Drift(level=DriftLevel.WIDENED))
+    said = widened(deep, far, WideningPolicy(on_drift=2.0))
     assert said.down_es999 == pytest.approx(1 - 0.2**2)
     assert said.up_es99 == pytest.approx(1.032**2 - 1)
 
 
 def test_nothing_learnt_changes_no_bit_of_a_ladder() -> None:
-    assert widened(CALM, fresh(MODEL_SET)) is CALM
+    assert widened(CALM, fresh(MODEL_SET), RULES) is CALM
 
 
 def test_a_state_is_the_same_after_the_journals_way_of_writing_it() -> None:
@@ -192,11 +198,10 @@ def test_a_scorer_publishes_what_it_has_learnt_and_says_by_how_much() -> None:
     plain, _ = scorer().score(snapshot(market()))
     scores, after = scorer().score(snapshot(market()), None, {"BTC": learnt_much})
     (row,), (without,) = scores.markets, plain.markets
-    down, up = factors(after["BTC"])
-    assert down > 1.2
-    assert up < 1
-    assert (row.widening_down, row.widening_up) == (down, up)
-    assert row.ladder == widened(CALM, after["BTC"])
+    assert row.ladder == widened(CALM, after["BTC"], POLICY.widening)
+    assert row.widening_down == pytest.approx(math.exp(after["BTC"].down.log_factor[LEVELS.index(0.01)]), rel=0.05)
+    assert row.widening_down > 1.2
+    assert row.widening_up < 1
     assert row.ladder.down_es99 > 1.2 * without.ladder.down_es99
     assert row.score > without.score
 

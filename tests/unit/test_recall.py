@@ -1,0 +1,179 @@
+"""A node that was killed goes on from its journal as if it had not been; and every round of it replays."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from margrave.messages import Bar, Surface
+from margrave.operate.init import Plan, init
+from margrave.operate.replay import replay, scorer_of
+from margrave.ops.clock import Clock
+from margrave.ops.metrics import Metrics
+from margrave.pipeline import Pipeline
+from margrave.score.carried import HOUR_MS, Carried
+from margrave.score.scores import Scorer
+from margrave.settings import Settings, load
+from margrave.store.journal import Journal
+from tests.unit.score.chains import TRUE
+from tests.unit.score.history import bars
+from tests.unit.score.rounds import at_close
+
+FIRST, LIVED = 240, 14
+HISTORY = bars(FIRST + 40, seed=7)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    init(tmp_path / "ada", Plan(name="ada"))
+    return load(tmp_path / "ada" / "node.toml")
+
+
+@pytest.fixture
+def scorer(settings: Settings) -> Scorer:
+    return scorer_of(settings)
+
+
+@contextlib.contextmanager
+def journal_of(settings: Settings) -> Iterator[Journal]:
+    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
+        yield journal
+
+
+def live(
+    scorer: Scorer,
+    journal: Journal,
+    ends: Sequence[int],
+    surfaces: dict[str, Surface],
+    carried: dict[str, Carried],
+    history: Sequence[Bar] = HISTORY,
+) -> tuple[dict[str, Surface], dict[str, Carried]]:
+    """A round at the close of each of the bars, journalled in the order of `Pipeline`."""
+    for end in ends:
+        taken = at_close(history, end)
+        journal.saw(taken, surfaces, carried)
+        scores, carried = scorer.score(taken, surfaces, carried)
+        surfaces = surfaces | {m.market: m.surface for m in scores.markets}
+        journal.scored(scores)
+    return surfaces, carried
+
+
+def recalled(settings: Settings, scorer: Scorer, journal: Journal, now_ms: int) -> Pipeline:
+    nobody = cast(Any, None)
+    pipeline = Pipeline(
+        settings=settings,
+        clock=Clock(),
+        metrics=Metrics(),
+        journal=journal,
+        board=nobody,
+        scorer=scorer,
+        oracle=nobody,
+        attester=nobody,
+        co_signer=nobody,
+        publisher=nobody,
+    )
+    pipeline.recall(now_ms)
+    return pipeline
+
+
+def at_ms(end: int) -> int:
+    return HISTORY[end - 1].open_time_ms + HOUR_MS
+
+
+def test_a_killed_node_goes_on_as_one_that_was_not(settings: Settings, scorer: Scorer) -> None:
+    until = FIRST + LIVED
+    with journal_of(settings) as journal:
+        surfaces, carried = live(scorer, journal, range(FIRST, until), {"BTC": TRUE}, {})
+        again = recalled(settings, scorer, journal, at_ms(until - 1))
+        assert again.carried == carried
+        assert again.carried["BTC"].down.bars == LIVED - scorer.horizon_h
+        assert again.surfaces["BTC"].total_vol_30d == surfaces["BTC"].total_vol_30d
+        on = live(scorer, journal, range(until, until + 5), dict(again.surfaces), dict(again.carried))
+        assert on[1] == live(scorer, journal, range(until, until + 5), surfaces, carried)[1]
+
+
+def test_every_round_replays_with_what_it_carried(settings: Settings, scorer: Scorer) -> None:
+    with journal_of(settings) as journal:
+        live(scorer, journal, range(FIRST, FIRST + LIVED), {"BTC": TRUE}, {})
+        rounds = journal.rounds()
+        widened = [journal.scores(round_).markets[0].widening_down for round_ in rounds]
+    assert widened[0] == 1.0
+    assert widened[-1] != 1.0
+    assert [r.differences for r in replay(settings, rounds)] == [()] * LIVED
+
+
+def test_what_came_while_a_node_was_down_is_judged_when_it_is_back(settings: Settings, scorer: Scorer) -> None:
+    until = FIRST + LIVED
+    with journal_of(settings) as journal:
+        _, carried = live(scorer, journal, range(FIRST, until), {"BTC": TRUE}, {})
+        back = recalled(settings, scorer, journal, at_ms(until + 9))
+        after = live(scorer, journal, [until + 10], dict(back.surfaces), dict(back.carried))[1]["BTC"]
+        assert after.down.bars == carried["BTC"].down.bars + scorer.horizon_h
+        assert len(after.awaited) == 1
+
+
+def test_a_surface_is_doubted_for_as_long_as_the_node_was_down(settings: Settings, scorer: Scorer) -> None:
+    until = FIRST + 2
+    with journal_of(settings) as journal:
+        live(scorer, journal, range(FIRST, until), {"BTC": TRUE}, {})
+        soon = recalled(settings, scorer, journal, at_ms(until))
+        late = recalled(settings, scorer, journal, at_ms(until + 24))
+    assert late.surfaces["BTC"].rmse_vol > soon.surfaces["BTC"].rmse_vol
+    assert late.surfaces["BTC"].total_vol_30d == soon.surfaces["BTC"].total_vol_30d
+
+
+def test_what_another_release_carried_is_begun_anew_and_said(
+    settings: Settings, scorer: Scorer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with journal_of(settings) as journal:
+        taken = at_close(HISTORY, FIRST)
+        journal.saw(taken, {"BTC": TRUE}, {"BTC": TRUE})  # a surface is no such state
+        again = recalled(settings, scorer, journal, at_ms(FIRST))
+    assert again.carried["BTC"].down.bars == 0
+    assert "what was learnt is begun anew" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("journalled", [False, True], ids=["nothing", "a round of the future"])
+def test_a_journal_with_nothing_to_go_on_from_is_a_fresh_start(
+    settings: Settings, scorer: Scorer, *, journalled: bool
+) -> None:
+    with journal_of(settings) as journal:
+        if journalled:
+            live(scorer, journal, [FIRST + 5], {"BTC": TRUE}, {})
+        again = recalled(settings, scorer, journal, at_ms(FIRST))
+    assert (again.carried, again.surfaces) == ({}, {})
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from margrave.operate.replay import scorer_of
+from margrave.settings import load
+from tests.unit.test_recall import FIRST, HISTORY, LIVED, live, journal_of
+from tests.unit.score.chains import TRUE
+settings = load(Path(sys.argv[1]))
+with journal_of(settings) as journal:
+    surfaces, carried = live(scorer_of(settings), journal, range(FIRST, FIRST + LIVED), {"BTC": TRUE}, {})
+    sys.stdout.buffer.write(__import__("msgspec").json.encode(carried))
+    sys.stdout.flush()
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_kill_9_right_after_a_round_loses_nothing(settings: Settings, scorer: Scorer, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "ada" / "node.toml")]
+    done = subprocess.run(
+        command, capture_output=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)}, check=False
+    )
+    assert done.returncode == -9, done.stderr
+    with journal_of(settings) as journal:
+        again = recalled(settings, scorer, journal, at_ms(FIRST + LIVED - 1))
+    assert again.carried == msgspec.json.decode(done.stdout, type=dict[str, Carried])
