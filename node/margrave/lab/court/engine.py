@@ -1,12 +1,14 @@
 """Where sittings are held: in this process, in some of this machine's, or on a Ray cluster. The answers are equal.
 
-A sitting depends on its task and the panel alone, so it does not matter who holds it nor in which order.
+A sitting depends on its task and the panel alone, so it does not matter who holds it nor in which order. Those of one
+leg and kind are held together, because much of what families derive from a leg is the same; the longest go first.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from typing import Any, Protocol
 from margrave.errors import Fatal
 from margrave.lab.court.answers import Sitting
 from margrave.lab.court.panel import Panel
-from margrave.lab.court.walk import ByHorizon, sit
+from margrave.lab.court.walk import ByHorizon, room
 
 
 class EngineName(StrEnum):
@@ -38,8 +40,30 @@ def engine(name: EngineName, workers: int) -> Engine:
     return Ray(workers) if name is EngineName.RAY else Local(workers)
 
 
-def hold(panel: Panel, sitting: Sitting) -> ByHorizon:
-    return sit(panel, sitting.family, sitting.leg, sitting.horizons_h, audited=sitting.audited)
+Session = list[int]
+"""Places of the sittings that are held together."""
+
+
+def sessions(sittings: Sequence[Sitting]) -> list[Session]:
+    """By leg and kind, the last leg first: it has the longest past, and nobody should wait for it alone at the end."""
+    together: dict[tuple[int, tuple[int, ...]], Session] = defaultdict(list)
+    for place, sitting in enumerate(sittings):
+        together[-sitting.leg.fit_row, sitting.horizons_h].append(place)
+    return [together[key] for key in sorted(together)]
+
+
+def hold(panel: Panel, sittings: Sequence[Sitting]) -> list[ByHorizon]:
+    """Those of one leg.
+
+    Raises:
+        Fatal: a family looks ahead.
+    """
+    here = room(panel, sittings[0].leg)
+    found = [here.sit(sitting.family, sitting.horizons_h) for sitting in sittings]
+    audited = [(sitting.family, sitting.horizons_h) for sitting in sittings if sitting.audited]
+    if audited:
+        here.audit(audited)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +71,20 @@ class Local:
     workers: int
 
     def hold(self, panel: Panel, sittings: Sequence[Sitting]) -> Iterator[tuple[int, ByHorizon]]:
-        if min(self.workers, len(sittings)) <= 1:
-            for place, sitting in enumerate(sittings):
-                yield place, hold(panel, sitting)
+        todo = sessions(sittings)
+        if min(self.workers, len(todo)) <= 1:
+            for session in todo:
+                yield from zip(session, hold(panel, [sittings[place] for place in session]), strict=True)
             return
         # Each worker has a core: a linear algebra library that starts threads of its own would take the others'.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         with ProcessPoolExecutor(
-            min(self.workers, len(sittings)), multiprocessing.get_context("spawn"), _take, (panel,)
+            min(self.workers, len(todo)), multiprocessing.get_context("spawn"), _take, (panel,)
         ) as pool:
-            asked = {pool.submit(_hold, sitting): place for place, sitting in enumerate(sittings)}
+            asked = {pool.submit(_hold, [sittings[place] for place in session]): session for session in todo}
             try:
                 for done in as_completed(asked):
-                    yield asked[done], done.result()
+                    yield from zip(asked.pop(done), done.result(), strict=True)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -80,18 +105,20 @@ class Ray:
             ray.init(address=there, include_dashboard=False, log_to_driver=False, **size)
         try:
             held, ask = ray.put(panel), ray.remote(hold)
-            waiting = {ask.remote(held, sitting): place for place, sitting in enumerate(sittings)}
+            waiting = {
+                ask.remote(held, [sittings[place] for place in session]): session for session in sessions(sittings)
+            }
             while waiting:
                 (done,), _ = ray.wait(list(waiting), num_returns=1)
-                yield waiting.pop(done), _got(ray, done)
+                yield from zip(waiting.pop(done), _got(ray, done), strict=True)
         finally:
             if own:
                 ray.shutdown()
 
 
-def _got(ray: Any, done: Any) -> ByHorizon:
+def _got(ray: Any, done: Any) -> list[ByHorizon]:
     try:
-        answers: ByHorizon = ray.get(done)
+        answers: list[ByHorizon] = ray.get(done)
     except ray.exceptions.RayTaskError as error:
         # Said as it would have been said here.
         raise error.cause if isinstance(error.cause, Fatal) else error from None
@@ -114,5 +141,5 @@ def _take(panel: Panel) -> None:
     _PANEL[:] = [panel]
 
 
-def _hold(sitting: Sitting) -> ByHorizon:
-    return hold(_PANEL[0], sitting)
+def _hold(sittings: Sequence[Sitting]) -> list[ByHorizon]:
+    return hold(_PANEL[0], sittings)

@@ -6,8 +6,9 @@ longer panel, and must answer each from that row and those before it: `walk.audi
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,3 +71,12 @@ class TailFamily(Protocol):
     def least_hours(self) -> int: ...
 
     def fit(self, past: Panel) -> TailModel: ...
+
+
+@overload
+def fitted(family: VolatilityFamily, past: Panel) -> VolatilityModel: ...
+@overload
+def fitted(family: TailFamily, past: Panel) -> TailModel: ...
+def fitted(family: VolatilityFamily | TailFamily, past: Panel) -> VolatilityModel | TailModel:
+    """The family's model of this past, fitted once for all who ask: several combinations have one member."""
+    return past.once(("fitted", cast(Hashable, family)), lambda: family.fit(past))

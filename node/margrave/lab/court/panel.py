@@ -7,9 +7,11 @@ known at `open_ms[t]` + 1 h and not before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,11 @@ from margrave.lab.court.history import HOUR_MS, Found, Stretch
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+
+KEPT: Final = 32
+"""Derived things that a panel keeps: what the families of one leg share, and no leg's worth of memory more."""
+
+Thing = TypeVar("Thing")
 
 COLUMNS = ("open", "high", "low", "close", "volume", "dvol", "funding_8h")
 
@@ -49,8 +56,33 @@ class Panel:
 
     def upto(self, row: int) -> Panel:
         """The first `row` hours: what is known when the last of them is over."""
-        parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Panel(**{name: part if name == "assets" else part[:row] for name, part in parts.items()})
+        return self.between(0, row)
+
+    def between(self, first: int, end: int) -> Panel:
+        """The hours of rows `first` to `end`, that one left out."""
+        columns = {name: getattr(self, name)[first:end] for name in COLUMNS}
+        return Panel(self.open_ms[first:end], self.assets, **columns)
+
+    def once(self, key: Hashable, make: Callable[[], Thing]) -> Thing:
+        """What follows from this panel alone, made when it is first asked for; the last `KEPT` things are kept.
+
+        Args:
+            key: says what it is among all that anybody makes of a panel.
+        """
+        if key not in self._derived:
+            self._derived[key] = make()
+        self._derived.move_to_end(key)
+        if len(self._derived) > KEPT:
+            self._derived.popitem(last=False)
+        return cast(Thing, self._derived[key])
+
+    @cached_property
+    def _derived(self) -> OrderedDict[Hashable, object]:
+        return OrderedDict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process is sent what there is to know, and derives the rest itself."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def only(self, assets: Sequence[str]) -> Panel:
         places = [self.assets.index(asset) for asset in assets]
@@ -77,17 +109,18 @@ class Panel:
 
     def realised(self, horizon_h: int) -> Floats:
         """Sum of squared hourly log returns over the `horizon_h` hours after each row; NaN where one is missing."""
-        return self._ahead(self.log_return**2, horizon_h)
+        return self.once(("realised", horizon_h), lambda: self._ahead(self.log_return**2, horizon_h))
 
     def outcome(self, horizon_h: int) -> Floats:
         """Log return over the `horizon_h` hours after each row."""
-        return self._ahead(self.log_return, horizon_h)
+        return self.once(("outcome", horizon_h), lambda: self._ahead(self.log_return, horizon_h))
 
     def _ahead(self, hourly: Floats, horizon_h: int) -> Floats:
         total = np.full(hourly.shape, np.nan)
         if self.hours > horizon_h:
             windows = np.lib.stride_tricks.sliding_window_view(hourly[1:], horizon_h, axis=0)
             total[: self.hours - horizon_h] = windows.sum(axis=-1)
+        total.flags.writeable = False
         return total
 
 

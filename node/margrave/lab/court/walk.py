@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.errors import Fatal
-from margrave.lab.court.family import LEVELS, TailFamily, TailModel, Tails, VolatilityFamily, VolatilityModel
+from margrave.lab.court.family import LEVELS, TailFamily, TailModel, Tails, VolatilityFamily, VolatilityModel, fitted
 from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import Panel
 
@@ -22,6 +22,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 REFIT_H: Final = 720
+MEMORY_H: Final = 5 * 8_766
+"""A fit knows no more than the last five years: the longest memory that stands before the court is 1500 days, and a
+study's cost grows with its length and not with its square."""
 AUDITED_ROWS: Final = 6
 AUDIT_TOLERANCE: Final = 1e-9
 
@@ -67,6 +70,56 @@ def judged(panel: Panel, rows: Ints, least_hours: int, horizon_h: int) -> tuple[
     return rows[places], assets.astype(np.int64)
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What one leg's families share: the past that they are fitted on and the hours that they are asked about, of the
+    assets that are there by then and no longer back than `MEMORY_H`. What they derive from either they derive once."""
+
+    panel: Panel
+    leg: Leg
+    first_row: int
+    columns: Ints
+    past: Panel
+    seen: Panel
+
+    def sit(
+        self, family: VolatilityFamily | TailFamily, horizons_h: Sequence[int], *, least_hours: int | None = None
+    ) -> ByHorizon:
+        """See `sit`."""
+        model = fitted(family, self.past)
+        answers: dict[int, Answers] = {}
+        for horizon_h in horizons_h:
+            asked = self.leg.rows(self.panel, horizon_h)
+            least = family.least_hours if least_hours is None else least_hours
+            rows, assets = judged(self.panel, asked, least, horizon_h)
+            if len(rows):
+                here = rows - self.first_row, np.searchsorted(self.columns, assets)
+                answers[horizon_h] = Answers(rows, assets, _said(model, self.seen, *here, horizon_h))
+        return answers
+
+    def audit(self, families: Sequence[tuple[VolatilityFamily | TailFamily, Sequence[int]]]) -> None:
+        """Ask some rows again, of each family at its horizons, with everything after them taken away.
+
+        Raises:
+            Fatal: an answer changes, so that family looks ahead.
+        """
+        rows = _some(np.arange(self.leg.fit_row, self.leg.end_row) - self.first_row)
+        asked = [(family.name, fitted(family, self.past), horizon_h) for family, own in families for horizon_h in own]
+        whole = [_ask(model, self.seen, rows, horizon_h) for _, model, horizon_h in asked]
+        for place, row in enumerate(rows):
+            cut = self.seen.upto(int(row) + 1)
+            for (name, model, horizon_h), said in zip(asked, whole, strict=True):
+                _same(model, cut, said[place], horizon_h, name)
+
+
+def room(panel: Panel, leg: Leg) -> Room:
+    first = max(leg.fit_row - MEMORY_H, 0)
+    seen = panel.between(first, leg.end_row)
+    columns = np.flatnonzero(seen.present.any(axis=0))
+    seen = seen.only([panel.assets[column] for column in columns])
+    return Room(panel, leg, first, columns, seen.upto(leg.fit_row - first), seen)
+
+
 def sit(
     panel: Panel,
     family: VolatilityFamily | TailFamily,
@@ -85,18 +138,10 @@ def sit(
     Raises:
         Fatal: the family looks ahead.
     """
-    model = family.fit(panel.upto(leg.fit_row))
-    answers: dict[int, Answers] = {}
-    for horizon_h in horizons_h:
-        asked = leg.rows(panel, horizon_h)
-        rows, assets = judged(panel, asked, family.least_hours if least_hours is None else least_hours, horizon_h)
-        if not len(rows):
-            continue
-        # What follows the last forecast is not even handed over.
-        seen = panel.upto(int(asked[-1]) + 1)
-        answers[horizon_h] = Answers(rows, assets, _said(model, seen, asked, rows, assets, horizon_h))
-        if audited:
-            audit(seen, model, asked, horizon_h, family.name)
+    here = room(panel, leg)
+    answers = here.sit(family, horizons_h, least_hours=least_hours)
+    if audited:
+        here.audit([(family, horizons_h)])
     return answers
 
 
@@ -108,7 +153,7 @@ def walk(
     *,
     least_hours: int | None = None,
 ) -> ByHorizon:
-    """Every leg of one family, in this process; `run` does the same on many, and resumes."""
+    """Every leg of one family, in this process; `study.collect` does the same on many, and resumes."""
     return joined([sit(panel, family, leg, horizons_h, least_hours=least_hours) for leg in todo])
 
 
@@ -128,12 +173,10 @@ def joined(parts: Sequence[ByHorizon]) -> ByHorizon:
     return whole
 
 
-def _said(
-    model: VolatilityModel | TailModel, seen: Panel, asked: Ints, rows: Ints, assets: Ints, horizon_h: int
-) -> Floats:
+def _said(model: VolatilityModel | TailModel, seen: Panel, rows: Ints, assets: Ints, horizon_h: int) -> Floats:
     if hasattr(model, "variance"):
-        said = np.asarray(model.variance(seen, asked, horizon_h))
-        return said[np.searchsorted(asked, rows), assets]
+        asked, places = np.unique(rows, return_inverse=True)
+        return np.asarray(model.variance(seen, asked, horizon_h))[places, assets]
     tails: Tails = model.tails(seen, rows, assets, horizon_h)
     return np.stack([tails.var, tails.es], axis=1)
 
@@ -144,15 +187,24 @@ def audit(panel: Panel, model: VolatilityModel | TailModel, rows: Ints, horizon_
     Raises:
         Fatal: it is not, so the model looks ahead.
     """
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, AUDITED_ROWS).astype(np.int64))]
+    chosen = _some(rows)
     whole = _ask(model, panel, chosen, horizon_h)
-    for place, row in enumerate(chosen):
-        alone = _ask(model, panel.upto(int(row) + 1), np.array([row]), horizon_h)[0]
-        if not np.allclose(alone, whole[place], rtol=AUDIT_TOLERANCE, atol=0.0, equal_nan=True):
-            raise Fatal(
-                f"{name} looks ahead: its forecast at hour {int(panel.open_ms[row])} changes with what comes after it",
-                advice="give it only rows up to the one that is asked about",
-            )
+    for row, said in zip(chosen, whole, strict=True):
+        _same(model, panel.upto(int(row) + 1), said, horizon_h, name)
+
+
+def _some(rows: Ints) -> Ints:
+    return rows[np.unique(np.linspace(0, len(rows) - 1, AUDITED_ROWS).astype(np.int64))]
+
+
+def _same(model: VolatilityModel | TailModel, cut: Panel, said: Floats, horizon_h: int, name: str) -> None:
+    """Whether the last hour of what is left is answered as it was with what followed it."""
+    alone = _ask(model, cut, np.array([cut.hours - 1]), horizon_h)[0]
+    if not np.allclose(alone, said, rtol=AUDIT_TOLERANCE, atol=0.0, equal_nan=True):
+        raise Fatal(
+            f"{name} looks ahead: its forecast at hour {int(cut.open_ms[-1])} changes with what comes after it",
+            advice="give it only rows up to the one that is asked about",
+        )
 
 
 def _ask(model: VolatilityModel | TailModel, panel: Panel, rows: Ints, horizon_h: int) -> Floats:

@@ -42,7 +42,7 @@ class Counting:
             if self.most is not None and len(self.held) >= self.most:
                 raise KeyboardInterrupt
             self.held.append(sitting)
-            yield place, hold(panel, sitting)
+            yield place, hold(panel, [sitting])[0]
 
 
 def run(folder: Path, engine: Engine, p: Panel | None = None, said: list[str] | None = None) -> dict[str, ByHorizon]:
@@ -85,7 +85,7 @@ def test_other_numbers_and_other_settings_are_asked_anew(tmp_path: Path) -> None
     leg = schedule(p, STUDY)[0]
     store = Store(tmp_path, panel_digest(p))
     asked = Sitting(Ewma(), leg, (4,), False)
-    store.keep(asked, hold(p, asked))
+    store.keep(asked, hold(p, [asked])[0])
     assert store.find(asked) is not None
     others = [
         (store, Sitting(Ewma(0.9), leg, (4,), False)),
@@ -99,7 +99,7 @@ def test_other_numbers_and_other_settings_are_asked_anew(tmp_path: Path) -> None
 def test_a_file_cut_off_in_the_writing_is_asked_anew(tmp_path: Path) -> None:
     p = panel()
     store, asked = Store(tmp_path, panel_digest(p)), Sitting(Ewma(), schedule(p, STUDY)[0], (4,), False)
-    store.keep(asked, hold(p, asked))
+    store.keep(asked, hold(p, [asked])[0])
     path = store.path(asked)
     path.write_bytes(path.read_bytes()[:100])
     assert store.find(asked) is None

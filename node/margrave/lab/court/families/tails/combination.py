@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from margrave.lab.court.family import TailFamily, TailModel, Tails
+from margrave.lab.court.family import TailFamily, TailModel, Tails, fitted
 from margrave.lab.court.panel import Panel
 
 Floats = NDArray[np.float64]
@@ -52,4 +52,4 @@ class Combination:
         return max(family.least_hours for family, _ in self.members)
 
     def fit(self, past: Panel) -> CombinedModel:
-        return CombinedModel([(family.fit(past), weights) for family, weights in self.members])
+        return CombinedModel([(fitted(family, past), weights) for family, weights in self.members])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.lab.court.families.tails.recursion import trailing
-from margrave.lab.court.family import LEVELS, TailFamily, TailModel, Tails
+from margrave.lab.court.family import LEVELS, TailFamily, TailModel, Tails, fitted
 from margrave.lab.court.panel import Panel
 from margrave.score import conformal
 
@@ -77,4 +77,4 @@ class Widened:
         return self.inner.least_hours
 
     def fit(self, past: Panel) -> WidenedModel:
-        return WidenedModel(self.inner.fit(past), past.hours)
+        return WidenedModel(fitted(self.inner, past), past.hours)

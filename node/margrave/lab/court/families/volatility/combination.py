@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from margrave.lab.court.comparison import by_time, diebold_mariano
 from margrave.lab.court.families.volatility.har import LHAR_IV, LOG_HAR
 from margrave.lab.court.families.volatility.pooled import POOLED
-from margrave.lab.court.family import HORIZONS_H, Ints, VolatilityFamily, VolatilityModel
+from margrave.lab.court.family import HORIZONS_H, Ints, VolatilityFamily, VolatilityModel, fitted
 from margrave.lab.court.losses import qlike
 from margrave.lab.court.panel import Panel
 
@@ -43,13 +43,13 @@ class Combination:
     least_hours: int = 673
 
     def fit(self, past: Panel) -> Combined:
-        models = tuple(member.fit(past) for member in self.members)
+        models = tuple(fitted(member, past) for member in self.members)
         start = past.hours - QUARTER_H
         prior = np.array([FIRST_PRIOR, *[(1.0 - FIRST_PRIOR) / (len(models) - 1)] * (len(models) - 1)])
         if start <= 0:
             return Combined(models, dict.fromkeys(HORIZONS_H, prior))
         known = past.upto(start)
-        earlier = [member.fit(known) for member in self.members]
+        earlier = [fitted(member, known) for member in self.members]
         weights = {}
         for horizon_h in HORIZONS_H:
             losses = _losses(earlier, past, start, horizon_h)

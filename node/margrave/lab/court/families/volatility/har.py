@@ -71,7 +71,7 @@ class Har:
     least_hours: int = measures.LEVEL_H + LEAST_ROWS + max(HORIZONS_H)
 
     def fit(self, past: Panel) -> HarModel:
-        inputs = self.inputs(past)
+        inputs = self.inputs_of(past)
         lines: dict[tuple[str, int, bool], Line] = {}
         for horizon_h in HORIZONS_H:
             target = self._target(past, inputs, horizon_h)
@@ -82,6 +82,10 @@ class Har:
                     if line is not None:
                         lines[asset, horizon_h, with_implied] = line
         return HarModel(self, lines)
+
+    def inputs_of(self, panel: Panel) -> Inputs:
+        """Made once for all horizons."""
+        return panel.once(("har inputs", self), lambda: self.inputs(panel))
 
     def inputs(self, panel: Panel) -> Inputs:
         hourly = measures.range_variance(panel) if self.ranges else panel.log_return**2
@@ -149,7 +153,7 @@ class HarModel:
     """By asset, horizon and whether implied variance is looked at."""
 
     def variance(self, panel: Panel, rows: Ints, horizon_h: int) -> Floats:
-        family, inputs = self.family, self.family.inputs(panel)
+        family, inputs = self.family, self.family.inputs_of(panel)
         found = np.full((len(rows), len(panel.assets)), np.nan)
         for place, asset in enumerate(panel.assets):
             for with_implied in (False, True):

@@ -17,10 +17,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from margrave.lab.court.families.volatility.har import DIURNAL_LHAR_IV, HarModel
+from margrave.lab.court.families.volatility.har import DIURNAL_LHAR_IV
 from margrave.lab.court.families.volatility.inputs import NAMES, Inputs, inputs_of
 from margrave.lab.court.families.volatility.measures import LEVEL_H, trailing_mean
-from margrave.lab.court.family import HORIZONS_H, Ints
+from margrave.lab.court.family import HORIZONS_H, Ints, VolatilityModel, fitted
 from margrave.lab.court.panel import Panel
 
 Floats = NDArray[np.float64]
@@ -68,14 +68,14 @@ class Pooled:
             parts = _pairs(past, inputs, horizon_h)
             if len(parts.realised) >= LEAST_PAIRS:
                 found[horizon_h] = _regressions(parts, kept)
-        return PooledModel(kept, found, DIURNAL_LHAR_IV.fit(past) if self.own_share else None)
+        return PooledModel(kept, found, fitted(DIURNAL_LHAR_IV, past) if self.own_share else None)
 
 
 @dataclass(frozen=True, slots=True)
 class PooledModel:
     kept: Ints
     regressions: Mapping[int, tuple[Regression, ...]]
-    own: HarModel | None
+    own: VolatilityModel | None
 
     def variance(self, panel: Panel, rows: Ints, horizon_h: int) -> Floats:
         if horizon_h not in self.regressions:
