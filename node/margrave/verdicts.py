@@ -74,6 +74,15 @@ class DriftReason(StrEnum):
     FROZEN = "frozen"  # the price has not moved at all for hours
 
 
+class Regime(StrEnum):
+    """What kind of day a market has; a word for people, see `score.unlike`."""
+
+    CALM = "calm"
+    NORMAL = "normal"
+    STRESSED = "stressed"
+    CRASH = "crash"
+
+
 class HoldReason(StrEnum):
     """Why a round or a market is not reported although nothing is broken for good. Next round tries again."""
 

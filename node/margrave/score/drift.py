@@ -57,7 +57,7 @@ HELD_BARS: Final = 24
 DAY_BARS: Final = 24
 """Of what is watched of the inputs: their windows overlap for days, and their hourly values say one thing over."""
 FEATURE_ALLOWANCE: Final = 0.05
-FEATURE: Final = 1.0
+FEATURE: Final = 1.5
 WIDENING: Final = 1.15
 """What rungs are multiplied by from WIDENED on."""
 

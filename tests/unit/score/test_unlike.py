@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from margrave.errors import Fatal
+from margrave.score.drift import Drift, Seen
+from margrave.score.features.catalogue import VOLATILITY, VOLATILITY_NAMES
+from margrave.score.registry import Model, open_model
+from margrave.score.unlike import UNLIKE, WATCHED, Stranger, regime
+from margrave.verdicts import Regime
+
+REGISTRY = Path(__file__).parents[3] / "models" / "registry"
+Floats = NDArray[np.float64]
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return open_model(REGISTRY, "unlike/1")
+
+
+@pytest.fixture(scope="module")
+def hours(model: Model) -> Floats:
+    """The card's golden hours: 32 of the training data, an absurd one, one with bars alone."""
+    with np.load(REGISTRY / "unlike" / "1" / "reference.npz") as held:
+        return np.asarray(held["in_columns"])
+
+
+def with_(row: Floats, **values: float) -> Floats:
+    changed = row.copy()
+    for name, value in values.items():
+        changed[VOLATILITY_NAMES.index(name)] = value
+    return changed
+
+
+def test_hours_of_the_training_data_are_not_strange_and_an_absurd_one_is(model: Model, hours: Floats) -> None:
+    found = Stranger(model).of(hours)
+    assert sum(one.strange for one in found[:32]) <= 1
+    assert found[32].strange
+    assert found[32].distance > 3 * UNLIKE
+    assert found[32].far
+
+
+def test_each_further_step_of_an_input_is_further_away(model: Model, hours: Floats) -> None:
+    steps = np.stack([with_(hours[1], range_1h=value) for value in (2.0, 3.0, 4.0, 5.0)])
+    distances = [one.distance for one in Stranger(model).of(steps)]
+    assert distances == sorted(distances)
+
+
+def test_the_input_that_is_far_is_named_first(model: Model, hours: Floats) -> None:
+    (found,) = Stranger(model).of(with_(hours[2], has_funding=1.0, funding=9.0, funding_size=9.0)[None])
+    assert found.far[0] in ("funding", "funding_size")
+    assert found.strange
+
+
+def test_a_missing_source_sits_at_the_centre_whatever_stands_in_its_columns(model: Model, hours: Floats) -> None:
+    masked = [feature.name for feature in VOLATILITY if feature.mask == "has_funding"]
+    absent = with_(hours[3], has_funding=0.0)
+    anything = with_(absent, **dict.fromkeys(masked, 99.0))
+    a, b = Stranger(model).of(np.stack((absent, anything)))
+    assert a.distance == b.distance
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_an_input_that_is_no_number_is_strange_and_moves_no_detector(
+    model: Model, hours: Floats, broken: float
+) -> None:
+    (found,) = Stranger(model).of(with_(hours[0], range_24h=np.nan if np.isnan(broken) else broken)[None])
+    assert found.strange
+    if np.isnan(broken):
+        assert found.figures == {}
+        assert found.regime is None
+        assert Drift().after(Seen(features=found.figures)).features == {}
+
+
+def test_no_market_is_no_question(model: Model) -> None:
+    assert Stranger(model).of(np.empty((0, len(VOLATILITY_NAMES)))) == []
+
+
+def test_what_the_detectors_watch_lies_between_zero_and_one(model: Model, hours: Floats) -> None:
+    for found in Stranger(model).of(hours):
+        assert set(found.figures) == {"unlike", *WATCHED}
+        assert all(0.0 <= value <= 1.0 for value in found.figures.values())
+
+
+def test_a_model_of_other_columns_is_refused(model: Model) -> None:
+    card = msgspec.structs.replace(model.card, columns=VOLATILITY_NAMES[:-1])
+    with pytest.raises(Fatal, match="other columns"):
+        Stranger(Model(card, model.session))
+
+
+@pytest.mark.parametrize(
+    ("range_24h", "level_to_long", "fall_24h", "expected"),
+    [
+        (-1.0, 0.0, 0.0, Regime.CALM),
+        (0.0, 0.0, 0.0, Regime.NORMAL),
+        (0.9, 0.0, 0.0, Regime.STRESSED),
+        (1.5, 0.2, 0.0, Regime.STRESSED),
+        (1.5, 0.2, 3.0, Regime.CRASH),
+        (0.2, 0.0, 3.0, Regime.NORMAL),
+    ],
+)
+def test_the_regime_is_told_by_volatility_and_the_fall(
+    hours: Floats, range_24h: float, level_to_long: float, fall_24h: float, expected: Regime
+) -> None:
+    row = with_(hours[0], has_long=1.0, range_24h=range_24h, level_to_long=level_to_long, fall_24h=fall_24h)
+    assert regime(row) is expected
+
+
+def test_without_a_long_past_there_is_no_regime(hours: Floats) -> None:
+    assert regime(with_(hours[0], has_long=0.0)) is None
