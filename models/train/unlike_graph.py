@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-NODES: Final[tuple[tuple[str, tuple[str, ...], str, dict[str, int]], ...]] = (
+NODES: Final[tuple[tuple[str, tuple[str, ...], str, dict[str, Any]], ...]] = (
     ("Shape", ("columns",), "shape", {"end": 1}),
     ("Concat", ("shape", "one_axis"), "ones_shape", {"axis": 0}),
     ("Expand", ("one", "ones_shape"), "ones", {}),
