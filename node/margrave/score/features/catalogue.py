@@ -50,6 +50,24 @@ class Group(StrEnum):
     IMPLIED = "implied"
     FUNDING = "funding"
     CALENDAR = "calendar"
+    # what no published model reads: `beside`
+    FINER = "finer bars"
+    HIGH_LOW = "high-low estimators"
+    FUNDING_CHANGE = "funding change"
+    BASIS = "basis"
+    OPEN_INTEREST = "open interest"
+    BOOK = "order book"
+    FLOW = "taker flow"
+    VPIN = "VPIN"
+    LIQUIDATIONS = "liquidations"
+    PEG = "stablecoin peg"
+    STABLECOINS = "stablecoin transfers"
+    CROWD = "positioning"
+    GREED = "fear and greed"
+    NEWS = "news tone"
+    CROSS = "correlation and lead"
+    IMPLIED_LEVEL = "implied level"
+    CLOCK = "clock"
 
 
 class Need(StrEnum):
@@ -62,6 +80,17 @@ class Need(StrEnum):
     VOL_INDEX = "an implied volatility index, its own or a leader's"
     FUNDING = "funding"
     CLOCK = "the clock"
+    FINER_BARS = "bars of half an hour or less"
+    INDEX = "a perpetual and its index"
+    OPEN_INTEREST = "open interest"
+    BOOK = "order books"
+    TRADES = "trades with their taker"
+    LIQUIDATIONS = "liquidations"
+    PEG = "stablecoin prices"
+    TRANSFERS = "stablecoin transfers and supply"
+    ACCOUNTS = "accounts' ratios"
+    SENTIMENT = "the sentiment index"
+    NEWS = "headlines"
 
 
 @dataclass(frozen=True, slots=True)
