@@ -7,7 +7,7 @@ from statistics import median
 import msgspec
 import pytest
 
-from margrave.lab.demo import story, wording
+from margrave.lab.demo import story, strips, wording
 from margrave.lab.demo.record import Summary
 from margrave.lab.demo.series import columns
 
@@ -115,6 +115,43 @@ def test_a_market_whose_forecasts_nobody_told_is_described_without_them(summary:
         )
         for row in summary.rounds
     )
-    sentence = story.market_sentence(columns(sample.with_fields(summary, rounds=rows)).markets[0])
+    changed = sample.with_fields(summary, rounds=rows)
+    sentence = story.market_sentence(changed, columns(changed).markets[0])
     assert "Forecast" not in sentence
     assert "Collateral between" in sentence
+
+
+def trusting(summary: Summary, **changes: object) -> Summary:
+    """The sample with these fields in three rounds of BTC."""
+    rows = [
+        msgspec.structs.replace(
+            row, markets=row.markets | {"BTC": msgspec.structs.replace(row.markets["BTC"], **changes)}
+        )
+        if 20 <= i < 23
+        else row
+        for i, row in enumerate(summary.rounds)
+    ]
+    return sample.with_fields(summary, rounds=tuple(rows))
+
+
+def test_drift_and_widening_are_told_in_plain_words(summary: Summary) -> None:
+    changed = trusting(summary, drift="widened", widening_down=1.18, widening_up=1.15)
+    sentence = story.market_sentence(changed, columns(changed).markets[0])
+    assert "The models were seen to drift: the ladder widened for it in 3 rounds." in sentence
+    assert "Experience widened falls by up to 18%, rises by up to 15%." in sentence
+
+
+def test_models_that_held_are_not_said_to_have_drifted(summary: Summary) -> None:
+    sentence = story.market_sentence(summary, columns(summary).markets[0])
+    assert "drift" not in sentence
+    assert "widened" not in sentence
+
+
+def test_the_strip_of_trust_is_darker_where_the_models_drifted_further(summary: Summary) -> None:
+    changed = trusting(summary, drift="baseline", widening_down=1.3)
+    drift, falls, rises = strips.trust(changed, columns(changed), "BTC")
+    assert (drift.remark, falls.remark, rises.remark) == ("baseline", "up to × 1.30", "up to × 1.00")
+    assert [style for style, _ in drift.paths] == ["shade-6"]
+    assert [style for style, _ in falls.paths] == ["shade-6"]
+    assert rises.paths == ()
+    assert drift.values[19:24] == ("steady", "baseline", "baseline", "baseline", "steady")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import httpx2
 
@@ -18,7 +18,9 @@ from margrave.lanes import Words
 from margrave.messages import Attestation, ChainState, OnchainMarket
 from margrave.mirror.words import is_limited
 from margrave.ops.clock import Clock
-from margrave.verdicts import MarketStatus
+from margrave.verdicts import DriftLevel, MarketStatus
+
+DRIFTS: Final = tuple(level.name.lower() for level in DriftLevel)
 
 
 class Account(Protocol):
@@ -88,7 +90,8 @@ class Observer:
         told: Mapping[str, Mapping[str, Any]],
     ) -> MarketRow:
         words = market.words
-        view = next((status["markets"][name] for status in told.values() if name in status["markets"]), None)
+        views = [status["markets"][name] for status in told.values() if name in status["markets"]]
+        view = views[0] if views else None
         price = lanes.price_usd(words)
         return MarketRow(
             price_usd=price,
@@ -104,6 +107,9 @@ class Observer:
             status=market.status,
             limited=is_limited(words),
             fallback=bool(view and view["fallback"]),
+            drift=max((v["drift"] for v in views), key=DRIFTS.index, default=DRIFTS[0]),
+            widening_down=max((v["widening"]["down"] for v in views), default=1.0),
+            widening_up=max((v["widening"]["up"] for v in views), default=1.0),
             requirement_usd=await self.account.requirement_usd(name),
             static_requirement_usd=self.account.static_requirement_usd(name, price, words, self.clock.now_ms()),
             member_scores={

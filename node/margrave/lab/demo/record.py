@@ -35,6 +35,11 @@ class MarketRow(msgspec.Struct, frozen=True, kw_only=True):
     """The contract's step limit held a lane back this round."""
     fallback: bool
     """The baseline model spoke."""
+    drift: str = "steady"
+    """How far the models are trusted, in the words of `verdicts.DriftLevel`, on the node that doubts most."""
+    widening_down: float = 1.0
+    """What outcomes and drift put on the shortfall of a fall, on the node that widens most; `widening_up` likewise."""
+    widening_up: float = 1.0
     requirement_usd: float
     """Initial margin that the chain asks of the demonstration account in this market."""
     static_requirement_usd: float

@@ -11,8 +11,11 @@ import numpy as np
 from margrave.lab.demo import wording
 from margrave.lab.demo.record import MarketRow, ReasonRow, Summary
 from margrave.lab.demo.series import MarketSeries, RunSeries
+from margrave.lab.demo.strips import LEVELS, WORTH_SHOWING
 
 REASONS_TOLD: Final = 3
+SAID: Final = {"flagged": "flagged", "widened": "the ladder widened for it", "baseline": "the baseline's as a floor"}
+"""Of each level of drift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,7 @@ def _breaches(summary: Summary) -> Figure:
     return Figure("beyond ES 99%", f"{len(summary.breaches):,} of {known:,}", note)
 
 
-def market_sentence(series: MarketSeries) -> str:
+def market_sentence(summary: Summary, series: MarketSeries) -> str:
     """The heading's sentence of one market."""
     if not series.present:
         return "Never on chain in this run."
@@ -159,10 +162,22 @@ def market_sentence(series: MarketSeries) -> str:
     return (
         f"From {wording.usd(float(price[0]))} to {wording.usd(float(price[-1]))}, "
         f"lowest {wording.usd(float(price.min()))}. "
-        f"{_forecast_range(series)}"
+        f"{_forecast_range(series)}{_trust(summary, series.market)}"
         f"Collateral between {wording.usd(float(np.nanmin(asked)))} and {wording.usd(float(np.nanmax(asked)))}. "
         f"{ended}"
     )
+
+
+def _trust(summary: Summary, market: str) -> str:
+    """What became of the forecasts' trust in themselves, if anything did."""
+    rows = [row.markets[market] for row in summary.rounds if market in row.markets]
+    counts = [(level, sum(row.drift == level for row in rows)) for level in LEVELS[1:]]
+    told = [f"{SAID[level]} in {wording.plural(number, 'round')}" for level, number in counts if number]
+    sentence = f"The models were seen to drift: {wording.listing(told)}. " if told else ""
+    down, up = max(row.widening_down for row in rows), max(row.widening_up for row in rows)
+    if max(down, up) - 1 < WORTH_SHOWING:
+        return sentence
+    return sentence + f"Experience widened falls by up to {down - 1:.0%}, rises by up to {max(up - 1, 0):.0%}. "
 
 
 def _forecast_range(series: MarketSeries) -> str:

@@ -10,9 +10,13 @@ from typing import Final
 from margrave.lab.demo.charts import BOX, positions
 from margrave.lab.demo.record import Summary
 from margrave.lab.demo.series import Floats, RunSeries
+from margrave.verdicts import DriftLevel
 
 SHADES: Final = 6
 MOST_REASONS: Final = 6
+LEVELS: Final = tuple(level.name.lower() for level in DriftLevel)
+WORTH_SHOWING: Final = 0.005
+"""Of a factor: less is no widening to speak of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,36 @@ def _shaded(name: str, points: list[float], peak: float, x: Floats) -> Row:
     by_shade = ((shade, [i for i, own in enumerate(shades) if own == shade]) for shade in range(1, SHADES + 1))
     paths = tuple((f"shade-{shade}", cells(x, members)) for shade, members in by_shade if members)
     return Row(name, paths, f"up to {max(points, key=abs):,.0f}", tuple(f"{value:+,.0f}" for value in points))
+
+
+def trust(summary: Summary, run: RunSeries, market: str) -> tuple[Row, ...]:
+    """How far the models were trusted: the level of drift, and the factor that experience put on each side."""
+    rows = [row.markets.get(market) for row in summary.rounds]
+    x, top = positions(run), len(LEVELS) - 1
+    levels = [LEVELS.index(row.drift) if row else 0 for row in rows]
+    paths = tuple(
+        (f"shade-{round(SHADES * level / top)}", cells(x, where))
+        for level in range(1, top + 1)
+        if (where := [i for i, own in enumerate(levels) if own == level])
+    )
+    found = [Row("drift", paths, LEVELS[max(levels, default=0)], tuple(LEVELS[level] for level in levels))]
+    factors = [
+        ("falls widened", [row.widening_down if row else 1.0 for row in rows]),
+        ("rises widened", [row.widening_up if row else 1.0 for row in rows]),
+    ]
+    most = max((abs(factor - 1) for _, side in factors for factor in side), default=0.0)
+    for name, side in factors:
+        shades = [round(SHADES * abs(factor - 1) / most) if most >= WORTH_SHOWING else 0 for factor in side]
+        drawn = ((shade, [i for i, own in enumerate(shades) if own == shade]) for shade in range(1, SHADES + 1))
+        found.append(
+            Row(
+                name,
+                tuple((f"shade-{shade}", cells(x, where)) for shade, where in drawn if where),
+                f"up to × {max(side, default=1.0):.2f}",
+                tuple(f"× {factor:.3f}" for factor in side),
+            )
+        )
+    return tuple(found)
 
 
 def signatures(summary: Summary, run: RunSeries) -> tuple[Row, ...]:
