@@ -99,7 +99,7 @@ def test_no_family_looks_ahead_crosses_or_says_less_shortfall_than_quantile(name
         assert (said.es >= said.var).all()
 
 
-@pytest.mark.parametrize("name", [name for name in TAILS if name != "pooled_tails"])
+@pytest.mark.parametrize("name", [name for name in TAILS if name not in ("pooled_tails", "served_tails_aci")])
 def test_a_series_too_short_constant_or_absent_is_not_answered(name: str) -> None:
     close = panel_of(0.01 * np.random.default_rng(0).standard_normal((1_000, 3))).close.copy()
     close[:900, 0] = np.nan

@@ -7,9 +7,10 @@ import pytest
 
 from margrave.lab.court.families.tails import POOLED
 from margrave.lab.court.families.tails.combination import Combination
+from margrave.lab.court.families.tails.deep import FITTED_AT
 from margrave.lab.court.families.tails.garch import EWMA_NORMAL, FAST_FHS
 from margrave.lab.court.families.tails.ladder import student
-from margrave.lab.court.families.tails.pooled import FITTED_AT, Pooled, joint_loss
+from margrave.lab.court.families.tails.pooled import Pooled, joint_loss
 from margrave.lab.court.families.tails.state import state_of
 from margrave.lab.court.family import DOWN, UP
 from margrave.lab.court.losses import fz0
@@ -20,7 +21,7 @@ def test_the_profiled_loss_is_the_least_joint_fz0_and_its_gradient_the_slope() -
     rng = np.random.default_rng(0)
     x, losses = rng.standard_normal((4_000, 3)), rng.standard_t(5, 4_000)
     w = np.array([0.1, -0.2, 0.05])
-    value, slope = joint_loss(w, losses, x, x.mean(axis=0))
+    value, slope = joint_loss(w, losses, x, x.mean(axis=0), ridge=0.0)
     scale = np.exp(x @ w)
     searched = [
         min(
@@ -33,9 +34,8 @@ def test_the_profiled_loss_is_the_least_joint_fz0_and_its_gradient_the_slope() -
     assert value == pytest.approx(np.mean(searched), abs=2e-3)
     for k in range(3):
         nudge = 1e-6 * np.eye(3)[k]
-        numeric = (
-            joint_loss(w + nudge, losses, x, x.mean(axis=0))[0] - joint_loss(w - nudge, losses, x, x.mean(axis=0))[0]
-        ) / 2e-6
+        above, below = (joint_loss(at, losses, x, x.mean(axis=0), ridge=0.0)[0] for at in (w + nudge, w - nudge))
+        numeric = (above - below) / 2e-6
         assert slope[k] == pytest.approx(numeric, abs=1e-5)
 
 

@@ -11,11 +11,18 @@ from margrave.lab.court.families.tails.conformal import Widened
 from margrave.lab.court.families.tails.garch import EWMA_NORMAL, FAST_FHS, FHS_GJR, GARCH_T, GJR_EVT
 from margrave.lab.court.families.tails.historical import HistoricalSimulation
 from margrave.lab.court.families.tails.pooled import Pooled
-from margrave.lab.court.family import TailFamily
+from margrave.lab.court.family import TAIL_HORIZONS_H, TailFamily
+from margrave.score.features.volatility import Market
 
 POOLED: Final = Pooled()
+SERVED: Final = Pooled("served_tails", Market.LEADERS)
+"""What a node runs (`tails/1` of the registry), but fitted anew as the others are."""
 OURS: Final = Combination(
-    "tails", ((POOLED, ((1, 2.0), (4, 2.0), (24, 1.0))), (ES_CAVIAR, ((1, 1.0), (4, 1.0), (24, 1.0))))
+    "tails",
+    (
+        (POOLED, tuple((horizon_h, 3.0) for horizon_h in TAIL_HORIZONS_H)),
+        (ES_CAVIAR, tuple((horizon_h, 1.0) for horizon_h in TAIL_HORIZONS_H)),
+    ),
 )
 
 FAMILIES: tuple[tuple[TailFamily, Role], ...] = (
@@ -27,6 +34,7 @@ FAMILIES: tuple[tuple[TailFamily, Role], ...] = (
     (ES_CAVIAR, Role.REFERENCE),
     (Widened(FAST_FHS), Role.CANDIDATE),
     (POOLED, Role.CANDIDATE),
+    (Widened(SERVED), Role.CANDIDATE),
     (OURS, Role.CANDIDATE),
     (Widened(OURS), Role.OURS),
 )

@@ -75,12 +75,12 @@ def hill(losses: Floats, share: float = BEYOND) -> float:
     return float(np.log(ranked[-count:] / ranked[-count - 1]).mean())
 
 
-def tail_ladder(losses: Floats) -> tuple[Floats, Floats]:
-    """VaR and ES at `LEVELS` of a sample of losses: Pareto beyond the threshold; empirical where peaks are too few."""
+def tail_ladder(losses: Floats, rungs: Floats = RUNGS) -> tuple[Floats, Floats]:
+    """VaR and ES at `rungs` of a sample of losses: Pareto beyond the threshold; empirical where peaks are too few."""
     threshold = float(np.quantile(losses, 1.0 - BEYOND))
     peaks = losses[losses > threshold] - threshold
     if len(peaks) < LEAST_PEAKS or threshold <= 0.0 or float(np.ptp(peaks)) == 0.0:
-        return empirical(losses)
+        return empirical(losses, rungs)
     pareto = fit_pareto(peaks)
-    beyond = pareto.quantile(RUNGS / (len(peaks) / len(losses)))
+    beyond = pareto.quantile(rungs / (len(peaks) / len(losses)))
     return ordered(threshold + beyond, threshold + pareto.mean_beyond(beyond))

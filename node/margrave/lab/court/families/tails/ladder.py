@@ -23,14 +23,14 @@ def ordered(var: Floats, es: Floats) -> tuple[Floats, Floats]:
     return var, np.maximum(np.maximum.accumulate(es, axis=-1), var)
 
 
-def empirical(losses: Floats) -> tuple[Floats, Floats]:
-    """VaR and ES of a sample of losses (positive is a loss) at `LEVELS`; shapes (levels,).
+def empirical(losses: Floats, rungs: Floats = RUNGS) -> tuple[Floats, Floats]:
+    """VaR and ES of a sample of losses (positive is a loss) at `rungs`; shapes (rungs,).
 
     The quantile at rank p (n + 1) is exceeded by the next draw of the same law with probability p, and a rung deeper
     than the sample is its largest loss. ES is VaR plus the mean excess over p (Rockafellar and Uryasev 2000).
     """
-    var = np.quantile(losses, 1.0 - RUNGS, method="weibull")
-    es = var + np.maximum(losses[:, None] - var, 0.0).mean(axis=0) / RUNGS
+    var = np.quantile(losses, 1.0 - rungs, method="weibull")
+    es = var + np.maximum(losses[:, None] - var, 0.0).mean(axis=0) / rungs
     return ordered(var, es)
 
 

@@ -126,7 +126,7 @@ class RecursiveModel:
         var = np.full((len(rows), 2, len(LEVELS)), np.nan)
         es = var.copy()
         fitted = self.sides(horizon_h)
-        phased = _phased(trailing(panel, horizon_h), horizon_h)
+        bars = phased(trailing(panel, horizon_h), horizon_h)
         for place in np.unique(assets):
             sides = fitted.get(panel.assets[place])
             mine = np.flatnonzero(assets == place)
@@ -134,7 +134,7 @@ class RecursiveModel:
                 continue
             for which in (DOWN, UP):
                 side = sides[which]
-                scale = side.scale.after(phased[:, :, place]).reshape(-1)[rows[mine], None]
+                scale = side.scale.after(bars[:, :, place]).reshape(-1)[rows[mine], None]
                 var[mine, which] = np.maximum(scale * side.var, side.least_var)
                 es[mine, which] = np.maximum(scale * side.es, side.least_es)
         unknown = ~np.isfinite(panel.close[rows, assets])
@@ -142,7 +142,7 @@ class RecursiveModel:
         return Tails(var, es)
 
 
-def _phased(values: Floats, horizon_h: int) -> Floats:
+def phased(values: Floats, horizon_h: int) -> Floats:
     """(hours, assets) -> (bars, phases, assets): row t at [t // h, t % h], the end filled with NaN."""
     missing = -len(values) % horizon_h
     filled = np.concatenate((values, np.full((missing, values.shape[1]), np.nan)))
