@@ -100,6 +100,7 @@ class Ray:
         ray = _ray()
         own = not ray.is_initialized()
         if own:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told of a study
             there = os.environ.get("RAY_ADDRESS")
             size = {} if there else {"num_cpus": self.workers}
             ray.init(address=there, include_dashboard=False, log_to_driver=False, **size)

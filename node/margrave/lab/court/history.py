@@ -2,11 +2,13 @@
 
 Understood, wherever in the folder it lies and whatever its files are called:
 
-* bars: Parquet with `ts`, `open`, `high`, `low`, `close` (and `volume`) of any length up to an hour; the instrument is
+* bars: Parquet with `ts`, `open`, `high`, `low`, `close` and `volume` of any length up to an hour; the instrument is
   the file's name (`ETHUSDT.parquet`), or a column `symbol` or `coin` beside `venue`;
-* `funding*` folders: `ts`, `funding_rate` and the instrument in the same two ways; per the venue's own period, which
-  the spacing of its times tells;
-* `dvol*` folders: `ts` and `close` or `dvol`, an implied volatility index in percent points.
+* funding: `ts`, `funding_rate` and the instrument in the same two ways; per the venue's own period, which the spacing
+  of its times tells;
+* an implied volatility index: `ts` and `dvol`, or `ts`, `open`, `high`, `low`, `close` without a volume where the path
+  says `dvol`; in percent points, or as a fraction where its middle is below 3. Other prices without a volume are taken
+  for bars, unless the asset has bars with one: an index that is taken for a price would be judged as one.
 
 Of several series of one asset those of perpetuals come before spot, and the longer before the shorter; what they have
 at times that the first has not is added. Where one perpetual's hours follow another's without a break in time or price
@@ -18,7 +20,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +41,8 @@ PRICES: Final = ("open", "high", "low", "close")
 QUOTES: Final = re.compile(r"[-_]?(USDT|USDC|BUSD|USD|PERP)$")
 SEAM: Final = 0.02
 """Log price: the most that two perpetuals of one asset lie apart where one series takes over from the other."""
-STALE_DVOL_MS: Final = 2 * HOUR_MS
+LEAST_PERCENT: Final = 3.0
+"""An implied volatility index around less than this is a fraction: nothing has ever been as calm as 3 % a year."""
 STALE_FUNDING_MS: Final = 9 * HOUR_MS
 
 
@@ -116,15 +119,20 @@ def read(folder: Path, assets: Sequence[str] = ()) -> Found:
         raise Fatal(f"{folder} is no folder", advice="point --data at a folder of Parquet data sets")
     left_out: list[str] = []
     bars: dict[str, list[_Bars]] = defaultdict(list)
+    implied: dict[str, list[_Known]] = defaultdict(list)
+    funding: dict[str, list[_Known]] = defaultdict(list)
     for file in sorted(folder.rglob("*.parquet")):
-        for asset, found in _bars_of(file, file.relative_to(folder), left_out):
-            bars[asset].append(found)
+        try:
+            _sort(file, file.relative_to(folder), bars, implied, funding, left_out)
+        except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            left_out.append(f"{file.name}: {str(error)[:80]}")
+    for asset, held in bars.items():
+        bars[asset] = _traded(asset, held, left_out)
     if missing := sorted(set(assets) - bars.keys()):
         raise Fatal(f"no bars of {', '.join(missing)}", advice=f"choose among {', '.join(sorted(bars)) or 'none'}")
-    dvol, funding = _implied(folder, left_out), _fundings(folder, left_out)
     stretches: list[Stretch] = []
     for asset in sorted(assets or bars):
-        taken = list(_stretches(asset, bars[asset], dvol.get(asset, _NOTHING), funding.get(asset, _NOTHING)))
+        taken = list(_stretches(asset, bars[asset], _by_step(implied[asset]), _merged(funding[asset])))
         if not taken:
             left_out.append(f"{asset}: no {LEAST_HOURS} consecutive hours")
         stretches.extend(taken)
@@ -136,13 +144,33 @@ def asset_of(instrument: str) -> str:
     return QUOTES.sub("", instrument.upper()) or instrument.upper()
 
 
+def _sort(
+    file: Path,
+    name: Path,
+    bars: dict[str, list[_Bars]],
+    implied: dict[str, list[_Known]],
+    funding: dict[str, list[_Known]],
+    left_out: list[str],
+) -> None:
+    """By its columns, to what it is."""
+    columns = set(pq.read_schema(file).names)
+    if "ts" not in columns:
+        return
+    if "funding_rate" in columns:
+        for asset, known in _fundings(file):
+            funding[asset].append(known)
+    elif "dvol" in columns or ("close" in columns and "volume" not in columns and "dvol" in str(name).lower()):
+        for asset, known in _implied(file, "dvol" if "dvol" in columns else "close"):
+            implied[asset].append(known)
+    elif {*PRICES} <= columns:
+        for asset, found in _bars_of(file, name, columns, left_out):
+            bars[asset].append(found)
+
+
 # --- bars -------------------------------------------------------------------------------------------------------------
 
 
-def _bars_of(file: Path, name: Path, left_out: list[str]) -> Iterator[tuple[str, _Bars]]:
-    columns = set(_schema_names(file, left_out))
-    if not {"ts", *PRICES} <= columns:
-        return
+def _bars_of(file: Path, name: Path, columns: set[str], left_out: list[str]) -> Iterator[tuple[str, _Bars]]:
     wanted = ["ts", *PRICES, *sorted({"volume", "venue", "symbol", "coin"} & columns)]
     table = pq.read_table(file, columns=wanted)
     collection = str(name.parent)
@@ -153,12 +181,15 @@ def _bars_of(file: Path, name: Path, left_out: list[str]) -> Iterator[tuple[str,
             yield asset_of(instrument), _Bars(source, *hourly)
 
 
-def _schema_names(file: Path, left_out: list[str]) -> Sequence[str]:
-    try:
-        return list(pq.read_schema(file).names)
-    except (OSError, pa.ArrowInvalid) as error:
-        left_out.append(f"{file.name}: {str(error)[:80]}")
-        return []
+def _traded(asset: str, found: Sequence[_Bars], left_out: list[str]) -> list[_Bars]:
+    """Those with a volume, where any has one."""
+    traded = [bool(np.isfinite(bars.columns["volume"]).any()) for bars in found]
+    if not any(traded):
+        return list(found)
+    for bars, has_volume in zip(found, traded, strict=True):
+        if not has_volume:
+            left_out.append(f"{bars.source} {asset}: prices without a volume, and there are bars with one")
+    return [bars for bars, has_volume in zip(found, traded, strict=True) if has_volume]
 
 
 def _by_instrument(table: pa.Table, stem: str) -> Iterator[tuple[str, str, pa.Table]]:
@@ -229,7 +260,7 @@ def _joined(times: Ints, columns: Mapping[str, Floats], parts: int) -> tuple[Int
 # --- stretches --------------------------------------------------------------------------------------------------------
 
 
-def _stretches(asset: str, found: Sequence[_Bars], dvol: _Known, funding: _Known) -> Iterator[Stretch]:
+def _stretches(asset: str, found: Sequence[_Bars], dvol: Sequence[_Known], funding: _Known) -> Iterator[Stretch]:
     taken = np.empty(0, dtype=np.int64)
     pieces: list[_Bars] = []
     for bars in sorted(found, key=lambda b: (b.is_spot, -len(b.open_ms), b.source)):
@@ -259,7 +290,7 @@ def _continues(before: _Bars, after: _Bars) -> bool:
     return abs(float(np.log(after.columns["open"][0] / before.columns["close"][-1]))) < SEAM
 
 
-def _stretch(asset: str, bars: _Bars, dvol: _Known, funding: _Known) -> Stretch:
+def _stretch(asset: str, bars: _Bars, dvol: Sequence[_Known], funding: _Known) -> Stretch:
     columns, known_ms = bars.columns, bars.open_ms + HOUR_MS
     return Stretch(
         asset=asset,
@@ -270,8 +301,8 @@ def _stretch(asset: str, bars: _Bars, dvol: _Known, funding: _Known) -> Stretch:
         low=np.minimum(columns["low"], np.minimum(columns["open"], columns["close"])),
         close=columns["close"],
         volume=columns["volume"],
-        dvol=dvol.at(known_ms, STALE_DVOL_MS),
-        funding_8h=funding.at(known_ms, STALE_FUNDING_MS),
+        dvol=_first_of([known.at(known_ms) for known in dvol], len(bars.open_ms)),
+        funding_8h=funding.at(known_ms),
     )
 
 
@@ -280,61 +311,75 @@ def _stretch(asset: str, bars: _Bars, dvol: _Known, funding: _Known) -> Stretch:
 
 @dataclass(slots=True)
 class _Known:
-    """Values by the time at which they were known, ascending."""
+    """Values by the time at which they were known, ascending; each is stale after `stale_ms`."""
 
-    times_ms: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    values: Floats = field(default_factory=lambda: np.empty(0))
+    times_ms: Ints
+    values: Floats
+    stale_ms: int
 
-    def at(self, now_ms: Ints, stale_ms: int) -> Floats:
-        """The last known at each time, NaN where that is older than `stale_ms`."""
+    def at(self, now_ms: Ints) -> Floats:
+        """The last known at each time, NaN where that is stale."""
         if not len(self.times_ms):
             return np.full(len(now_ms), np.nan)
         place = np.searchsorted(self.times_ms, now_ms, side="right") - 1
         seen = self.values[np.maximum(place, 0)]
-        fresh = (place >= 0) & (now_ms - self.times_ms[np.maximum(place, 0)] <= stale_ms)
+        fresh = (place >= 0) & (now_ms - self.times_ms[np.maximum(place, 0)] <= self.stale_ms)
         return np.where(fresh, seen, np.nan)
 
 
-_NOTHING: Final = _Known()
-
-
-def _implied(folder: Path, left_out: list[str]) -> dict[str, _Known]:
-    """Hourly indices are candles by their opening: the close is known an hour later."""
-    found: dict[str, list[tuple[Ints, Floats]]] = defaultdict(list)
-    for file in sorted(folder.glob("dvol*/*.parquet")):
-        names = _schema_names(file, left_out)
-        column = "close" if "close" in names else "dvol" if "dvol" in names else None
-        if column is None or "ts" not in names:
+def _implied(file: Path, column: str) -> Iterator[tuple[str, _Known]]:
+    """An index's values are candles by their opening: the close is known when they end."""
+    for instrument, _, rows in _by_instrument(pq.read_table(file), file.stem):
+        times, values = _series(rows, column)
+        if not len(times):
             continue
-        table = pq.read_table(file, columns=["ts", column])
-        times = np.asarray(table["ts"].cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64()))
         step_ms = int(np.median(np.diff(times))) if len(times) > 1 else HOUR_MS
-        found[asset_of(file.stem)].append((times + step_ms, _floats(table, column) / 100.0))
-    return {asset: _merged(parts) for asset, parts in found.items()}
+        unit = 100.0 if float(np.median(values)) >= LEAST_PERCENT else 1.0
+        yield asset_of(instrument), _Known(times + step_ms, values / unit, 2 * step_ms)
 
 
-def _fundings(folder: Path, left_out: list[str]) -> dict[str, _Known]:
-    found: dict[str, list[tuple[Ints, Floats]]] = defaultdict(list)
-    for file in sorted(folder.glob("funding*/*.parquet")):
-        if not {"ts", "funding_rate"} <= set(_schema_names(file, left_out)):
-            continue
-        for instrument, _, rows in _by_instrument(pq.read_table(file), file.stem):
-            times = np.asarray(rows["ts"].cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64()))
-            hours = float(np.median(np.diff(np.sort(times)))) / HOUR_MS if len(times) > 1 else 8.0
-            rates = _floats(rows, "funding_rate") * 8.0 / min(max(round(hours), 1), 24)
-            found[asset_of(instrument)].append((times, rates))
-    return {asset: _merged(parts) for asset, parts in found.items()}
+def _fundings(file: Path) -> Iterator[tuple[str, _Known]]:
+    for instrument, _, rows in _by_instrument(pq.read_table(file), file.stem):
+        times, values = _series(rows, "funding_rate")
+        if len(times):
+            hours = float(np.median(np.diff(times))) / HOUR_MS if len(times) > 1 else 8.0
+            yield asset_of(instrument), _Known(times, values * 8.0 / min(max(round(hours), 1), 24), STALE_FUNDING_MS)
 
 
-def _merged(parts: Sequence[tuple[Ints, Floats]]) -> _Known:
+def _series(rows: pa.Table, column: str) -> tuple[Ints, Floats]:
+    """(times, finite values), ascending; of repeated times the last."""
+    times = np.asarray(rows["ts"].cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64()))
+    values = _floats(rows, column)
+    kept = np.flatnonzero(np.isfinite(values))
+    kept = kept[np.argsort(times[kept], kind="stable")]
+    times, values = times[kept], values[kept]
+    last = np.append(times[1:] != times[:-1], True)[: len(times)]
+    return times[last], values[last]
+
+
+def _by_step(parts: Sequence[_Known]) -> list[_Known]:
+    """The finest first, those of one step as one: a day's value stands in where there is no hour's."""
+    steps = sorted({part.stale_ms for part in parts})
+    return [_merged([part for part in parts if part.stale_ms == step]) for step in steps]
+
+
+def _first_of(found: Sequence[Floats], hours: int) -> Floats:
+    first = np.full(hours, np.nan)
+    for values in found:
+        first = np.where(np.isfinite(first), first, values)
+    return first
+
+
+def _merged(parts: Sequence[_Known]) -> _Known:
     """All parts by time; of several at one time the median, because one venue's is that venue's."""
-    times = np.concatenate([t for t, _ in parts])
-    values = np.concatenate([v for _, v in parts])
+    if not parts:
+        return _Known(np.empty(0, dtype=np.int64), np.empty(0), 0)
+    times = np.concatenate([part.times_ms for part in parts])
+    values = np.concatenate([part.values for part in parts])
     order = np.argsort(times, kind="stable")
     times, values = times[order], values[order]
-    times, values = times[np.isfinite(values)], values[np.isfinite(values)]
     # venues settle within the same minute, not the same millisecond; all of it is known when the last has
     _, first = np.unique(times // 60_000, return_index=True)
     groups: list[Any] = np.split(values, first[1:])
     last = np.append(first[1:], len(times)) - 1
-    return _Known(times[last], np.array([float(np.median(g)) for g in groups if len(g)]))
+    return _Known(times[last], np.array([float(np.median(g)) for g in groups if len(g)]), parts[0].stale_ms)

@@ -141,6 +141,38 @@ def test_hourly_funding_is_scaled_and_old_figures_are_masked(tmp_path: Path) -> 
     assert np.isnan(stretch.funding_8h[320:]).all()
 
 
+def test_an_index_of_implied_volatility_is_never_taken_for_a_price(tmp_path: Path) -> None:
+    """It has prices' columns but no volume, and hours that the bars lack."""
+    put(tmp_path, "perp/XYZUSDT", bars(600))
+    index = bars(1_200, price=60.0).drop(columns="volume")
+    put(tmp_path, "volatility/dvol_hourly/XYZ", index)
+    put(tmp_path, "some_index/XYZ", index)
+    found = read(tmp_path)
+    (stretch,) = found.stretches
+    assert len(stretch) == 600
+    np.testing.assert_allclose(stretch.dvol, index["close"].iloc[:600] / 100.0)
+    assert any("XYZ: prices without a volume" in said for said in found.left_out)
+
+
+def test_a_days_index_stands_in_where_there_is_no_hours(tmp_path: Path) -> None:
+    put(tmp_path, "perp/XYZUSDT", bars(600))
+    days = pd.date_range(START, periods=25, freq="1D")
+    put(tmp_path, "implied/XYZ", pd.DataFrame({"ts": days, "dvol": 50.0}).sample(frac=1.0, random_state=0))
+    hours = pd.date_range(START, periods=100, freq="1h")
+    put(tmp_path, "fractions/XYZ", pd.DataFrame({"ts": hours, "dvol": 0.8}))
+    stretch = only(tmp_path)
+    assert (stretch.dvol[:100] == 0.8).all()
+    assert (stretch.dvol[110:] == 0.5).all()
+
+
+def test_times_that_are_none_are_said(tmp_path: Path) -> None:
+    put(tmp_path, "perp/XYZUSDT", bars(600))
+    put(tmp_path, "perp/BADUSDT", bars(600).assign(ts="yesterday"))
+    found = read(tmp_path)
+    assert found.assets == ("XYZ",)
+    assert any(said.startswith("BADUSDT") for said in found.left_out)
+
+
 @pytest.mark.parametrize("shape", ["nothing", "no folder", "unknown asset"])
 def test_a_folder_that_cannot_serve_is_one_clear_line(tmp_path: Path, shape: str) -> None:
     if shape == "unknown asset":
