@@ -12,17 +12,16 @@ Understood, wherever in the folder it lies and whatever its files are called:
 
 Of several series of one asset those of perpetuals come before spot, and the longer before the shorter; what they have
 at times that the first has not is added. Where one perpetual's hours follow another's without a break in time or price
-they are one stretch. Nothing is interpolated: a gap ends a stretch.
+they are one stretch. Nothing is interpolated: a gap ends a stretch, and so does a price in another unit.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -30,20 +29,22 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from margrave.errors import Fatal
+from margrave.lab.court import beside
+from margrave.lab.court.beside import Known
+from margrave.lab.court.tables import HOUR_MS as HOUR_MS
+from margrave.lab.court.tables import asset_of as asset_of
+from margrave.lab.court.tables import by_instrument, floats
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-HOUR_MS: Final = 3_600_000
 LEAST_HOURS: Final = 24 * 14
 """A shorter stretch has nothing to fit on and nothing to be judged by."""
 PRICES: Final = ("open", "high", "low", "close")
-QUOTES: Final = re.compile(r"[-_]?(USDT|USDC|BUSD|USD|PERP)$")
 SEAM: Final = 0.02
 """Log price: the most that two perpetuals of one asset lie apart where one series takes over from the other."""
-LEAST_PERCENT: Final = 3.0
-"""An implied volatility index around less than this is a fraction: nothing has ever been as calm as 3 % a year."""
-STALE_FUNDING_MS: Final = 9 * HOUR_MS
+FURTHEST: Final = float(np.log(100.0))
+"""Log price: no coin moved a hundredfold within an hour (LUNA's worst was 25), but units and typing errors do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,8 @@ def read(folder: Path, assets: Sequence[str] = ()) -> Found:
         raise Fatal(f"{folder} is no folder", advice="point --data at a folder of Parquet data sets")
     left_out: list[str] = []
     bars: dict[str, list[_Bars]] = defaultdict(list)
-    implied: dict[str, list[_Known]] = defaultdict(list)
-    funding: dict[str, list[_Known]] = defaultdict(list)
+    implied: dict[str, list[Known]] = defaultdict(list)
+    funding: dict[str, list[Known]] = defaultdict(list)
     for file in sorted(folder.rglob("*.parquet")):
         try:
             _sort(file, file.relative_to(folder), bars, implied, funding, left_out)
@@ -132,24 +133,19 @@ def read(folder: Path, assets: Sequence[str] = ()) -> Found:
         raise Fatal(f"no bars of {', '.join(missing)}", advice=f"choose among {', '.join(sorted(bars)) or 'none'}")
     stretches: list[Stretch] = []
     for asset in sorted(assets or bars):
-        taken = list(_stretches(asset, bars[asset], _by_step(implied[asset]), _merged(funding[asset])))
+        taken = list(_stretches(asset, bars[asset], beside.by_step(implied[asset]), beside.merged(funding[asset])))
         if not taken:
             left_out.append(f"{asset}: no {LEAST_HOURS} consecutive hours")
         stretches.extend(taken)
     return Found(tuple(stretches), tuple(left_out))
 
 
-def asset_of(instrument: str) -> str:
-    """`ETHUSDT`, `ETH-PERP`, `ETHUSD` -> `ETH`."""
-    return QUOTES.sub("", instrument.upper()) or instrument.upper()
-
-
 def _sort(
     file: Path,
     name: Path,
     bars: dict[str, list[_Bars]],
-    implied: dict[str, list[_Known]],
-    funding: dict[str, list[_Known]],
+    implied: dict[str, list[Known]],
+    funding: dict[str, list[Known]],
     left_out: list[str],
 ) -> None:
     """By its columns, to what it is."""
@@ -157,10 +153,10 @@ def _sort(
     if "ts" not in columns:
         return
     if "funding_rate" in columns:
-        for asset, known in _fundings(file):
+        for asset, known in beside.fundings(file):
             funding[asset].append(known)
     elif "dvol" in columns or ("close" in columns and "volume" not in columns and "dvol" in str(name).lower()):
-        for asset, known in _implied(file, "dvol" if "dvol" in columns else "close"):
+        for asset, known in beside.implied(file, "dvol" if "dvol" in columns else "close"):
             implied[asset].append(known)
     elif {*PRICES} <= columns:
         for asset, found in _bars_of(file, name, columns, left_out):
@@ -174,7 +170,7 @@ def _bars_of(file: Path, name: Path, columns: set[str], left_out: list[str]) -> 
     wanted = ["ts", *PRICES, *sorted({"volume", "venue", "symbol", "coin"} & columns)]
     table = pq.read_table(file, columns=wanted)
     collection = str(name.parent)
-    for instrument, venue, rows in _by_instrument(table, file.stem):
+    for instrument, venue, rows in by_instrument(table, file.stem):
         source = f"{collection}{f' {venue}' if venue else ''}"
         hourly = _hourly(rows, f"{source} {instrument}", left_out)
         if hourly is not None:
@@ -192,23 +188,11 @@ def _traded(asset: str, found: Sequence[_Bars], left_out: list[str]) -> list[_Ba
     return [bars for bars, has_volume in zip(found, traded, strict=True) if has_volume]
 
 
-def _by_instrument(table: pa.Table, stem: str) -> Iterator[tuple[str, str, pa.Table]]:
-    key = "symbol" if "symbol" in table.column_names else "coin" if "coin" in table.column_names else None
-    if key is None:
-        yield stem, "", table
-        return
-    names = np.asarray(table[key].to_pylist(), dtype=object)
-    venues = np.asarray(
-        table["venue"].to_pylist() if "venue" in table.column_names else [""] * len(names), dtype=object
-    )
-    for name, venue in sorted({(str(n), str(v)) for n, v in zip(names, venues, strict=True)}):
-        yield name, venue, table.filter(pa.array((names == name) & (venues == venue)))
-
-
 def _hourly(table: pa.Table, what: str, left_out: list[str]) -> tuple[Ints, Mapping[str, Floats]] | None:
     """Hours that are whole; `None`, said why, for bars that are longer or no bars at all."""
-    times = np.asarray(table["ts"].cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64()))
-    columns = {name: _floats(table, name) for name in (*PRICES, "volume")}
+    table = table.filter(table["ts"].is_valid())
+    times = _times(table)
+    columns = {name: floats(table, name) for name in (*PRICES, "volume")}
     sound = _sound(columns)
     order = np.argsort(times[sound], kind="stable")
     times = times[sound][order]
@@ -223,23 +207,29 @@ def _hourly(table: pa.Table, what: str, left_out: list[str]) -> tuple[Ints, Mapp
     if step_ms > HOUR_MS or HOUR_MS % max(step_ms, 1):
         left_out.append(f"{what}: bars of {step_ms / HOUR_MS:g} hours do not make hours")
         return None
+    if off := int((times % step_ms != 0).sum()):
+        left_out.append(f"{what}: {off} bars that do not begin on the clock")
+        times, columns = times[times % step_ms == 0], {n: v[times % step_ms == 0] for n, v in columns.items()}
+    if not len(times):
+        return None
     return (times, columns) if step_ms == HOUR_MS else _joined(times, columns, HOUR_MS // step_ms)
 
 
-def _floats(table: pa.Table, name: str) -> Floats:
-    if name not in table.column_names:
-        return np.full(table.num_rows, np.nan)
-    return np.asarray(table[name].cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+def _times(table: pa.Table) -> Ints:
+    """Milliseconds, to the second: some archives stamp a bar a few milliseconds late."""
+    stamps = np.asarray(table["ts"].cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64()), dtype=np.int64)
+    return np.asarray((stamps + 500) // 1_000 * 1_000)
 
 
 def _sound(columns: Mapping[str, Floats]) -> NDArray[np.bool_]:
     prices = np.stack([columns[name] for name in PRICES])
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         sound = np.isfinite(prices).all(axis=0) & (prices > 0).all(axis=0)
         # float32 archives leave the extremes a hair inside open and close: that is mended later, more is a fault
         slack = 1e-5 * columns["close"]
         sound &= columns["high"] + slack >= np.maximum(columns["open"], columns["close"])
         sound &= columns["low"] - slack <= np.minimum(columns["open"], columns["close"])
+        sound &= np.log(columns["high"] / columns["low"]) <= FURTHEST
     return np.asarray(sound)
 
 
@@ -260,17 +250,23 @@ def _joined(times: Ints, columns: Mapping[str, Floats], parts: int) -> tuple[Int
 # --- stretches --------------------------------------------------------------------------------------------------------
 
 
-def _stretches(asset: str, found: Sequence[_Bars], dvol: Sequence[_Known], funding: _Known) -> Iterator[Stretch]:
+def _stretches(asset: str, found: Sequence[_Bars], dvol: Sequence[Known], funding: Known) -> Iterator[Stretch]:
     taken = np.empty(0, dtype=np.int64)
     pieces: list[_Bars] = []
     for bars in sorted(found, key=lambda b: (b.is_spot, -len(b.open_ms), b.source)):
         fresh = np.flatnonzero(~np.isin(bars.open_ms, taken))
         taken = np.concatenate((taken, bars.open_ms[fresh]))
-        breaks = np.flatnonzero(np.diff(bars.open_ms[fresh]) != HOUR_MS) + 1
+        breaks = np.flatnonzero((np.diff(bars.open_ms[fresh]) != HOUR_MS) | _torn(bars, fresh)) + 1
         pieces.extend(bars.rows(run) for run in np.split(fresh, breaks) if len(run))
     for whole in _joined_up(sorted(pieces, key=lambda piece: int(piece.open_ms[0]))):
         if len(whole.open_ms) >= LEAST_HOURS:
             yield _stretch(asset, whole, dvol, funding)
+
+
+def _torn(bars: _Bars, rows: Ints) -> NDArray[np.bool_]:
+    """(rows - 1,): where the price is in another unit than the hour before."""
+    opened, closed = bars.columns["open"][rows], bars.columns["close"][rows]
+    return np.asarray(np.abs(np.log(opened[1:] / closed[:-1])) > FURTHEST)
 
 
 def _joined_up(pieces: Sequence[_Bars]) -> list[_Bars]:
@@ -290,7 +286,7 @@ def _continues(before: _Bars, after: _Bars) -> bool:
     return abs(float(np.log(after.columns["open"][0] / before.columns["close"][-1]))) < SEAM
 
 
-def _stretch(asset: str, bars: _Bars, dvol: Sequence[_Known], funding: _Known) -> Stretch:
+def _stretch(asset: str, bars: _Bars, dvol: Sequence[Known], funding: Known) -> Stretch:
     columns, known_ms = bars.columns, bars.open_ms + HOUR_MS
     return Stretch(
         asset=asset,
@@ -301,85 +297,6 @@ def _stretch(asset: str, bars: _Bars, dvol: Sequence[_Known], funding: _Known) -
         low=np.minimum(columns["low"], np.minimum(columns["open"], columns["close"])),
         close=columns["close"],
         volume=columns["volume"],
-        dvol=_first_of([known.at(known_ms) for known in dvol], len(bars.open_ms)),
+        dvol=beside.first_of([known.at(known_ms) for known in dvol], len(bars.open_ms)),
         funding_8h=funding.at(known_ms),
     )
-
-
-# --- what was known beside ------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Known:
-    """Values by the time at which they were known, ascending; each is stale after `stale_ms`."""
-
-    times_ms: Ints
-    values: Floats
-    stale_ms: int
-
-    def at(self, now_ms: Ints) -> Floats:
-        """The last known at each time, NaN where that is stale."""
-        if not len(self.times_ms):
-            return np.full(len(now_ms), np.nan)
-        place = np.searchsorted(self.times_ms, now_ms, side="right") - 1
-        seen = self.values[np.maximum(place, 0)]
-        fresh = (place >= 0) & (now_ms - self.times_ms[np.maximum(place, 0)] <= self.stale_ms)
-        return np.where(fresh, seen, np.nan)
-
-
-def _implied(file: Path, column: str) -> Iterator[tuple[str, _Known]]:
-    """An index's values are candles by their opening: the close is known when they end."""
-    for instrument, _, rows in _by_instrument(pq.read_table(file), file.stem):
-        times, values = _series(rows, column)
-        if not len(times):
-            continue
-        step_ms = int(np.median(np.diff(times))) if len(times) > 1 else HOUR_MS
-        unit = 100.0 if float(np.median(values)) >= LEAST_PERCENT else 1.0
-        yield asset_of(instrument), _Known(times + step_ms, values / unit, 2 * step_ms)
-
-
-def _fundings(file: Path) -> Iterator[tuple[str, _Known]]:
-    for instrument, _, rows in _by_instrument(pq.read_table(file), file.stem):
-        times, values = _series(rows, "funding_rate")
-        if len(times):
-            hours = float(np.median(np.diff(times))) / HOUR_MS if len(times) > 1 else 8.0
-            yield asset_of(instrument), _Known(times, values * 8.0 / min(max(round(hours), 1), 24), STALE_FUNDING_MS)
-
-
-def _series(rows: pa.Table, column: str) -> tuple[Ints, Floats]:
-    """(times, finite values), ascending; of repeated times the last."""
-    times = np.asarray(rows["ts"].cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64()))
-    values = _floats(rows, column)
-    kept = np.flatnonzero(np.isfinite(values))
-    kept = kept[np.argsort(times[kept], kind="stable")]
-    times, values = times[kept], values[kept]
-    last = np.append(times[1:] != times[:-1], True)[: len(times)]
-    return times[last], values[last]
-
-
-def _by_step(parts: Sequence[_Known]) -> list[_Known]:
-    """The finest first, those of one step as one: a day's value stands in where there is no hour's."""
-    steps = sorted({part.stale_ms for part in parts})
-    return [_merged([part for part in parts if part.stale_ms == step]) for step in steps]
-
-
-def _first_of(found: Sequence[Floats], hours: int) -> Floats:
-    first = np.full(hours, np.nan)
-    for values in found:
-        first = np.where(np.isfinite(first), first, values)
-    return first
-
-
-def _merged(parts: Sequence[_Known]) -> _Known:
-    """All parts by time; of several at one time the median, because one venue's is that venue's."""
-    if not parts:
-        return _Known(np.empty(0, dtype=np.int64), np.empty(0), 0)
-    times = np.concatenate([part.times_ms for part in parts])
-    values = np.concatenate([part.values for part in parts])
-    order = np.argsort(times, kind="stable")
-    times, values = times[order], values[order]
-    # venues settle within the same minute, not the same millisecond; all of it is known when the last has
-    _, first = np.unique(times // 60_000, return_index=True)
-    groups: list[Any] = np.split(values, first[1:])
-    last = np.append(first[1:], len(times)) - 1
-    return _Known(times[last], np.array([float(np.median(g)) for g in groups if len(g)]), parts[0].stale_ms)

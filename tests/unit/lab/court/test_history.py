@@ -165,6 +165,39 @@ def test_a_days_index_stands_in_where_there_is_no_hours(tmp_path: Path) -> None:
     assert (stretch.dvol[110:] == 0.5).all()
 
 
+def test_another_unit_ends_a_stretch_and_a_typing_error_is_no_bar(tmp_path: Path) -> None:
+    prices = ["open", "high", "low", "close"]
+    moved, spiked = bars(1_000), bars(1_000)
+    moved.loc[400:, prices] *= 1e6
+    spiked.loc[400, ["high", "close"]] *= 1e9
+    put(tmp_path, "perp/MOVEDUSDT", moved)
+    put(tmp_path, "perp/SPIKEDUSDT", spiked)
+    found = read(tmp_path)
+    assert [len(s) for s in found.of("MOVED")] == [400, 600]
+    assert [len(s) for s in found.of("SPIKED")] == [400, 599]
+    assert max(float(np.abs(np.diff(np.log(s.close))).max()) for s in found.stretches) < 0.1
+
+
+def test_a_crash_is_no_other_unit(tmp_path: Path) -> None:
+    crashed = bars(1_000)
+    crashed.loc[500:, ["open", "high", "low", "close"]] /= 20.0
+    put(tmp_path, "perp/XYZUSDT", crashed)
+    assert len(only(tmp_path)) == 1_000
+
+
+def test_bars_off_the_clock_are_said_and_milliseconds_are_forgiven(tmp_path: Path) -> None:
+    late = bars(600)
+    late["ts"] += pd.to_timedelta(np.where(np.arange(600) % 2, 5, 0), unit="ms")
+    put(tmp_path, "perp/LATEUSDT", late)
+    put(tmp_path, "perp/HALFUSDT", bars(600, start=START + pd.Timedelta("30min")))
+    nameless = bars(600)
+    nameless.loc[599, "ts"] = pd.NaT
+    put(tmp_path, "perp/NAMELESSUSDT", nameless)
+    found = read(tmp_path)
+    assert {s.asset: len(s) for s in found.stretches} == {"LATE": 600, "NAMELESS": 599}
+    assert any("600 bars that do not begin on the clock" in said for said in found.left_out)
+
+
 def test_times_that_are_none_are_said(tmp_path: Path) -> None:
     put(tmp_path, "perp/XYZUSDT", bars(600))
     put(tmp_path, "perp/BADUSDT", bars(600).assign(ts="yesterday"))
