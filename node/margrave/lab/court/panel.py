@@ -84,6 +84,10 @@ class Panel:
         """Another process is sent what there is to know, and derives the rest itself."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
+    def since(self, row: int) -> Panel:
+        """Without the first `row` hours."""
+        return Panel(self.open_ms[row:], self.assets, **{name: getattr(self, name)[row:] for name in COLUMNS})
+
     def only(self, assets: Sequence[str]) -> Panel:
         places = [self.assets.index(asset) for asset in assets]
         columns = {name: getattr(self, name)[:, places] for name in COLUMNS}

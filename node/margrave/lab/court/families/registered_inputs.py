@@ -5,7 +5,8 @@ Each maker answers (row, asset) pairs from the row and what lies before it, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 from margrave.errors import Fatal, Rejected
 from margrave.lab.court.panel import Panel
-from margrave.score.features import hourly_1
+from margrave.score.features import HOUR_MS, hourly_1, tails, volatility
+from margrave.score.features.catalogue import TAIL_NAMES, VERSION, VOLATILITY_NAMES
+from margrave.score.features.volatility import Market
 from margrave.score.registry import Card
 
 Floats = NDArray[np.float64]
@@ -37,6 +40,9 @@ class Pairs:
         return Pairs(self.rows[places], self.assets[places])
 
 
+COLUMNS: Final = "columns"
+MEMORY_H: Final = 3 * 8_766
+"""Of the hour-of-week table of `hourly-2`, which fades with half a year."""
 Maker = Callable[[Card, Panel, Pairs], tuple[Flags, Given]]
 
 
@@ -48,10 +54,16 @@ def inputs(card: Card, panel: Panel, pairs: Pairs) -> tuple[Flags, Given]:
     """
     known = np.ones(len(pairs), dtype=np.bool_)
     given: dict[str, NDArray[Any]] = {}
-    for maker in dict.fromkeys(_maker(card, tensor.name) for tensor in card.inputs):
+    names = [tensor.name for tensor in card.inputs if tensor.name != COLUMNS]
+    for maker in dict.fromkeys(_maker(card, name) for name in names):
         there, made = maker(card, panel, pairs)
         known &= there
         given |= made
+    if missing := {tensor.name for tensor in card.inputs} - given.keys():
+        raise Fatal(
+            f"{card.name} asks for {', '.join(sorted(missing))} alone, which means nothing by itself",
+            advice="restore the folder from the release",
+        )
     return known, {tensor.name: given[tensor.name] for tensor in card.inputs}
 
 
@@ -121,10 +133,73 @@ def _history(panel: Panel, rows: slice, asset: int) -> hourly_1.History:
     )
 
 
+def volatility_columns(card: Card, panel: Panel, pairs: Pairs) -> tuple[Flags, Given]:
+    """`columns` (n, card.columns) and `log_usual` (n, 4) of the volatility inputs, as a node with BTC and ETH has them."""
+    seen, rows = _remembered(card, panel, pairs)
+    made = _kept("volatility", card, seen, volatility.inputs_of)
+    asked, place = np.unique(rows, return_inverse=True)
+    columns, log_usual = (part[place, pairs.assets] for part in made.served(asked))
+    columns = columns[:, _places(card, VOLATILITY_NAMES)]
+    known = np.isfinite(log_usual).all(axis=1) & np.isfinite(columns).all(axis=1)
+    return known, {"columns": columns, "log_usual": log_usual}
+
+
+def tail_columns(card: Card, panel: Panel, pairs: Pairs) -> tuple[Flags, Given]:
+    """`columns` (n, card.columns), NaN where one is absent, and `log_anchor` (n, 3) of the tail inputs."""
+    seen, rows = _remembered(card, panel, pairs)
+    made = _kept("tails", card, seen, tails.state_of)
+    anchors = [made.log_anchor(rows, pairs.assets, horizon_h) for horizon_h in tails.HORIZONS_H]
+    log_anchor = np.stack(anchors, axis=1)
+    columns = made.inputs[rows, pairs.assets][:, _places(card, TAIL_NAMES)]
+    return np.isfinite(log_anchor).all(axis=1), {"columns": columns, "log_anchor": log_anchor}
+
+
+def _remembered(card: Card, panel: Panel, pairs: Pairs) -> tuple[Panel, Ints]:
+    """(the panel without what lies years before the first hour that the model may be asked of, the rows in it)."""
+    unseen_ms = int(np.datetime64(card.unseen_from, "ms").astype(np.int64))
+    start = int(np.searchsorted(panel.open_ms, unseen_ms - MEMORY_H * HOUR_MS))
+    if not start:
+        return panel, pairs.rows
+    key = (id(panel), start)
+    if key not in _cut or _cut[key][0]() is not panel:
+        _cut.clear()
+        _cut[key] = weakref.ref(panel), panel.since(start)
+    return _cut[key][1], pairs.rows - start
+
+
+def _kept(kind: str, card: Card, panel: Panel, compute: Callable[..., Any]) -> Any:
+    """Of the last panel asked about, because every horizon and piece asks."""
+    held = _last.get(kind)
+    if held is None or held[0]() is not panel or held[1] != card.week_prior:
+        prior = np.array(card.week_prior) if card.week_prior else None
+        _last[kind] = weakref.ref(panel), card.week_prior, compute(panel, market=Market.LEADERS, prior=prior)
+    return _last[kind][2]
+
+
+_cut: dict[tuple[int, int], tuple[weakref.ref[Panel], Panel]] = {}
+_last: dict[str, tuple[weakref.ref[Panel], tuple[float, ...], Any]] = {}
+
+
+def _places(card: Card, names: Sequence[str]) -> Ints:
+    """
+    Raises:
+        Fatal: a column that these features do not have.
+    """
+    if missing := sorted(set(card.columns) - set(names)):
+        raise Fatal(
+            f"{card.name} asks for {', '.join(missing)}, which {VERSION} does not have",
+            advice="judge it with the release that its card names",
+        )
+    return np.array([names.index(name) for name in card.columns or names], dtype=np.int64)
+
+
 MAKERS: Final[dict[tuple[str, str], Maker]] = {
     ("", "returns_1h"): returns,
     ("", "bars"): returns,
     ("hourly-1", "features"): first_features,
     ("hourly-1", "log_level"): first_features,
+    ("hourly-2", "log_usual"): volatility_columns,
+    ("hourly-2", "log_anchor"): tail_columns,
 }
-"""By the version of the features and the input's name; without a version: what every version means the same by."""
+"""By the version of the features and the input's name; without a version: what every version means the same by. The
+input `columns` comes with the one beside it."""
