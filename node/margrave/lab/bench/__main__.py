@@ -18,6 +18,7 @@ NAMES: Final[Mapping[str, str]] = {
     "round": "milliseconds from readings to a signed attestation",
     "replay": "rounds an hour made again from the journal",
     "books": "book events a second on one core, from a recorded frame to a changed book",
+    "models": "parity, milliseconds and memory of the models, and of all that a node computes of a market",
     "backtest": "minutes of the court over 30 assets and four years, and of plain arch loops",
 }
 Run = Callable[[Callable[[str], None]], dict[str, Any]]

@@ -134,7 +134,7 @@ def _history(panel: Panel, rows: slice, asset: int) -> hourly_1.History:
 
 
 def volatility_columns(card: Card, panel: Panel, pairs: Pairs) -> tuple[Flags, Given]:
-    """`columns` (n, card.columns) and `log_usual` (n, 4) of the volatility inputs, as a node with BTC and ETH has them."""
+    """`columns` (n, card.columns) and `log_usual` (n, 4) of the volatility inputs, as a node has them."""
     seen, rows = _remembered(card, panel, pairs)
     made = _kept("volatility", card, seen, volatility.inputs_of)
     asked, place = np.unique(rows, return_inverse=True)
