@@ -49,6 +49,10 @@ RETURNS_STRIDE_H: Final = 25
 LEAST_PAIRS: Final = 1_000
 GOLDEN_ROWS: Final = 24
 NO_LESS: Final = 1e-6
+MOST_UNUSUAL: Final = 50.0
+"""Times what is usual. An hour of a coin that fails is thousands of times that, and one such hour would be the line."""
+TRAIN_H: Final = 26_280
+"""Three years."""
 WINDOWS_H: Final = (1, 4, 24, 168, 672)
 RANGES: Final = ("range_1h", "range_4h", "range_24h", "range_168h")
 FALLS: Final = ("fall_1h", "fall_24h", "fall_168h")
@@ -128,7 +132,8 @@ def _range_ahead(ranges: Floats, horizon_h: int) -> Floats:
 
 def training_rows(spec: Spec, panel: Panel) -> Ints:
     stride_h = STRIDE_H if spec.columns else RETURNS_STRIDE_H
-    return np.arange(features.LONG_H, panel.hours - max(HORIZONS_H) - 1, stride_h)
+    last = panel.hours - max(HORIZONS_H) - 1
+    return np.arange(max(features.LONG_H, last - TRAIN_H), last, stride_h)
 
 
 # --- the line ---------------------------------------------------------------------------------------------------------
@@ -157,7 +162,8 @@ def fit(spec: Spec, rows: Rows) -> Floats:
 
 
 def _line(spec: Spec, x: Floats, y: Floats, realised: Floats) -> Floats:
-    """Weights whose answers have the mean of the squared returns."""
+    """Weights whose answers have the mean of the squared returns; both in units of what is usual, and capped."""
+    y, realised = np.minimum(y, MOST_UNUSUAL), np.minimum(realised, MOST_UNUSUAL)
     free = x.any(axis=0)
     weights = np.zeros(x.shape[1])
     seen = x[:, free]

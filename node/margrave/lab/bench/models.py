@@ -197,14 +197,12 @@ def drill() -> Iterator[Drill]:
         yield Drill(folder, settings, snapshot.markets[0], work.round)
 
 
-def whole(work: Drill) -> Bundle:
-    market = work.market
+def whole(work: Drill, *, quick: bool = False) -> Bundle:
+    market, hours, batches = work.market, *((20, 1) if quick else (HOURS, BUNDLE_BATCH_RUNS))
     scorer = _scorer(work.settings, [market.market])
-    one = _scored(scorer, [[hour] for hour in _hours(market, HOURS + WARM_HOURS)], work.round, WARM_HOURS)
+    one = _scored(scorer, [[hour] for hour in _hours(market, hours + WARM_HOURS)], work.round, WARM_HOURS)
     names = [market.market, *(f"{market.market}-{k}" for k in range(1, BATCH))]
-    crowd = [
-        [msgspec.structs.replace(hour, market=name) for name in names] for hour in _hours(market, BUNDLE_BATCH_RUNS + 1)
-    ]
+    crowd = [[msgspec.structs.replace(hour, market=name) for name in names] for hour in _hours(market, batches + 1)]
     many = _scored(_scorer(work.settings, names), crowd, work.round, 1)
     return Bundle(_times(one), _times(many), models_of(work.settings))
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from margrave.lab.court.chamber import Chamber
+from margrave.lab.court.models import Models
 
-CHAMBERS: Final[tuple[Chamber, ...]] = ()
+CHAMBERS: Final[tuple[Chamber, ...]] = (Models(),)
 
 
 def called(words: Sequence[str], among: Sequence[Chamber]) -> tuple[Chamber, ...]:
