@@ -20,12 +20,12 @@ LEADERS: Final = ("BTC", "ETH")
 HORIZONS_H: Final = (1, 4, 24, 168)
 """Of the volatility models; the tail models' are the first three."""
 
-RANGE_H: Final = (1, 2, 4, 8, 12, 24, 48, 96, 168)
+RANGE_H: Final = (1, 4, 8, 24, 48, 168)
 MARKET_H: Final = (1, 4, 24, 168)
 SHAPE_H: Final = (24, 168)
 RETURN_H: Final = (1, 4, 24, 168)
-LEADERS_H: Final = (4, 24)
-VOLUME_H: Final = (4, 24)
+ROBUST_H: Final = 24
+VOLUME_H: Final = (1, 4, 24)
 
 SPANS_H: Final = (1, 3, 6, 24, 72, 168, 720)
 """Mean ages of the tail inputs' levels, which are exponentially weighted, plus one."""
@@ -43,7 +43,6 @@ class Group(StrEnum):
     RANGE = "range"
     MARKET = "market"
     LONG = "long"
-    LEADERS = "leaders"
     LEVERAGE = "leverage"
     SHAPE = "shape"
     VOLUME = "volume"
@@ -126,18 +125,13 @@ def _volatility() -> tuple[Feature, ...]:
         Feature("level_to_long", LOG_RATIO, Group.LONG, (Need.LONG_HISTORY,), long_h, "has_long"),
         Feature("market_to_long", LOG_RATIO, Group.LONG, (Need.LONG_HISTORY, Need.LEADERS), long_h, "has_long"),
         _bit("has_long", Group.LONG, Need.LONG_HISTORY, long_h),
-        *(
-            Feature(f"{asset}_{h}h", LOG_RATIO, Group.LEADERS, _MARKET, LEVEL_H, f"has_{asset}")
-            for h in LEADERS_H
-            for asset in LEADERS
-        ),
-        *(_bit(f"has_{asset}", Group.LEADERS, Need.LEADERS, LEVEL_H) for asset in LEADERS),
         *(Feature(f"fall_{h}h", SIGMAS, Group.LEVERAGE, _BARS, LEVEL_H) for h in RETURN_H),
         *(Feature(f"rise_{h}h", SIGMAS, Group.LEVERAGE, _BARS, LEVEL_H) for h in RETURN_H),
+        Feature(f"robust_{ROBUST_H}h", LOG_RATIO, Group.SHAPE, _BARS, ROBUST_H),
         *(
             Feature(f"{what}_{h}h", unit, Group.SHAPE, _BARS, h)
             for h in SHAPE_H
-            for what, unit in (("negative_share", SHARE), ("jump_share", SHARE), ("close_to_range", LOG_RATIO))
+            for what, unit in (("jump_share", SHARE), ("close_to_range", LOG_RATIO))
         ),
         *(Feature(f"volume_{h}h", LOG_RATIO, Group.VOLUME, (Need.VOLUME,), 168, "has_volume") for h in VOLUME_H),
         _bit("has_volume", Group.VOLUME, Need.VOLUME, 168),
@@ -150,10 +144,6 @@ def _volatility() -> tuple[Feature, ...]:
             )
         ),
         _bit("has_implied", Group.IMPLIED, Need.VOL_INDEX, 24),
-        Feature("funding", "arcsinh of basis points per 8 h", Group.FUNDING, (Need.FUNDING,), 9, "has_funding"),
-        Feature("funding_size", "its magnitude", Group.FUNDING, (Need.FUNDING,), 9, "has_funding"),
-        _bit("has_funding", Group.FUNDING, Need.FUNDING, 9),
-        *(Feature(f"hours_ahead_{h}h", LOG_RATIO, Group.CALENDAR, (Need.CLOCK,), 0) for h in HORIZONS_H),
     )
 
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from margrave.errors import Rejected
 from margrave.messages import Bar, Message
+from margrave.score.features import releases
 from margrave.score.features.catalogue import LEVEL_H
 from margrave.score.features.clock import HOUR_MS, MONDAY_H, WEEK_H, new_york_hour_of_week, week_of
 from margrave.score.features.hours import Hour, grid_of
@@ -54,7 +55,7 @@ class Running(Message, frozen=True, kw_only=True):
     returns: bytes
     """(169,) log returns over the factor's root."""
     volumes: bytes
-    """(168,)"""
+    """(168,) over the factor's root."""
     implied: bytes
     """(25,) log variance an hour by its own index."""
     funding_8h: float | None
@@ -98,7 +99,7 @@ class Running(Message, frozen=True, kw_only=True):
             ranges=_newest(ranges[:, 0], LEVEL_H),
             usual=_newest(usual[:, 0], LEVEL_H),
             returns=_newest(returns[:, 0], RETURNS_H),
-            volumes=_newest(grid.volume[:, 0], WEEK_H),
+            volumes=_newest(grid.volume[:, 0] / week.now[:, 0] ** 0.5, WEEK_H),
             implied=_newest(implied_log(grid)[:, 0], IMPLIED_H),
             funding_8h=hours[-1].funding_8h,
             total=_packed(week.total[0]),
@@ -124,16 +125,17 @@ class Running(Message, frozen=True, kw_only=True):
         refuse_broken(self.market, bar)
         total, count, fresh, ends = self._this_week(bar.open_time_ms)
         key = int(new_york_hour_of_week(np.array([bar.open_time_ms]))[0])
-        factor = float(table_of(total, count, prior)[key])
+        factor = float(table_of(total, count, prior)[key] * releases.usual().of(np.array([bar.open_time_ms]))[0])
         moved, variance = np.nan, np.nan
         if not missed:
             inner = inner_variance(*(np.array([price]) for price in (bar.open, bar.high, bar.low, bar.close)))
             moved = math.log(bar.close / self.close)
             variance = float(inner[0]) + math.log(bar.open / self.close) ** 2
         ranges = _pushed(self.ranges, missed, variance)
-        fresh[(bar.open_time_ms // HOUR_MS - MONDAY_H) % WEEK_H] = surprise_of(
-            np.array([variance]), np.array([read(ranges).mean()])
-        )[0]
+        if not releases.are_releases(np.array([bar.open_time_ms]))[0]:
+            fresh[(bar.open_time_ms // HOUR_MS - MONDAY_H) % WEEK_H] = surprise_of(
+                np.array([variance]), np.array([read(ranges).mean()])
+            )[0]
         of_hour = fed(*(np.array([value]) for value in (variance / factor, moved, factor, bar.volume)))
         new = np.array([of_hour[name][0] for name, _ in SERIES])
         there, decay = np.isfinite(new), KEEPS ** (missed + 1)
@@ -145,7 +147,7 @@ class Running(Message, frozen=True, kw_only=True):
             ranges=ranges,
             usual=_pushed(self.usual, missed, variance / factor),
             returns=_pushed(self.returns, missed, moved / factor**0.5),
-            volumes=_pushed(self.volumes, missed, bar.volume),
+            volumes=_pushed(self.volumes, missed, bar.volume / factor**0.5),
             implied=_pushed(self.implied, missed, math.log(index**2 / HOURS_A_YEAR)),
             funding_8h=hour.funding_8h,
             total=_packed(total),

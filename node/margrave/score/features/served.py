@@ -19,13 +19,14 @@ from margrave.score.features.catalogue import (
     LEVEL_H,
     RANGE_H,
     RETURN_H,
+    ROBUST_H,
     SHAPE_H,
     TAIL_NAMES,
     VOLATILITY,
     VOLATILITY_NAMES,
     VOLUME_H,
 )
-from margrave.score.features.clock import HOUR_MS, WEEK_H, new_york_hour_of_week
+from margrave.score.features.clock import HOUR_MS, WEEK_H
 from margrave.score.features.running import Running, read
 from margrave.score.features.week import ahead_of, table_of
 
@@ -82,17 +83,15 @@ def _fill(found: Served, places: npt.NDArray[np.int64], states: Sequence[Running
     assets = tuple(state.market for state in states)
     who = volatility.are_leaders(assets)
     tables = table_of(_stacked(states, "total"), _stacked(states, "count"), prior)
-    next_key = new_york_hour_of_week(np.array([state.open_ms for state in states]) + HOUR_MS)
-    spans = {h: ahead_of(tables, next_key, h) for h in HORIZONS_H}
+    spans = {h: ahead_of(tables, states[0].open_ms, h) for h in HORIZONS_H}
     usual, implied = _stacked(states, "usual"), _stacked(states, "implied")
     funding = np.array([np.nan if state.funding_8h is None else state.funding_8h for state in states])
 
-    moments = _moments(states, usual, implied, funding)
+    moments = _moments(states, usual, implied)
     columns = volatility.columns_of(moments, assets, who)
     for name, values in columns.items():
         found.volatility[places, VOLATILITY_NAMES.index(name)] = values
-    for place, (h, span) in enumerate(spans.items()):
-        found.volatility[places, VOLATILITY_NAMES.index(f"hours_ahead_{h}h")] = np.log(span / h)
+    for place, span in enumerate(spans.values()):
         found.log_usual[places, place] = np.log(span * moments.level)
 
     sums, weights = _stacked(states, "sums"), _stacked(states, "weights")
@@ -113,26 +112,23 @@ def _fill(found: Served, places: npt.NDArray[np.int64], states: Sequence[Running
         found.log_anchor[places, place] = 0.5 * (np.log(spans[h]) + log_level)
 
 
-def _moments(states: Sequence[Running], usual: Floats, implied: Floats, funding: Floats) -> volatility.Moments:
+def _moments(states: Sequence[Running], usual: Floats, implied: Floats) -> volatility.Moments:
     returns, volumes, ends = (_stacked(states, name) for name in ("returns", "volumes", "ends"))
     level = _last(usual, LEVEL_H)
     level = np.where(level > 0, level, np.nan)
     squares, size = returns**2, np.abs(returns)
     beside = size[:, 1:] * size[:, :-1]
-    with np.errstate(invalid="ignore"):
-        negative = np.where(returns < 0, squares, 0.0 * squares)
     return volatility.Moments(
         ranges={h: _last(usual, h) for h in RANGE_H},
+        logs=volatility.mean_log(usual[:, -ROBUST_H:].T),
         level=level,
         long=(level + sum(ends[:, -back] for back in volatility.LONG_WEEKS)) / (1 + len(volatility.LONG_WEEKS)),
         returns={h: _last(returns, h) for h in RETURN_H},
         squares={h: _last(squares, h) for h in SHAPE_H},
-        negative={h: _last(negative, h) for h in SHAPE_H},
         beside={h: _last(beside, h) for h in SHAPE_H},
         volume={h: _last(volumes, h) for h in (*VOLUME_H, WEEK_H)},
         implied=implied[:, -1],
         implied_before=implied[:, 0],
-        funding_8h=funding,
     )
 
 

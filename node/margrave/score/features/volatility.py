@@ -4,13 +4,14 @@ Everything is relative to the asset's level, its mean range variance of four wee
 factor. `Moments` are the means that the inputs are made of; years of a panel and a node's carried state come to them
 by different ways, and to the inputs by one.
 
-Sources: leverage from Corsi and Renò (2012); negative semivariance from Barndorff-Nielsen, Kinnebrock and Shephard
-(2010); bipower variation from Barndorff-Nielsen and Shephard (2004).
+The market is BTC and ETH: what every node can watch. It is also the better market (families/volatility/README.md).
+
+Sources: leverage from Corsi and Renò (2012); bipower variation from Barndorff-Nielsen and Shephard (2004).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -21,11 +22,11 @@ import numpy.typing as npt
 from margrave.score.features.catalogue import (
     HORIZONS_H,
     LEADERS,
-    LEADERS_H,
     LEVEL_H,
     MARKET_H,
     RANGE_H,
     RETURN_H,
+    ROBUST_H,
     SHAPE_H,
     VOLATILITY,
     VOLATILITY_NAMES,
@@ -54,19 +55,21 @@ FAR: Final = 5.0
 LONG_WEEKS: Final = (4, 8, 12)
 """The long level is the mean of the level and of those that ended so many weeks before this one: sixteen weeks."""
 
-CALENDAR: Final = tuple(feature.name for feature in VOLATILITY if feature.group is Group.CALENDAR)
-NAMES: Final = (*(name for name in VOLATILITY_NAMES if name not in CALENDAR), "hours_ahead")
-"""What the regression of one horizon looks at: of the calendar its own hours only, last."""
+FLAT: Final = 1e-3
+"""Of the day's mean: an hour that moved less counts as this where a logarithm is taken."""
+
+NAMES: Final = VOLATILITY_NAMES
 GROUPS: Final = {
-    group.value: tuple(f.name for f in VOLATILITY if f.group is group) for group in Group if group is not Group.CALENDAR
-} | {"calendar": ("hours_ahead",)}
+    group.value: names for group in Group if (names := tuple(f.name for f in VOLATILITY if f.group is group))
+}
 
 
 class Market(StrEnum):
     """Whose mean is the market's."""
 
-    PEERS = "peers"  # all assets that are there, but coins pegged to money: the court's, where there are many
+    PEERS = "peers"  # all assets that are there, but coins pegged to money
     LEADERS = "leaders"  # BTC and ETH, as a node that watches few markets has it
+    EITHER = "either"  # the leaders, and the peers at hours when neither of them is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,35 +79,33 @@ class Moments:
 
     ranges: Mapping[int, Floats]
     """Mean range variance by hours behind, `RANGE_H`."""
+    logs: Floats
+    """Mean log of the last hours' range variances over their mean, `mean_log`."""
     level: Floats
-    """And of `LEVEL_H`; NaN where nothing moved."""
+    """Mean range variance of `LEVEL_H`; NaN where nothing moved."""
     long: Floats
     returns: Mapping[int, Floats]
     squares: Mapping[int, Floats]
-    negative: Mapping[int, Floats]
-    """Mean square of those below zero, and zero for the others."""
     beside: Mapping[int, Floats]
     """Mean of |return| times the |return| before."""
     volume: Mapping[int, Floats]
+    """Divided by the root of the hour-of-week factor."""
     implied: Floats
     """Log variance an hour, by the asset's own index; and as it stood a day before."""
     implied_before: Floats
-    funding_8h: Floats
 
 
-def columns_of(moments: Moments, assets: tuple[str, ...], who: Flags) -> dict[str, Floats]:
-    """Every input but the calendar's by name; who makes the market: shape as the moments, or to be broadcast."""
+def columns_of(moments: Moments, who: Flags) -> dict[str, Floats]:
+    """Every input by name; who makes the market: shape as the moments, or to be broadcast."""
     level = moments.level
     with np.errstate(divide="ignore", invalid="ignore"):
         columns = {f"range_{h}h": _log(moments.ranges[h] / level) for h in RANGE_H}
         columns |= _market(columns, who)
         columns |= _long(moments, who)
-        columns |= _leaders(assets, columns)
         columns |= _leverage(moments)
         columns |= _shape(moments)
         columns |= _volume(moments)
         columns |= _implied(moments, who, columns["range_24h"])
-    columns |= _funding(moments)
     return columns
 
 
@@ -126,20 +127,6 @@ def _long(moments: Moments, who: Flags) -> dict[str, Floats]:
     return _masked({"level_to_long": own, "market_to_long": np.where(np.isfinite(market), market, own)}, "has_long")
 
 
-def _leaders(assets: tuple[str, ...], columns: Mapping[str, Floats]) -> dict[str, Floats]:
-    """What the coins that the others follow did, for everybody."""
-    found: dict[str, Floats] = {}
-    for asset in LEADERS:
-        shape = columns[f"range_{LEADERS_H[0]}h"].shape
-        parts = {f"{asset}_{h}h": np.full(shape, np.nan) for h in LEADERS_H}
-        if asset in assets:
-            place = assets.index(asset)
-            for h in LEADERS_H:
-                parts[f"{asset}_{h}h"] = np.broadcast_to(columns[f"range_{h}h"][..., place, None], shape)
-        found |= _masked(parts, f"has_{asset}")
-    return found
-
-
 def _leverage(moments: Moments) -> dict[str, Floats]:
     found = {}
     for h in RETURN_H:
@@ -149,17 +136,16 @@ def _leverage(moments: Moments) -> dict[str, Floats]:
 
 
 def _shape(moments: Moments) -> dict[str, Floats]:
-    found = {}
+    found = {f"robust_{ROBUST_H}h": np.where(np.isfinite(moments.level), moments.logs, np.nan)}
     for h in SHAPE_H:
         total = np.where(moments.squares[h] > 0, moments.squares[h], np.nan)
-        found[f"negative_share_{h}h"] = moments.negative[h] / total - 0.5
         found[f"jump_share_{h}h"] = np.clip(1.0 - np.pi / 2 * moments.beside[h] / total, -1.0, 1.0)
         found[f"close_to_range_{h}h"] = _log(total / moments.ranges[h])
     return found
 
 
 def _volume(moments: Moments) -> dict[str, Floats]:
-    parts = {f"volume_{h}h": _log(moments.volume[h] / moments.volume[168]) for h in VOLUME_H}
+    parts = {f"volume_{h}h": _log(moments.volume[h] / moments.volume[WEEK_H]) for h in VOLUME_H}
     return _masked(parts, "has_volume")
 
 
@@ -180,11 +166,6 @@ def _or_mean(log_variance: Floats, who: Flags) -> Floats:
     return np.where(np.isfinite(log_variance), log_variance, mean)
 
 
-def _funding(moments: Moments) -> dict[str, Floats]:
-    rate = np.arcsinh(moments.funding_8h * 1e4)
-    return _masked({"funding": rate, "funding_size": np.abs(rate)}, "has_funding")
-
-
 def _masked(parts: dict[str, Floats], bit: str) -> dict[str, Floats]:
     there = np.logical_and.reduce([np.isfinite(part) for part in parts.values()])
     return {name: np.where(there, part, 0.0) for name, part in parts.items()} | {bit: there.astype(np.float64)}
@@ -195,7 +176,7 @@ def _masked(parts: dict[str, Floats], bit: str) -> dict[str, Floats]:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Of one panel. `columns` are (hours, assets) each, in the order of `NAMES` without the calendar's."""
+    """Of one panel. `columns` are (hours, assets) each, in the order of `NAMES`."""
 
     level: Floats
     ranges: Floats
@@ -207,21 +188,18 @@ class Inputs:
 
     def at(self, rows: Ints, horizon_h: int) -> tuple[Floats, Floats]:
         """(rows, assets, NAMES), NaN where an asset's past is too short; and the usual variance of the hours ahead."""
-        span = self.factors.ahead(rows, horizon_h)
-        calendar = np.log(span / horizon_h)
-        found = np.stack([*(column[rows] for column in self.columns), calendar], axis=-1)
-        return found, np.asarray(span * self.level[rows])
+        found = np.stack([column[rows] for column in self.columns], axis=-1)
+        return found, np.asarray(self.factors.ahead(rows, horizon_h) * self.level[rows])
 
     def served(self, rows: Ints) -> tuple[Floats, Floats]:
-        """What `volatility/1` takes: columns (rows, assets, VOLATILITY), and log of the usual variance of the hours
-        ahead (rows, assets, HORIZONS_H)."""
-        spans = np.stack([self.factors.ahead(rows, h) for h in HORIZONS_H], axis=-1)
-        ahead = np.log(spans / np.array(HORIZONS_H))
-        columns = np.stack([column[rows] for column in self.columns], axis=-1)
-        return np.concatenate((columns, ahead), axis=-1), np.log(spans * self.level[rows][..., None])
+        """What `volatility/1` takes: columns (rows, assets, NAMES), and log of the usual variance of the hours ahead
+        (rows, assets, HORIZONS_H)."""
+        found = np.stack([column[rows] for column in self.columns], axis=-1)
+        usual = np.stack([self.factors.ahead(rows, h) for h in HORIZONS_H], axis=-1) * self.level[rows][..., None]
+        return found, np.log(usual)
 
 
-def inputs_of(hours: Hours, *, market: Market = Market.PEERS, prior: Floats | None = None) -> Inputs:
+def inputs_of(hours: Hours, *, market: Market = Market.EITHER, prior: Floats | None = None) -> Inputs:
     """
     Args:
         prior: the pooled hour-of-week table, as a node has it; `None` learns it on the way.
@@ -230,9 +208,16 @@ def inputs_of(hours: Hours, *, market: Market = Market.PEERS, prior: Floats | No
     factors = WeekTable(hours, ranges, prior)
     moments = moments_of(hours, ranges, factors)
     peers = peers_of(moments.level)
-    who = peers if market is Market.PEERS else are_leaders(hours.assets)
-    columns = columns_of(moments, hours.assets, who & np.isfinite(hours.close))
-    return Inputs(moments.level, ranges, peers, factors, tuple(columns[name] for name in NAMES[:-1]))
+    columns = columns_of(moments, market_of(hours.assets, market, peers, np.isfinite(moments.level)))
+    return Inputs(moments.level, ranges, peers, factors, tuple(columns[name] for name in NAMES))
+
+
+def market_of(assets: tuple[str, ...], market: Market, peers: Flags, there: Flags) -> Flags:
+    """(hours, assets): who makes the market at each hour, among those that are there."""
+    leaders = are_leaders(assets) & there
+    if market is Market.EITHER:
+        return np.asarray(np.where(leaders.any(axis=1, keepdims=True), leaders, peers))
+    return leaders if market is Market.LEADERS else peers
 
 
 def are_leaders(assets: tuple[str, ...]) -> Flags:
@@ -245,21 +230,29 @@ def moments_of(hours: Hours, ranges: Floats, factors: WeekTable) -> Moments:
     level = trailing_mean(usual, LEVEL_H)
     level = np.where(level > 0, level, np.nan)
     squares, size = returns**2, np.abs(returns)
-    negative, beside = np.where(returns < 0, squares, 0.0 * squares), size * lagged(size, 1)
+    beside, volume = size * lagged(size, 1), hours.volume / factors.now**0.5
     implied = implied_log(hours)
     return Moments(
         ranges={h: trailing_mean(usual, h) for h in RANGE_H},
+        logs=mean_log([lagged(usual, back) for back in range(ROBUST_H)]),
         level=level,
         long=_long_level(level, hours.open_ms),
         returns={h: trailing_mean(returns, h) for h in RETURN_H},
         squares={h: trailing_mean(squares, h) for h in SHAPE_H},
-        negative={h: trailing_mean(negative, h) for h in SHAPE_H},
         beside={h: trailing_mean(beside, h) for h in SHAPE_H},
-        volume={h: trailing_mean(hours.volume, h) for h in (*VOLUME_H, 168)},
+        volume={h: trailing_mean(volume, h) for h in (*VOLUME_H, WEEK_H)},
         implied=implied,
         implied_before=lagged(implied, 24),
-        funding_8h=hours.funding_8h,
     )
+
+
+def mean_log(usual: Sequence[Floats] | Floats) -> Floats:
+    """Mean over the first axis of ln(variance / their mean), <= 0: far below zero where one hour made the day, which
+    is gone tomorrow. NaN where one is missing or nothing moved."""
+    mean = sum(usual[1:], usual[0]) / len(usual)
+    mean = np.where(mean > 0, mean, np.nan)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(sum(np.log(np.maximum(one / mean, FLAT)) for one in usual) / len(usual))
 
 
 def _long_level(level: Floats, open_ms: Ints) -> Floats:

@@ -2,7 +2,8 @@
 
 The table of a UTC week is made at its beginning from exponentially weighted weeks before: an asset's own, drawn to a
 pooled table. In the court the pooled table is learnt on the way, from all peers; a node has it from its model's card
-(`prior`), so that a market of which nothing is known has one. Factors have mean one.
+(`prior`), so that a market of which nothing is known has one. Factors have mean one, but for hours of scheduled
+releases: those are worth more, as `releases` says, and the table learns nothing from them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from margrave.score.features import releases
 from margrave.score.features.catalogue import LEVEL_H
 from margrave.score.features.clock import HOUR_MS, MONDAY_H, WEEK_H, new_york_hour_of_week, week_of
 from margrave.score.features.hours import Hours
@@ -47,11 +49,13 @@ def table_of(total: Floats, count: Floats, pooled: Floats) -> Floats:
 class WeekTable:
     """`now` (hours, assets) of each hour, `ahead` the sum over the next ones."""
 
-    def __init__(self, hours: Hours, hourly: Floats, prior: Floats | None = None) -> None:
+    def __init__(self, hours: Hours, hourly: Floats, prior: Floats | None = None, *, scheduled: bool = True) -> None:
         """
         Args:
             hourly: variance of each hour, as `range_variance`.
-            prior: the pooled table (168,); `None` learns it from the peers among the assets.
+            prior: the pooled table (168,), and releases are worth what they usually are; `None` learns both from the
+                peers among the assets.
+            scheduled: whether hours of releases are worth more; the court's baselines know nothing of them.
         """
         week = week_of(hours.open_ms)
         self._week = week - week[0] if len(week) else week
@@ -59,17 +63,39 @@ class WeekTable:
         self._key = new_york_hour_of_week(hours.open_ms)
         self._next = new_york_hour_of_week(hours.open_ms + HOUR_MS)
         self.now: Floats
+        self.releases: releases.Known
+        self.worth: dict[releases.Release, tuple[float, ...]]
+        """How many usual hours a release's are worth, as learnt at the end."""
         self.pooled: Floats
         """(168,) the pooled table in force in the last week: the prior of who goes on from here."""
-        tables = self._learn(hourly, prior)
-        self.now = tables[self._week, :, self._key]
+        self._open_ms = hours.open_ms
+        level = trailing_mean(hourly, LEVEL_H)
+        self._is_release = releases.are_releases(hours.open_ms) & scheduled
+        self._tables = tables = self._learn(hourly, level, prior)
+        usual = tables[self._week, :, self._key]
+        self.releases, self.worth = releases.none(), {}
+        if scheduled and prior is None:
+            self.releases, self.worth = releases.learnt(hours.open_ms, self._worth(hourly, level, usual))
+        elif scheduled:
+            self.releases, self.worth = releases.usual(), dict(releases.USUAL)
+        self.now = usual * self.releases.of(hours.open_ms)[:, None]
         twice = np.concatenate((np.zeros_like(tables[..., :1]), tables, tables), axis=-1)
         self._sums = np.cumsum(twice, axis=-1)
 
-    def _learn(self, hourly: Floats, prior: Floats | None) -> Floats:
+    def _worth(self, hourly: Floats, level: Floats, usual: Floats) -> Floats:
+        """(hours,) of releases: how many usual hours they were worth to the peers on average; NaN elsewhere."""
+        found = np.full(len(hourly), np.nan)
+        for row in np.flatnonzero(self._is_release):
+            there = np.isfinite(hourly[row]) & peers_of(level[row : row + 1])[0]
+            if there.any():
+                worth = hourly[row, there] / (level[row, there] * usual[row, there])
+                found[row] = np.minimum(worth, releases.MOST).mean()
+        return found
+
+    def _learn(self, hourly: Floats, level: Floats, prior: Floats | None) -> Floats:
         """(weeks, assets, 168): the table in force in each week."""
-        level = trailing_mean(hourly, LEVEL_H)
         surprise = surprise_of(hourly, level)
+        surprise[self._is_release] = np.nan
         known = np.isfinite(surprise)
         peer = known & peers_of(level)
         weeks, assets = (int(self._week[-1]) + 1 if len(self._week) else 1), hourly.shape[1]
@@ -102,15 +128,23 @@ class WeekTable:
 
     def ahead(self, rows: Ints, horizon_h: int) -> Floats:
         """(rows, assets): the sum of the factors of the next `horizon_h` hours, a week at most, by the table known at
-        each row. A change to or from summer time on the way is not looked at."""
+        each row, and what releases add. A change to or from summer time on the way is not looked at."""
         week, first = self._week[rows], self._next[rows]
-        return np.asarray(self._sums[week, :, first + horizon_h] - self._sums[week, :, first])
+        total = self._sums[week, :, first + horizon_h] - self._sums[week, :, first]
+        known, opens_ms = self.releases, self._open_ms[rows]
+        begin, end = (np.searchsorted(known.opens_ms, opens_ms + h * HOUR_MS, side="right") for h in (0, horizon_h))
+        for nth in range(int((end - begin).max(initial=0))):
+            some = np.flatnonzero(begin + nth < end)
+            place = begin[some] + nth
+            total[some] += (known.worth[place] - 1.0)[:, None] * self._tables[week[some], :, known.keys[place]]
+        return np.asarray(total)
 
 
-def ahead_of(tables: Floats, next_key: Ints, horizon_h: int) -> Floats:
-    """(markets,): the same sum from each one's own table (markets, 168) and next hour of the week."""
-    places = (next_key[:, None] + np.arange(horizon_h)) % WEEK_H
-    return np.asarray(np.take_along_axis(tables, places, axis=1).sum(axis=1))
+def ahead_of(tables: Floats, open_ms: int, horizon_h: int) -> Floats:
+    """(markets,): the same sum from each one's own table (markets, 168), after the hour that opens at `open_ms`."""
+    next_key = int(new_york_hour_of_week(np.array([open_ms + HOUR_MS]))[0])
+    total = tables[:, (next_key + np.arange(horizon_h)) % WEEK_H].sum(axis=1)
+    return np.asarray(total + releases.usual().beyond(tables, open_ms, horizon_h))
 
 
 def next_week(total: Floats, count: Floats, fresh: Floats, monday_ms: int) -> tuple[Floats, Floats]:

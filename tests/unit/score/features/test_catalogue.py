@@ -40,19 +40,26 @@ def test_what_is_computed_is_what_is_named_with_zeros_under_a_zero_bit() -> None
             gone = columns[0, :, VOLATILITY_NAMES.index(feature.mask)] == 0.0
             assert (columns[0, gone, place] == 0.0).all()
     doge = hours.assets.index("DOGE")
-    assert columns[0, doge, VOLATILITY_NAMES.index("has_funding")] == 0.0
     assert columns[0, doge, VOLATILITY_NAMES.index("has_implied")] == 1.0, "a leader's index stands in"
     state = tails.state_of(hours, market=Market.LEADERS, prior=prior())
     assert state.inputs.shape == (900, 3, len(TAILS))
     assert np.isnan(state.inputs[899, doge, TAIL_NAMES.index("funding_bp")])
 
 
-def test_the_inputs_of_one_horizon_are_the_served_ones_with_its_own_calendar() -> None:
+def test_the_inputs_of_one_horizon_are_the_served_ones() -> None:
     inputs = volatility.inputs_of(drawn(900), market=Market.LEADERS, prior=prior())
     rows = np.array([700, 899])
     columns, log_usual = inputs.served(rows)
     for place, h in enumerate((1, 4, 24, 168)):
         one, usual = inputs.at(rows, h)
-        assert np.array_equal(one[..., :-1], columns[..., :-4])
-        assert np.array_equal(one[..., -1], columns[..., VOLATILITY_NAMES.index(f"hours_ahead_{h}h")])
+        assert np.array_equal(one, columns)
         np.testing.assert_allclose(np.log(usual), log_usual[..., place], rtol=1e-12)
+
+
+def test_the_market_is_the_leaders_and_the_peers_only_when_neither_is_there() -> None:
+    assets = ("ADA", "BTC", "DOGE")
+    there = np.array([[True, True, True], [True, False, True], [False, False, True]])
+    peers = np.array([[True, True, False], [True, False, False], [False, False, False]])
+    either = volatility.market_of(assets, Market.EITHER, peers, there)
+    assert either.tolist() == [[False, True, False], [True, False, False], [False, False, False]]
+    assert volatility.market_of(assets, Market.LEADERS, peers, there)[1].tolist() == [False, False, False]

@@ -6,7 +6,8 @@ One regression an asset and horizon, weighted least squares with the square of t
 * HAR-WLS: squared returns only;
 * log-HAR: logarithms of range variances, brought back to the mean of squared returns;
 * LHAR+IV: with the negative returns behind (Corsi and Reno 2012) and implied variance;
-* diurnal LHAR-IV: the same on range variance after division by the hour-of-week factor: the strongest baseline.
+* diurnal LHAR-IV: the same on range variance after division by the hour-of-week factor: the strongest baseline. It
+  knows the week, and nothing of scheduled releases.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Har:
         hourly = measures.range_variance(panel) if self.ranges else panel.log_return**2
         returns, factors = panel.log_return, None
         if self.diurnal:
-            factors = measures.WeekTable(panel, hourly)
+            factors = measures.WeekTable(panel, hourly, scheduled=False)
             hourly, returns = hourly / factors.now, returns / factors.now**0.5
         means = np.stack([measures.trailing_mean(hourly, window) for window in WINDOWS_H], axis=-1)
         guess = np.maximum(means[..., 1:].mean(axis=-1), np.finfo(float).tiny)

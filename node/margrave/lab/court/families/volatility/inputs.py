@@ -13,7 +13,7 @@ __all__ = ["GROUPS", "NAMES", "Inputs", "Market", "inputs_of"]
 _last: dict[Market, tuple[weakref.ref[Panel], Inputs]] = {}
 
 
-def inputs_of(panel: Panel, market: Market = Market.PEERS) -> Inputs:
+def inputs_of(panel: Panel, market: Market = Market.EITHER) -> Inputs:
     """The inputs of a panel; those of the last panel asked about are kept, because every horizon asks."""
     if market in _last and _last[market][0]() is panel:
         return _last[market][1]
