@@ -88,7 +88,7 @@ def _fill(found: Served, places: npt.NDArray[np.int64], states: Sequence[Running
     funding = np.array([np.nan if state.funding_8h is None else state.funding_8h for state in states])
 
     moments = _moments(states, usual, implied)
-    columns = volatility.columns_of(moments, assets, who)
+    columns = volatility.columns_of(moments, who)
     for name, values in columns.items():
         found.volatility[places, VOLATILITY_NAMES.index(name)] = values
     for place, span in enumerate(spans.values()):

@@ -208,15 +208,16 @@ def inputs_of(hours: Hours, *, market: Market = Market.EITHER, prior: Floats | N
     factors = WeekTable(hours, ranges, prior)
     moments = moments_of(hours, ranges, factors)
     peers = peers_of(moments.level)
-    columns = columns_of(moments, market_of(hours.assets, market, peers, np.isfinite(moments.level)))
+    who = market_of(hours.assets, market, peers, np.isfinite(moments.level)) & np.isfinite(hours.close)
+    columns = columns_of(moments, who)
     return Inputs(moments.level, ranges, peers, factors, tuple(columns[name] for name in NAMES))
 
 
-def market_of(assets: tuple[str, ...], market: Market, peers: Flags, there: Flags) -> Flags:
-    """(hours, assets): who makes the market at each hour, among those that are there."""
-    leaders = are_leaders(assets) & there
+def market_of(assets: tuple[str, ...], market: Market, peers: Flags, known: Flags) -> Flags:
+    """(hours, assets): who makes the market at each hour; `known`: whose past is long enough."""
+    leaders = np.broadcast_to(are_leaders(assets), known.shape)
     if market is Market.EITHER:
-        return np.asarray(np.where(leaders.any(axis=1, keepdims=True), leaders, peers))
+        return np.asarray(np.where((leaders & known).any(axis=1, keepdims=True), leaders, peers))
     return leaders if market is Market.LEADERS else peers
 
 

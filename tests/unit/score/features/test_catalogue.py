@@ -58,8 +58,8 @@ def test_the_inputs_of_one_horizon_are_the_served_ones() -> None:
 
 def test_the_market_is_the_leaders_and_the_peers_only_when_neither_is_there() -> None:
     assets = ("ADA", "BTC", "DOGE")
-    there = np.array([[True, True, True], [True, False, True], [False, False, True]])
+    known = np.array([[True, True, True], [True, False, True], [False, False, True]])
     peers = np.array([[True, True, False], [True, False, False], [False, False, False]])
-    either = volatility.market_of(assets, Market.EITHER, peers, there)
+    either = volatility.market_of(assets, Market.EITHER, peers, known)
     assert either.tolist() == [[False, True, False], [True, False, False], [False, False, False]]
-    assert volatility.market_of(assets, Market.LEADERS, peers, there)[1].tolist() == [False, False, False]
+    assert volatility.market_of(assets, Market.LEADERS, peers, known)[1].tolist() == [False, True, False]
