@@ -3,7 +3,8 @@
 After each outcome the log of a rung's factor moves by GAMMA (1{passed} - p): up by almost GAMMA at a hit, down by a
 little at each quiet bar (adaptive conformal inference, Gibbs and Candès 2021, as a factor instead of a level). As long
 as the factor stays inside its bounds, the share of hits over T bars is within RANGE / (GAMMA T) of p, whatever the
-market does and however wrong the model is: that is arithmetic and needs no assumption.
+market does and however wrong the model is: that is arithmetic and needs no assumption. Deep rungs take shorter steps
+(`share`), and their bound is as much wider.
 
 Of a horizon of h hours an outcome comes every hour, and h of them overlap: each then moves the factor by GAMMA / h, so
 that a day of outcomes moves it as much as those of one phase of the clock would, and it follows their mean.
@@ -23,6 +24,10 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 GAMMA: Final = 0.03
+FULL_FROM: Final = 0.025
+"""Rungs beyond this level move by less, as the root of their level: a hit there is rarer, and one that took the whole
+step would say more of chance than of the model. On ten assets in 2022-07 to 2023-06 widening then costs .007 and .005
+of FZ0 at 1 %, down and up at 4 h, and not .008 twice. The 5 % rungs are moved as ever."""
 LEAST_LOG: Final = -0.35
 """A factor of 0.7: quiet times may not talk a rung down without end before the next break."""
 MOST_LOG: Final = 1.4
@@ -69,7 +74,12 @@ class Widening:
 
 def step(log_factor: Floats, hits: Flags, levels: Floats, gamma: float = GAMMA) -> Floats:
     """The factors after one bar; any shape with rungs on the last axis."""
-    return np.asarray(np.clip(log_factor + gamma * (hits - levels), LEAST_LOG, MOST_LOG))
+    return np.asarray(np.clip(log_factor + gamma * share(levels) * (hits - levels), LEAST_LOG, MOST_LOG))
+
+
+def share(levels: Floats) -> Floats:
+    """Of GAMMA, that a rung of each level moves by."""
+    return np.asarray(np.minimum(np.sqrt(levels / FULL_FROM), 1.0))
 
 
 def widened(log_factor: Floats, var: Floats, es: Floats) -> tuple[Floats, Floats]:

@@ -23,7 +23,7 @@ from margrave.score.carried import (
     learnt,
     widened,
 )
-from margrave.score.conformal import GAMMA, Widening
+from margrave.score.conformal import GAMMA, Widening, share
 from margrave.score.scores import Scorer
 from margrave.settings import WideningPolicy
 from margrave.verdicts import DriftLevel
@@ -32,7 +32,7 @@ from tests.unit.score.sample import CALM, MARKETS, MODEL_SET, POLICY, Forecaster
 
 RULES = WideningPolicy()
 HORIZON_H = 4
-STEP = GAMMA / HORIZON_H
+STEP = GAMMA / HORIZON_H * share(np.array(LEVELS))
 T0 = AS_OF_MS // HOUR_MS * HOUR_MS
 HOUR = hour_of(CALM, HORIZON_H)
 
@@ -93,7 +93,7 @@ def test_hours_in_which_no_round_was_held_judge_what_was_forecast_before_them() 
     state = lived({9: 90.0}, range(7))
     slept = lived({9: 90.0}, range(12, 13), state)
     assert slept.down.bars == 7
-    assert slept.down.log_factor[0] == pytest.approx(STEP * (1 - 7 * LEVELS[0]))  # of those, one ended in hour 9
+    assert slept.down.log_factor[0] == pytest.approx(STEP[0] * (1 - 7 * LEVELS[0]))  # of those, one ended in hour 9
     assert len(slept.awaited) == 1
 
 

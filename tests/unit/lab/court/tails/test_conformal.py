@@ -13,7 +13,7 @@ from margrave.lab.court.families.tails.conformal import Widened
 from margrave.lab.court.families.tails.garch import EWMA_NORMAL, FAST_FHS, GARCH_T
 from margrave.lab.court.families.tails.recursion import RecursiveFamily
 from margrave.lab.court.family import DOWN, LEVELS, UP
-from margrave.score.conformal import GAMMA, LEAST_LOG, MOST_LOG, Widening
+from margrave.score.conformal import GAMMA, LEAST_LOG, MOST_LOG, Widening, share
 from tests.unit.lab.court.tails.test_families import panel_of
 
 BARS_AFTER = 60
@@ -30,8 +30,8 @@ def test_in_the_long_run_a_rung_is_passed_as_often_as_it_says_however_wrong_the_
         var, _ = state.said(model_var, model_es)
         hits += loss > var
         state = state.after(float(loss), var)
-    bound = (MOST_LOG - LEAST_LOG) / (GAMMA * count)
-    assert np.abs(hits / count - np.array(LEVELS)).max() < bound
+    bound = (MOST_LOG - LEAST_LOG) / (GAMMA * share(np.array(LEVELS)) * count)
+    assert (np.abs(hits / count - np.array(LEVELS)) < bound).all()
     assert state.bars == count
     assert (np.array(state.log_factor) > 0.0).all()
 
