@@ -14,7 +14,7 @@ from margrave.lab.court.answers import panel_digest
 from margrave.lab.court.chamber import Case, Chamber, Ruling
 from margrave.lab.court.chambers import CHAMBERS, called
 from margrave.lab.court.engine import EngineName, engine
-from margrave.lab.court.families import Listed, chosen, everyone
+from margrave.lab.court.families import Listed, chosen, everyone, not_called
 from margrave.lab.court.panel import Panel, no_panel, panel_of
 from margrave.lab.court.report import Report
 from margrave.lab.court.study import Say, Study, collect, quick, subset, too_little
@@ -51,6 +51,9 @@ def backtest(
         Fatal: no folder, an asset or a family that is not there, a look ahead, or nothing at all that could be judged.
     """
     listed, chambers = _called(wish.families, everyone() if among is None else among, sitting)
+    absent = not_called() if among is None else ()
+    for line in absent:
+        say(line)
     found = history.read(wish.data, wish.assets)
     for line in found.left_out[:SAID_LEFT_OUT]:
         say(f"left out: {line}")
@@ -71,7 +74,7 @@ def backtest(
         digest=panel_digest(panel),
         panel=panel,
         sources=sorted({f"{s.asset}: {s.source}" for s in found.stretches if s.asset in panel.assets}),
-        left_out=found.left_out,
+        left_out=(*found.left_out, *absent),
         study=study,
         called=listed,
     )

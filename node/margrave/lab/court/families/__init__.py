@@ -58,6 +58,13 @@ def everyone() -> tuple[Listed, ...]:
     return tuple(found)
 
 
+def not_called() -> tuple[str, ...]:
+    """In plain words, families that cannot be called here, and what to do."""
+    from margrave.lab.court.families import tails
+
+    return tails.not_called()
+
+
 def chosen(words: Sequence[str], among: Sequence[Listed]) -> tuple[Listed, ...]:
     """Those that are named, with every baseline of their kind, which they are judged against; a kind's word names all
     of it; all without words.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from margrave.lab.court.families import Role
+from margrave.lab.court.families.tails import boosted
 from margrave.lab.court.families.tails.caviar import ES_CAVIAR
 from margrave.lab.court.families.tails.combination import Combination
 from margrave.lab.court.families.tails.conformal import Widened
@@ -25,16 +26,32 @@ OURS: Final = Combination(
     ),
 )
 
-FAMILIES: tuple[tuple[TailFamily, Role], ...] = (
-    (HistoricalSimulation(), Role.BASELINE),
-    (EWMA_NORMAL, Role.BASELINE),
-    (GARCH_T, Role.BASELINE),
-    (FHS_GJR, Role.BASELINE),
-    (GJR_EVT, Role.BASELINE),
-    (ES_CAVIAR, Role.REFERENCE),
-    (Widened(FAST_FHS), Role.CANDIDATE),
-    (POOLED, Role.CANDIDATE),
-    (Widened(SERVED), Role.CANDIDATE),
-    (OURS, Role.CANDIDATE),
-    (Widened(OURS), Role.OURS),
-)
+
+def families() -> tuple[tuple[TailFamily, Role], ...]:
+    """All that can be called here."""
+    listed: list[tuple[TailFamily, Role]] = [
+        (HistoricalSimulation(), Role.BASELINE),
+        (EWMA_NORMAL, Role.BASELINE),
+        (GARCH_T, Role.BASELINE),
+        (FHS_GJR, Role.BASELINE),
+        (GJR_EVT, Role.BASELINE),
+        (ES_CAVIAR, Role.REFERENCE),
+        (Widened(FAST_FHS), Role.CANDIDATE),
+        (POOLED, Role.CANDIDATE),
+        (Widened(SERVED), Role.CANDIDATE),
+        (OURS, Role.CANDIDATE),
+        (Widened(OURS), Role.OURS),
+    ]
+    if boosted.installed():
+        listed.insert(-3, (boosted.Boosted(), Role.CANDIDATE))
+    return tuple(listed)
+
+
+def not_called() -> tuple[str, ...]:
+    """In plain words, who cannot be called here and what to do."""
+    if boosted.installed():
+        return ()
+    return (f"{boosted.NAME} is not called: lightgbm is not installed; pip install 'margrave[court]'",)
+
+
+FAMILIES: Final = families()
