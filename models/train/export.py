@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from margrave.score.registry import Arrays, Card, Metric, Model, open_model
+from margrave.score.registry import Ablation, Arrays, Card, Metric, Model, open_model
 
 REGISTRY: Final = Path(__file__).resolve().parents[1] / "registry"
 OPSET: Final = 20
@@ -77,10 +77,20 @@ def read_card(name: str) -> Card:
     return open_model(REGISTRY, name).card
 
 
-def revise(name: str, metrics: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any]) -> None:
-    """New figures on the card of a published model; its graph and hashes stay."""
+def revise(
+    name: str,
+    metrics: Sequence[Mapping[str, Any]],
+    evaluation: Mapping[str, Any],
+    ablations: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
+    """New figures on the card of a published model; its graph and hashes stay, and so do ablations without new ones."""
     folder = REGISTRY / name
-    revised = msgspec.structs.replace(read_card(name), metrics=msgspec.convert(metrics, tuple[Metric, ...]))
+    card = read_card(name)
+    revised = msgspec.structs.replace(
+        card,
+        metrics=msgspec.convert(metrics, tuple[Metric, ...]),
+        ablations=card.ablations if ablations is None else msgspec.convert(ablations, tuple[Ablation, ...]),
+    )
     (folder / "card.toml").write_text(to_toml(revised), encoding="utf-8")
     (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=1) + "\n", encoding="utf-8")
 
