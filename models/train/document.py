@@ -1,58 +1,51 @@
-"""Writes docs/models.md from the cards, so that the page cannot say something else than the registry.
+"""Writes docs/models.md from the cards and the court's report, so that the page cannot say something else than they.
 
-PYTHONPATH=node:models python -m train.document
+Also models/registry/card.schema.json: what a card.toml may hold, for editors and for other languages.
+
+    PYTHONPATH=node:models python -m train.document
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from margrave.score import features
+from margrave.score.features import catalogue
 from margrave.score.registry import Card, Metric, open_model
+from train.document_text import BAD_INPUT, HEAD, JUDGED, WHO_SPEAKS
 from train.export import REGISTRY
 
-PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "models.md"
-
-HEAD: Final = """# Models
-
-This page is written by `python -m train.document` from the cards in `models/registry`; edit those, not this.
-
-A model is a folder `models/registry/<family>/<version>`: the graph (`model.onnx`), its card (`card.toml`), golden
-inputs and outputs (`reference.npz`) and the whole evaluation (`evaluation.json`). The node opens a model only if both
-files have the hashes of the card and the golden outputs come out on this machine; governance approves a *set* of models
-by one hash over their names and graphs. `models/train/README.md` says how each is made.
-
-## Who speaks
-
-The main model's ladder is published, but no rung below a third of the baseline's. Where the input is unlike the
-training data, or the main model gives no finite answer, the larger of both ladders is published, rung by rung, and the
-round is marked as a fall-back. Where the index has moved since the last closed hour by more than a typical hour, both
-models are also asked with that move as a provisional bar, and the larger answer counts. Nothing here can make a ladder
-narrower.
-
-A provisional bar takes a part of an hour for a whole one. On validation, asked at half past (1657 such moves of 16
-coins), the closed bars alone were exceeded 3.9 % of the time at the 97.5 % rung down and 0.9 % at the 99.5 % rung; the
-larger answer 2.7 % and 0.7 %, and with half of the widening 3.1 % and 0.8 %. The larger ladder of a fall-back has no
-cap: of the inputs unlike training on validation the main model's ES99 was never above 1.7 times the baseline's.
-
-## How they were judged
-
-Trained to the end of 2023, chosen on 2024-01-08 to 2024-06-09, reported on 2024-06-17 to 2024-12-31 and 2026-01 to
-2026-02, with a purged week between the parts. APT, FIL, GRT and LINK were left out of training and choice. Rows are
-every fourth hour, so outcomes do not overlap. FZ0 contains a logarithm: only its differences mean something, and below
-zero is better than the model it is compared with. |t| above 2 is unlikely to be luck. Kupiec's test pools assets that
-crash together, so a small p there overstates the evidence; the share of single assets that pass it stands beside it.
-
-Averages hide the days that matter. So each card also says what came of the top 2 % of the model's own volatility
-forecasts, and what it says of three crises of the training span (in-sample): its largest ES99 for the next four hours
-against the worst four hours that came, on rows four hours apart. ES99 is a mean of what is rare, so it should stand
-above the worst of a month; several times above is a ladder that nobody can trade under.
-"""
+ROOT: Final = Path(__file__).resolve().parents[2]
+PAGE: Final = ROOT / "docs" / "models.md"
+SCHEMA: Final = REGISTRY / "card.schema.json"
+REPORT: Final = ROOT / "docs" / "backtest" / "report.json"
+LOGS: Final = ROOT / "node" / "margrave" / "lab" / "court"
+PLAIN: Final = ("qlike", "fz0", "pinball")
+"""Losses are plain numbers; what else stands on a card is a share."""
+SEEN: Final = "assets trained on"
 
 
-def page(cards: list[Card]) -> str:
-    return "\n".join([HEAD, *(_section(card) for card in cards), _features()])
+def page(cards: Sequence[Card]) -> str:
+    return "\n".join(
+        [
+            HEAD,
+            WHO_SPEAKS,
+            JUDGED,
+            *_court(),
+            _side_by_side(cards),
+            _gone(cards),
+            BAD_INPUT,
+            _failed(),
+            *(_section(card) for card in cards),
+            _features(),
+            _catalogue(),
+        ]
+    )
 
 
 def cards() -> list[Card]:
@@ -60,43 +53,202 @@ def cards() -> list[Card]:
     return [open_model(REGISTRY, name).card for name in names]
 
 
+def schema() -> str:
+    return json.dumps(msgspec.json.schema(Card), indent=1) + "\n"
+
+
+# --- the court --------------------------------------------------------------------------------------------------------
+
+
+def _court() -> list[str]:
+    """The committed report of the whole study, where there is one."""
+    if not REPORT.is_file():
+        return []
+    report = json.loads(REPORT.read_text(encoding="utf-8"))
+    facts = report["facts"]
+    rows = [
+        (t["name"], _number(t["target"]), _number(t["value"]), _verdict(t), t.get("note") or "")
+        for t in report["targets"]
+    ]
+    parts = [
+        f"""## What the court found
+
+`{facts["command"]}` on the development data, {len(facts["assets"])} assets, judged from {facts["judged_from"]} to
+{facts["ends"]}; [the whole report](backtest/index.html). Families are refitted as the court walks forward.
+""",
+        _table(("target", "wanted", "found", "", ""), rows, "lrrll"),
+    ]
+    for title, verdicts, rows_of in (
+        ("Variance: mean QLIKE, and over the best baseline of each asset", report["volatility"], _volatility_rows),
+        ("Tails at 1 %: FZ0 less ES-CAViaR's", report["tails"], _tail_rows),
+    ):
+        rows = [row for verdict in verdicts for row in rows_of(verdict)]
+        if rows:
+            parts.append(f"### {title}\n\n{_table(HEADS[rows_of.__name__], rows, 'll' + 'r' * 8)}")
+    for ruling in report.get("rulings") or report.get("chambers") or []:
+        parts.append(f"### {ruling['title']}\n\n{ruling['summary']}\n")
+    return parts
+
+
+HEADS: Final = {
+    "_volatility_rows": ("horizon", "family", "QLIKE", "over the best", "DM t", "realised over forecast", "MCS p"),
+    "_tail_rows": ("horizon", "family", "FZ0 difference", "DM t", "hits, %", "Z2", "cells that pass"),
+}
+
+
+def _volatility_rows(verdict: dict[str, Any]) -> list[tuple[str, ...]]:
+    rows = []
+    for name, found in sorted(verdict["families"].items(), key=lambda item: item[1]["qlike"]):
+        ratio, difference = verdict["over_best"].get(name, (None, {}))
+        figures = (found["qlike"], ratio, difference.get("t"), found["bias"], found["mcs_p"])
+        rows.append((f"{verdict['horizon_h']} h", name, *(_number(figure) for figure in figures)))
+    return rows
+
+
+def _tail_rows(verdict: dict[str, Any]) -> list[tuple[str, ...]]:
+    rows = []
+    for side in ("down", "up"):
+        against = {
+            row["family"]: row
+            for row in verdict["against"]
+            if row["other"] == "es_caviar" and row["loss"].endswith(side)
+        }
+        for name, found in verdict["families"].items():
+            level = next(each for each in found["sides"][side]["levels"] if each["p"] == 0.01)
+            row = against.get(name, {})
+            figures = (row.get("difference"), row.get("t"), 100 * level["hit_rate"], level["z2"], level["passing"])
+            rows.append((f"{verdict['horizon_h']} h {side}", name, *(_number(figure) for figure in figures)))
+    return rows
+
+
+def _verdict(target: dict[str, Any]) -> str:
+    if target["holds"] is None:
+        return "not measured"
+    return "met" if target["holds"] else f"missed by {_number(target['missed_by'])}"
+
+
+# --- the registry -----------------------------------------------------------------------------------------------------
+
+
+def _side_by_side(cards: Sequence[Card]) -> str:
+    rows = []
+    for card in cards:
+        for metric in card.metrics:
+            if metric.part == SEEN and metric.name.startswith("qlike") and not metric.against:
+                beside = {m.against: m for m in card.metrics if m.part == SEEN and m.name == metric.name}
+                strongest = beside.get("log_har/1")
+                hours = metric.name.removeprefix("qlike ")
+                rows.append((hours, card.name, f"{metric.value:.4f}", strongest.statistic if strongest else ""))
+    rows.sort(key=lambda row: (int(row[0].split()[0]), float(row[2])))
+    tails = [
+        (m.name.removeprefix("fz0 "), card.name, f"{m.value:+.3f}", m.statistic)
+        for card in cards
+        for m in card.metrics
+        if m.part == SEEN and m.name.startswith("fz0") and m.against == "historical_simulation"
+    ]
+    tails.sort(key=lambda row: (int(row[0].split()[0]), row[0], float(row[2])))
+    return f"""## Side by side
+
+Every model as its file is, trained once, on hours after all of their training and choosing, the assets they were
+trained on; the same pairs for all (`python -m train.judged`). The assets left out stand on each card below.
+
+{_table(("horizon", "model", "QLIKE", "against log_har/1"), rows, "llrl")}
+{_table(("tail at 1 %", "model", "FZ0 less historical simulation's", ""), tails, "llrl")}"""
+
+
+def _gone(cards: Sequence[Card]) -> str:
+    rows = [
+        (card.name, a.gone, f"{a.horizon_h} h", a.loss, f"{a.change:+.2%}" if _is_share(a.loss) else f"{a.change:+.4f}",
+         a.statistic)
+        for card in cards
+        for a in card.ablations
+    ]  # fmt: skip
+    if not rows:
+        return "## When a source is gone\n\nNo card has an ablation yet.\n"
+    return f"""## When a source is gone
+
+The model is the same; its input is masked, as a node meets it. Above zero is worse. QLIKE as a share of itself, FZ0 as
+a difference.
+
+{_table(("model", "gone", "horizon", "loss", "change", ""), rows, "llllrl")}"""
+
+
+def _is_share(loss: str) -> bool:
+    return loss.lower().startswith("qlike")
+
+
+def _failed() -> str:
+    logs = sorted(LOGS.glob("families/*/README.md"))
+    links = "\n".join(f"- [{log.parent.name}](../{log.relative_to(ROOT)})" for log in logs)
+    return f"""## What did not work
+
+Every setting that was tried is counted where its family lies, with its figures; so is what was left out and why:
+
+{links}
+
+And `docs/features.md`, where it stands, says which inputs were measured and stayed out.
+"""
+
+
 def _section(card: Card) -> str:
     limits = "\n".join(f"- {limit}" for limit in card.limits)
+    facts = [
+        ("horizon", _horizons(card)),
+        (
+            "trained on",
+            f"{len(card.assets)} assets, {card.trained_from} to {card.trained_to}: {', '.join(card.assets)}",
+        ),
+        ("chosen to", card.chosen_to or card.trained_to),
+        ("inputs", "; ".join(f"`{t.name}` ({t.dtype}): {t.meaning}" for t in card.inputs)),
+        ("columns", f"{card.features_version}: {', '.join(card.columns)}" if card.columns else ""),
+        ("parameters", ", ".join(f"{name} {value:.6g}" for name, value in card.parameters.items())),
+        ("parity", "" if card.parity is None else f"{card.parity:.1e}"),
+        ("SHA-256", f"`{card.model_sha256}`"),
+        ("made by", f"`{card.command}`"),
+    ]
     return f"""## {card.name}: {card.title}
 
 {card.what}
 
-| | |
-| --- | --- |
-| horizon | {card.horizon_s // 3600} h |
-| trained on | {len(card.assets)} assets, {card.trained_from} to {card.trained_to}: {", ".join(card.assets)} |
-| inputs | {"; ".join(f"`{t.name}` ({t.dtype}): {t.meaning}" for t in card.inputs)} |
-| parameters | {", ".join(f"{name} {value:.6g}" for name, value in card.parameters.items())} |
-| SHA-256 | `{card.model_sha256}` |
-| made by | `{card.command}` |
-
+{_table(("", ""), [fact for fact in facts if fact[1]], "ll")}
 {_differences(card)}
-
-{_hits(card)}
-
+{_measures(card)}
 Limits:
 
 {limits}
 """
 
 
+def _horizons(card: Card) -> str:
+    said = [f"{card.horizon_s // 3600} h"] if card.horizon_s else []
+    said += [f"variance {_hours(card.horizons_h)}"] if card.horizons_h else []
+    said += [f"tails {_hours(card.tails_h)}"] if card.tails_h else []
+    return "; ".join(said)
+
+
+def _hours(horizons_h: Iterable[int]) -> str:
+    return ", ".join(f"{horizon_h} h" for horizon_h in horizons_h)
+
+
 def _differences(card: Card) -> str:
+    """Models beside models: one row a figure and part, a column a model."""
     rows = [metric for metric in card.metrics if metric.against]
-    lines = ["| difference in | against | part | value | |", "| --- | --- | --- | ---: | --- |"]
-    lines += [f"| {m.name} | {m.against} | {m.part} | {m.value:+.4f} | {m.statistic} |" for m in rows]
-    return "\n".join(lines)
+    others = list(dict.fromkeys(metric.against for metric in rows))
+    keys = list(dict.fromkeys((metric.name, metric.part) for metric in rows))
+    if not keys:
+        return ""
+    cells = {(m.name, m.part, m.against): f"{m.value:+.4f} ({m.statistic.removeprefix('DM ')})" for m in rows}
+    lines = [(name, part, *(cells.get((name, part, other), "") for other in others)) for name, part in keys]
+    return _table(("difference in", "part", *others), lines, "ll" + "r" * len(others))
 
 
-def _hits(card: Card) -> str:
-    rows: list[Metric] = [metric for metric in card.metrics if not metric.against]
-    lines = ["| measure | part | value | |", "| --- | --- | ---: | --- |"]
-    lines += [f"| {m.name} | {m.part} | {m.value:.3%} | {m.statistic} |" for m in rows]
-    return "\n".join(lines)
+def _measures(card: Card) -> str:
+    rows = [(m.name, m.part, _value(m), m.statistic) for m in card.metrics if not m.against]
+    return _table(("measure", "part", "value", ""), rows, "llrl") if rows else ""
+
+
+def _value(metric: Metric) -> str:
+    return f"{metric.value:.4f}" if metric.name.startswith(PLAIN) else f"{metric.value:.3%}"
 
 
 def _features() -> str:
@@ -115,9 +267,39 @@ In order: {", ".join(f"`{name}`" for name in features.NAMES)}.
 """
 
 
+def _catalogue() -> str:
+    parts = [
+        f"""## Features `{catalogue.VERSION}`
+
+One definition for training, the court and the node (`margrave.score.features.catalogue`); over years and hour by hour
+they agree to 1e-9, which a test holds them to. An input of variance that is absent is zero under a zero mask; one of
+the tails is at the mean of the training.
+"""
+    ]
+    for title, named in (("Of variance", catalogue.VOLATILITY), ("Of tails", catalogue.TAILS)):
+        rows = [
+            (f"`{f.name}`", f.unit, f.group.value, ", ".join(need.value for need in f.needs), str(f.window_h or ""))
+            for f in named
+        ]
+        parts.append(f"### {title}\n\n{_table(('name', 'unit', 'group', 'needs', 'looks back, h'), rows, 'llllr')}")
+    return "\n".join(parts)
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> str:
+    marks = ["---:" if side == "r" else "---" for side, _ in zip(sides, heads, strict=False)]
+    lines = [heads, marks, *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
 def main() -> None:
-    PAGE.write_text(page(cards()), encoding="utf-8")
-    print(f"wrote {PAGE}")
+    found = cards()
+    PAGE.write_text(page(found), encoding="utf-8")
+    SCHEMA.write_text(schema(), encoding="utf-8")
+    print(f"wrote {PAGE} and {SCHEMA.name}")
 
 
 if __name__ == "__main__":
