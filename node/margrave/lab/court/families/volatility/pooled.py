@@ -21,6 +21,7 @@ from margrave.lab.court.families.volatility.inputs import NAMES, Inputs, inputs_
 from margrave.lab.court.families.volatility.measures import LEVEL_H, trailing_mean
 from margrave.lab.court.family import HORIZONS_H, Ints
 from margrave.lab.court.panel import Panel
+from margrave.score.features.catalogue import VOLATILITY, VOLATILITY_NAMES
 
 Floats = NDArray[np.float64]
 
@@ -38,17 +39,30 @@ FURTHEST: Final = 4.0
 """ln f stays within so much of what is usual."""
 
 
+GATES: Final = tuple(
+    VOLATILITY_NAMES.index(feature.mask) if feature.mask else len(VOLATILITY_NAMES) for feature in VOLATILITY
+)
+"""For each input the column that says whether it is there; one past the last for those that always are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """weights on standardised inputs; the first is the constant's."""
+    """weights on standardised inputs; the first is the constant's. An input that is absent counts as if it were what it
+    is on average where it is there."""
 
     mean: Floats
     scale: Floats
     weights: Floats
 
-    def of(self, columns: Floats) -> Floats:
-        said = self.weights[0] + ((columns - self.mean) / self.scale) @ self.weights[1:]
+    def of(self, columns: Floats, gates: Floats) -> Floats:
+        said = self.weights[0] + (gates * (columns - self.mean) / self.scale) @ self.weights[1:]
         return np.asarray(np.clip(said, -FURTHEST, FURTHEST))
+
+
+def gates_of(columns: Floats) -> Floats:
+    """1 where an input is there, 0 where it is not; shape as the columns (…, NAMES)."""
+    always = np.ones((*columns.shape[:-1], 1))
+    return np.asarray(np.concatenate((columns, always), axis=-1)[..., GATES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +87,13 @@ class PooledModel:
         if horizon_h not in self.regressions:
             return np.full((len(rows), len(panel.assets)), np.nan)
         columns, usual = inputs_of(panel).at(rows, horizon_h)
+        return np.asarray(usual * np.exp(self.log_of(columns, horizon_h)))
+
+    def log_of(self, columns: Floats, horizon_h: int) -> Floats:
+        """Log variance relative to what is usual, (…,) of columns (…, NAMES)."""
+        gates = gates_of(columns)[..., self.kept]
         columns = columns[..., self.kept]
-        return np.asarray(usual * np.exp(np.mean([found.of(columns) for found in self.regressions[horizon_h]], axis=0)))
+        return np.asarray(np.mean([found.of(columns, gates) for found in self.regressions[horizon_h]], axis=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +134,12 @@ def pairs_of(past: Panel, inputs: Inputs, horizon_h: int) -> Pairs:
 
 
 def _regressions(pairs: Pairs, kept: Ints) -> tuple[Regression, ...]:
-    columns = pairs.columns[:, kept]
-    mean, scale = columns.mean(axis=0), columns.std(axis=0)
+    columns, gates = pairs.columns[:, kept], gates_of(pairs.columns)[:, kept]
+    count = np.maximum(gates.sum(axis=0), 1.0)
+    mean = (gates * columns).sum(axis=0) / count
+    scale = np.sqrt((gates * (columns - mean) ** 2).sum(axis=0) / count)
     scale = np.where(scale > 1e-9, scale, 1.0)
-    x = np.concatenate((np.ones((len(columns), 1)), (columns - mean) / scale), axis=1)
+    x = np.concatenate((np.ones((len(columns), 1)), gates * (columns - mean) / scale), axis=1)
     gram = x.T @ x / len(x)
     gram[np.arange(1, len(gram)), np.arange(1, len(gram))] += RIDGE
     logs = np.log(np.maximum(pairs.ranged, LEAST_TARGET))
