@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 from margrave.lab.court.families import Role
+from margrave.lab.court.families.registered import Registered
 from margrave.lab.court.families.volatility.combination import OURS
 from margrave.lab.court.families.volatility.egarch import Egarch
 from margrave.lab.court.families.volatility.ewma import ASYMMETRIC_EWMA, EWMA
@@ -24,5 +25,6 @@ FAMILIES: Final[tuple[tuple[VolatilityFamily, Role], ...]] = (
     (LHAR_IV, Role.BASELINE),
     (DIURNAL_LHAR_IV, Role.BASELINE),
     (POOLED, Role.CANDIDATE),
+    (cast(VolatilityFamily, Registered("volatility/1")), Role.CANDIDATE),
     (OURS, Role.OURS),
 )
