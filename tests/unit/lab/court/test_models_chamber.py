@@ -62,7 +62,7 @@ def short(monkeypatch: pytest.MonkeyPatch, measured: tuple[bench.Bundle, float |
     for name, few in (("RUNS", 3), ("BATCH_RUNS", 2), ("BATCH", 3)):
         monkeypatch.setattr(bench, name, few)
     monkeypatch.setattr(bench, "drill", nullcontext)
-    monkeypatch.setattr(bench, "whole", lambda _, *, quick: measured[0])
+    monkeypatch.setattr(bench, "whole", lambda _, **__: measured[0])
     monkeypatch.setattr(bench, "memory_mb", lambda _: measured[1])
 
 
