@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from margrave import lanes
-from margrave.lab import gauntlet_page
+from margrave.lab import gauntlet_page, worth_page
 from margrave.lab.gas_page import tables
 from margrave.lab.sources_page import sources_page
 from margrave.settings import PROJECT_ROOT
@@ -19,6 +19,8 @@ SOURCES: Final = PROJECT_ROOT / "docs" / "sources.md"
 GAS_FIGURES: Final = PROJECT_ROOT / "contracts" / "gas.json"
 GUARD: Final = PROJECT_ROOT / "docs" / "guard.md"
 GUARD_FIGURES: Final = PROJECT_ROOT / "docs" / "gauntlet.json"
+FEATURES: Final = PROJECT_ROOT / "docs" / "features.md"
+FEATURE_FIGURES: Final = PROJECT_ROOT / "docs" / "features.json"
 
 
 def lanes_table() -> str:
@@ -37,6 +39,11 @@ def gas_tables() -> str:
 def guard_tables() -> str:
     """What the committed run of the gauntlet measured."""
     return "\n" + gauntlet_page.tables(json.loads(GUARD_FIGURES.read_bytes())) + "\n"
+
+
+def feature_tables() -> str:
+    """What the committed run of `margrave.lab.worth` measured, and the inputs by name."""
+    return "\n" + worth_page.tables(json.loads(FEATURE_FIGURES.read_bytes())) + "\n"
 
 
 Part = tuple[str, str, Callable[[], str]]
@@ -60,6 +67,11 @@ PARTS: Final[Mapping[Path, Part]] = {
         "<!-- gauntlet: written by `python -m margrave.lab.documents` from docs/gauntlet.json -->",
         "<!-- /gauntlet -->",
         guard_tables,
+    ),
+    FEATURES: (
+        "<!-- features: written by `python -m margrave.lab.documents` from docs/features.json -->",
+        "<!-- /features -->",
+        feature_tables,
     ),
 }
 """What is generated of each page, and between which markers."""

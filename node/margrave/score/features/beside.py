@@ -44,8 +44,10 @@ _ROWS: Final[tuple[tuple[str, str, Group, Need, int], ...]] = (
     ("parkinson_24h", LOG_RATIO, Group.HIGH_LOW, Need.BARS, 24),
     ("rogers_satchell_24h", LOG_RATIO, Group.HIGH_LOW, Need.BARS, 24),
     ("yang_zhang_24h", LOG_RATIO, Group.HIGH_LOW, Need.BARS, 24),
-    ("funding_change_24h", "arcsinh of basis points per 8 h", Group.FUNDING_CHANGE, Need.FUNDING, 24),
-    ("funding_change_size_24h", "its magnitude", Group.FUNDING_CHANGE, Need.FUNDING, 24),
+    ("funding_level", "arcsinh of basis points per 8 h", Group.FUNDING_MOVES, Need.FUNDING, 9),
+    ("funding_level_size", "its magnitude", Group.FUNDING_MOVES, Need.FUNDING, 9),
+    ("funding_change_24h", "arcsinh of basis points per 8 h", Group.FUNDING_MOVES, Need.FUNDING, 24),
+    ("funding_change_size_24h", "its magnitude", Group.FUNDING_MOVES, Need.FUNDING, 24),
     ("basis", ARCSINH_BP, Group.BASIS, Need.INDEX, 1),
     ("basis_size", "its magnitude", Group.BASIS, Need.INDEX, 1),
     ("basis_change_24h", ARCSINH_BP, Group.BASIS, Need.INDEX, 24),
@@ -162,6 +164,8 @@ def _derivatives(window: Window) -> dict[str, Floats]:
         for hours, read in ((1, window.now), (24, window.mean))
     }
     return {
+        "funding_level": np.arcsinh(funding),
+        "funding_level_size": np.abs(np.arcsinh(funding)),
         "funding_change_24h": moved,
         "funding_change_size_24h": np.abs(moved),
         "basis": basis,

@@ -52,7 +52,7 @@ class Group(StrEnum):
     # what no published model reads: `beside`
     FINER = "finer bars"
     HIGH_LOW = "high-low estimators"
-    FUNDING_CHANGE = "funding change"
+    FUNDING_MOVES = "funding level and change"
     BASIS = "basis"
     OPEN_INTEREST = "open interest"
     BOOK = "order book"
