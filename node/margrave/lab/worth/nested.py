@@ -28,7 +28,9 @@ TRAIN_H: Final = 17_520
 REFIT_H: Final = 4_380
 LEAST_TRAIN_H: Final = 24 * 30
 LEAST_PAIRS: Final = 1_000
-MOST_PAIRS: Final = 15_000
+LEAST_TIMES: Final = 60
+"""Judged hours, or days at 24 h: fewer say nothing."""
+MOST_PAIRS: Final = 25_000
 RIDGE: Final = 0.03
 CLIP_SD: Final = 5.0
 MOST_SURPRISED: Final = 5.0
@@ -90,7 +92,7 @@ def compared(pairs: Pairs, horizon_h: int, *, tail: int | None = None) -> tuple[
             x, asked = _standard(columns[train], columns[judge])
             part = _variance_losses if tail is None else _tail_losses
             both[place].append(part(pairs, train, judge, x, asked, tail or 0))
-    if not times:
+    if not times or len(np.unique(np.concatenate(times))) < LEAST_TIMES:
         return None
     without, with_group = (np.concatenate(losses) for losses in both)
     return diebold_mariano(with_group, without, np.concatenate(times)), float(without.mean())

@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Say = Callable[[str], None]
 
-MOST_ASSETS: Final = 12
+MOST_ASSETS: Final = 16
 MOST_H: Final = 24 * 365 * 5
 STRIDE_H: Final = 5
 """Every so many hours are fitted on; five divides neither a day nor a week."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -124,15 +125,15 @@ class Running(Message, frozen=True, kw_only=True):
             )
         refuse_broken(self.market, bar)
         total, count, fresh, ends = self._this_week(bar.open_time_ms)
-        key = int(new_york_hour_of_week(np.array([bar.open_time_ms]))[0])
-        factor = float(table_of(total, count, prior)[key] * releases.usual().of(np.array([bar.open_time_ms]))[0])
+        key, times_usual, is_release = _clock(bar.open_time_ms)
+        factor = float(table_of(total, count, prior)[key]) * times_usual
         moved, variance = np.nan, np.nan
         if not missed:
             inner = inner_variance(*(np.array([price]) for price in (bar.open, bar.high, bar.low, bar.close)))
             moved = math.log(bar.close / self.close)
             variance = float(inner[0]) + math.log(bar.open / self.close) ** 2
         ranges = _pushed(self.ranges, missed, variance)
-        if not releases.are_releases(np.array([bar.open_time_ms]))[0]:
+        if not is_release:
             fresh[(bar.open_time_ms // HOUR_MS - MONDAY_H) % WEEK_H] = surprise_of(
                 np.array([variance]), np.array([read(ranges).mean()])
             )[0]
@@ -196,6 +197,15 @@ def refuse_broken(market: str, bar: Bar) -> None:
         raise Rejected(Rejection.NOT_POSITIVE, f"a bar of {market} has a price of zero or less")
     if bar.high < max(prices) or bar.low > min(prices):
         raise Rejected(Rejection.OUT_OF_RANGE, f"a bar's high or low does not contain its prices ({market})")
+
+
+@lru_cache(maxsize=64)
+def _clock(open_ms: int) -> tuple[int, float, bool]:
+    """Of an hour, the same for all markets: its place in the New York week, how many usual hours a release makes of it,
+    and whether one does."""
+    at = np.array([open_ms], dtype=np.int64)
+    times_usual, is_release = releases.usual().of(at)[0], releases.are_releases(at)[0]
+    return int(new_york_hour_of_week(at)[0]), float(times_usual), bool(is_release)
 
 
 def read(series: bytes) -> Floats:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from margrave.errors import Rejected
+from margrave.messages import Bar
 from margrave.score.features import beside
 from margrave.score.features.beside import BESIDE, BESIDE_NAMES, columns_of, years_of
 from margrave.score.features.clock import HOUR_MS
@@ -109,7 +110,7 @@ def test_each_estimator_is_right_on_a_walk_and_only_some_under_drift() -> None:
         path = np.cumsum(rng.normal(drift / steps, sigma / np.sqrt(steps), (days, steps)), axis=1)
         parts: dict[str, list[float]] = {}
         for row in np.exp(np.concatenate((np.zeros((days, 1)), path), axis=1)):
-            seen = of_bar(bars(1)[0].__class__(0, row[0], row.max(), row.min(), row[-1], 1.0), None)
+            seen = of_bar(Bar(0, row[0], row.max(), row.min(), row[-1], 1.0), None)
             for name in ("garman_klass", "parkinson", "rogers_satchell"):
                 parts.setdefault(name, []).append(getattr(seen, name))
         return {name: float(np.mean(values)) / sigma**2 for name, values in parts.items()}
