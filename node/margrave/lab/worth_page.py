@@ -11,6 +11,8 @@ from margrave.score.features.catalogue import TAILS, VOLATILITY, Feature
 
 HELPS_P: Final = 0.05
 """Holm-adjusted over all cells of the table."""
+LEANS_T: Final = -1.96
+"""One cell alone, unadjusted: enough to keep what is published, not to take in what is not."""
 SHORT_DAYS: Final = 180
 CELLS: Final = ("1 h", "4 h", "24 h", "tail down", "tail up")
 
@@ -44,7 +46,12 @@ def verdict(cells: Sequence[Mapping[str, Any]], *, published: bool) -> str:
     if days < SHORT_DAYS:
         return f"left out: {days:.0f} days are too short to tell"
     if published:
-        return f"kept: helps at {', '.join(helps)}" if helps else "kept, though nothing here shows that it helps"
+        if helps:
+            return f"kept: helps at {', '.join(helps)}"
+        leans = [cell["what"] for cell in cells if cell["t"] < LEANS_T]
+        return (
+            f"kept: leans that way at {', '.join(leans)}" if leans else "unproven here: its family's ablations decide"
+        )
     if helps and not hurts:
         return f"left out of this version; helps at {', '.join(helps)}: a candidate"
     return "left out: " + (f"hurts at {', '.join(hurts)}" if hurts else "nothing shows that it helps")

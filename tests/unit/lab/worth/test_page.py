@@ -14,15 +14,17 @@ from margrave.settings import PROJECT_ROOT
 YEAR_MS = 365 * 86_400_000
 
 
-def cell(difference: float, p: float, last_ms: int = YEAR_MS) -> dict[str, object]:
-    return {"what": "4 h", "difference": difference, "p_holm": p, "first_ms": 0, "last_ms": last_ms}
+def cell(difference: float, p: float, last_ms: int = YEAR_MS, t: float = -1.0) -> dict[str, object]:
+    return {"what": "4 h", "difference": difference, "t": t, "p_holm": p, "first_ms": 0, "last_ms": last_ms}
 
 
 @pytest.mark.parametrize(
     ("cells", "published", "begins"),
     [
         ([cell(-1.0, 0.01)], True, "kept: helps at 4 h"),
-        ([cell(-1.0, 0.2)], True, "kept, though nothing"),
+        ([cell(-1.0, 0.2, t=-2.5)], True, "kept: leans that way at 4 h"),
+        ([cell(-1.0, 0.2)], True, "unproven here"),
+        ([cell(-1.0, 0.2, t=-2.5)], False, "left out: nothing"),
         ([cell(-1.0, 0.01)], False, "left out of this version; helps at 4 h"),
         ([cell(-1.0, 0.01), cell(1.0, 0.01)], False, "left out: hurts at 4 h"),
         ([cell(-1.0, 0.2)], False, "left out: nothing"),
