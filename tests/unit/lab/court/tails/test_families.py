@@ -99,7 +99,9 @@ def test_no_family_looks_ahead_crosses_or_says_less_shortfall_than_quantile(name
         assert (said.es >= said.var).all()
 
 
-@pytest.mark.parametrize("name", [name for name in TAILS if name not in ("pooled_tails", "served_tails_aci")])
+@pytest.mark.parametrize(
+    "name", [name for name in TAILS if name not in ("pooled_tails", "served_tails_aci", "boosted_quantiles")]
+)
 def test_a_series_too_short_constant_or_absent_is_not_answered(name: str) -> None:
     close = panel_of(0.01 * np.random.default_rng(0).standard_normal((1_000, 3))).close.copy()
     close[:900, 0] = np.nan
@@ -214,3 +216,28 @@ def test_one_absurd_hour_widens_and_breaks_nothing(name: str) -> None:
     assert np.isfinite(wild.var).all()
     assert (wild.es >= wild.var).all()
     assert (wild.var[0, DOWN] >= calm.var[0, DOWN]).all()
+
+
+@pytest.mark.parametrize("name", TAILS)
+def test_prices_in_another_unit_and_volumes_in_another_change_nothing(name: str) -> None:
+    p = panel_of(0.01 * np.random.default_rng(9).standard_t(5, (4_000, 2)))
+    columns = {column: 2.0**20 * getattr(p, column) for column in ("open", "high", "low", "close", "volume")}
+    q = Panel(p.open_ms, p.assets, dvol=p.dvol, funding_8h=p.funding_8h, **columns)
+    rows, assets = np.array([3_850, 3_900]), np.array([0, 1])
+    one, other = (TAILS[name].fit(x.upto(3_800)).tails(x, rows, assets, 1) for x in (p, q))
+    assert np.isfinite(one.var).all()
+    np.testing.assert_allclose(other.var, one.var, rtol=1e-9)
+    np.testing.assert_allclose(other.es, one.es, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", TAILS)
+def test_a_series_that_explodes_is_answered_in_order_and_wider_every_week(name: str) -> None:
+    returns = 0.005 * np.random.default_rng(10).standard_t(5, (4_000, 2))
+    returns[3_800:, 0] *= 2.0 ** (np.arange(200) / 50)
+    p = panel_of(returns)
+    rows, assets = np.array([3_800, 3_999 - 1]), np.zeros(2, dtype=np.int64)
+    said = TAILS[name].fit(p.upto(3_790)).tails(p, rows, assets, 1)
+    assert np.isfinite(said.var).all()
+    assert (np.diff(said.var, axis=-1) >= 0).all()
+    assert (said.es >= said.var).all()
+    assert (said.var[1] > said.var[0]).all()

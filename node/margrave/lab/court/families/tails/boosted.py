@@ -52,6 +52,8 @@ SETTINGS: Final[dict[str, Any]] = {
     "num_threads": 1,
     "verbosity": -1,
 }
+DECIMALS: Final = 6
+"""Of an input: a tree would split on the rounding of one that stands still."""
 LEAST_SHARE: Final = 0.3
 """Of the pooled quantile: trees that saw a quiet corner do not say less."""
 
@@ -100,7 +102,7 @@ class BoostedModel:
         state = derived(panel, Market.PEERS)
         log_anchor = state.log_anchor(rows, assets, horizon_h)
         known = np.isfinite(log_anchor)
-        x = state.inputs[rows[known], assets[known]]
+        x = state.inputs[rows[known], assets[known]].round(DECIMALS)
         if len(x):
             scale = np.exp(log_anchor[known])[:, None]
             for which in (DOWN, UP):
@@ -143,7 +145,7 @@ def _fitted(past: _Past, horizon_h: int) -> Fit | None:
     some = np.linspace(0, len(pairs[0]) - 1, min(len(pairs[0]), MOST_PAIRS)).astype(np.int64)
     rows, assets = pairs[0][some], pairs[1][some]
     moves = panel.outcome(horizon_h)[rows, assets] * np.exp(-state.log_anchor(rows, assets, horizon_h))
-    x = state.inputs[rows, assets]
+    x = state.inputs[rows, assets].round(DECIMALS)
     return _side(x, -moves), _side(x, moves)
 
 
