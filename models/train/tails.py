@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from margrave.errors import Fatal
 from margrave.lab.court.families.registered_inputs import Pairs, returns
 from margrave.lab.court.families.tails import SERVED
-from margrave.lab.court.families.tails.pooled import WARM_UP_H, WINDOW_H, HorizonFit, PooledModel, derived, since
+from margrave.lab.court.families.tails.pooled import (
+    UNUSED,
+    WARM_UP_H,
+    WINDOW_H,
+    HorizonFit,
+    PooledModel,
+    derived,
+    since,
+)
 from margrave.lab.court.family import LEVELS, TAIL_HORIZONS_H
 from margrave.lab.court.panel import Panel
 from margrave.score.features.catalogue import TAIL_NAMES, TAILS, Group
@@ -37,7 +45,7 @@ RIDGE: Final = 0.01
 """Added to the covariance of standardised inputs: neighbouring spans are nearly collinear."""
 EVERY_H: Final = 24
 """Hours between the rows that the distance is learnt from."""
-APART: Final = (Group.MARKET, Group.VOLUME, Group.IMPLIED, Group.FUNDING)
+APART: Final = (Group.MARKET, Group.VOLUME, Group.IMPLIED)
 """Sources that a market may lack. Each has a covariance of its own, from the rows that have it: beside the others it
 would look almost constant, and every market that has it would look strange."""
 GOLDEN: Final = ("BTC", "ETH", "LINK")
@@ -128,9 +136,9 @@ def _wide(fit: HorizonFit, columns: Floats) -> Floats:
 
 
 def _precision(x: Floats, there: NDArray[np.bool_]) -> Floats:
-    """(inputs, inputs). The clock is no state of the market and counts nothing."""
+    """(inputs, inputs). What the line does not look at counts nothing."""
     found = np.zeros((len(TAILS), len(TAILS)))
-    common = [place for place, one in enumerate(TAILS) if one.group not in (*APART, Group.CALENDAR)]
+    common = [place for place, one in enumerate(TAILS) if one.group not in APART and one.name not in UNUSED]
     parts = [common, *([place for place, one in enumerate(TAILS) if one.group is group] for group in APART)]
     for part in parts:
         rows = x[there[:, part].all(axis=1)][:, part]

@@ -56,6 +56,8 @@ STEP_H: Final = {1: 1, 4: 1, 24: 4}
 LEAST_SPREAD: Final = 1e-9
 LEAST_THERE: Final = 0.05
 """Share of the pairs that an input is known at."""
+UNUSED: Final = ("funding_bp", "funding_bp_size", "day_sin", "day_cos", "week_sin", "week_cos")
+"""Inputs that no test shows to help (README.md): the line does not look at them."""
 CLIP_SD: Final = 4.0
 RIDGE: Final = 2e-3
 SETTLED: Final = 1e-7
@@ -138,7 +140,7 @@ def fitted(state: State, panel: Panel, first_row: int) -> dict[int, HorizonFit |
     shortest = pairs[min(SLOPES)]
     if shortest is None:
         return dict.fromkeys(SLOPES)
-    frame = framed(state.inputs[shortest])
+    frame = framed(state.inputs[shortest], np.array([name in UNUSED for name in state.names]))
     drawn = {h: _Drawn.of(state, panel, h, at, frame) for h, at in pairs.items() if at is not None}
     lent = {h for at in SLOPES.values() for h in at if h in drawn}
     slopes = {(h, side): drawn[h].slopes(side) for h in lent for side in (DOWN, UP)}
@@ -155,14 +157,14 @@ def fitted(state: State, panel: Panel, first_row: int) -> dict[int, HorizonFit |
     return found
 
 
-def framed(inputs: Floats) -> HorizonFit:
-    """Centre and spread of (pairs, inputs). An input that hardly ever was there, or never moved, has nothing to teach:
-    an infinite spread makes it 0."""
+def framed(inputs: Floats, unused: NDArray[np.bool_]) -> HorizonFit:
+    """Centre and spread of (pairs, inputs). An input that is not used, hardly ever was there or never moved has nothing
+    to teach: an infinite spread makes it 0."""
     there = np.isfinite(inputs)
     count = np.maximum(there.sum(axis=0), 1)
     centre = np.where(there, inputs, 0.0).sum(axis=0) / count
     spread = np.sqrt(np.where(there, (inputs - centre) ** 2, 0.0).sum(axis=0) / count)
-    useful = (spread > LEAST_SPREAD) & (there.mean(axis=0) > LEAST_THERE)
+    useful = ~unused & (spread > LEAST_SPREAD) & (there.mean(axis=0) > LEAST_THERE)
     return HorizonFit(np.where(useful, centre, 0.0), np.where(useful, spread, np.inf), (_UNFITTED, _UNFITTED))
 
 
