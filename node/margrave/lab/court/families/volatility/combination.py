@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.lab.court.comparison import by_time, diebold_mariano
-from margrave.lab.court.families.volatility.har import LHAR_IV, LOG_HAR
+from margrave.lab.court.families.volatility.har import LOG_HAR
 from margrave.lab.court.families.volatility.pooled import POOLED
 from margrave.lab.court.family import HORIZONS_H, Ints, VolatilityFamily, VolatilityModel, fitted
 from margrave.lab.court.losses import qlike
@@ -25,7 +25,7 @@ from margrave.lab.court.panel import Panel
 Floats = NDArray[np.float64]
 
 QUARTER_H: Final = 2_160
-FIRST_PRIOR: Final = 0.7
+FIRST_PRIOR: Final = 0.85
 """The first member's prior weight; the others share the rest."""
 MOST_T: Final = 8.0
 ASKED_EVERY_H: Final = 7
@@ -103,4 +103,4 @@ def _losses(models: list[VolatilityModel], past: Panel, start: int, horizon_h: i
     return np.stack([by_time(qlike(floored, one[whole]), times)[1] for one in said])
 
 
-OURS: Final = Combination("ours", (POOLED, LOG_HAR, LHAR_IV))
+OURS: Final = Combination("ours", (POOLED, LOG_HAR))
