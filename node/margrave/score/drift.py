@@ -12,6 +12,11 @@ itself. Its magnitude says that outcomes lie further out than they should, its s
 daily means of what the caller watches of the inputs. One residual a bar of the horizon: the residuals of overlapping
 outcomes follow each other and would count as evidence twice.
 
+Haste is for the hours in which nobody can know yet. Levels wait until chance is unlikely, and by then a model that
+follows volatility has mostly caught up; the bars before are the ones that hurt. So the rungs are multiplied by a factor
+that grows with the same sum from almost nothing on and falls back as soon as outcomes fit: in steady times 6 % of
+width, in the 60 bars after volatility has doubled or trebled a third of it.
+
 The levels are climbed one a bar and in order, and left one at a time, after `CALM_BARS` bars without what held them.
 The court's chamber `breaks` says how often they are reached for nothing, and how soon after a break.
 """
@@ -39,7 +44,7 @@ MEMORY_BARS: Final = 720
 ALLOWANCE: Final = 0.25
 """A bar, of the magnitude, whose mean is 0.77: what changes less is for the online widening."""
 FLAG, WIDEN, FALL_BACK = 6.0, 8.0, 10.0
-"""Of the magnitude's sum upwards. Exceeded for nothing 2.2, 0.2 and 0.05 times a year: see `docs/models.md`."""
+"""Of the magnitude's sum upwards. Exceeded for nothing 2.1, 0.2 and 0.05 times a year."""
 NARROWER: Final = 4.0
 """Of its sum downwards: a ladder that is too wide costs money, not safety, and is flagged only."""
 LEAN_ALLOWANCE: Final = 0.35
@@ -59,7 +64,11 @@ DAY_BARS: Final = 24
 FEATURE_ALLOWANCE: Final = 0.05
 FEATURE: Final = 1.5
 WIDENING: Final = 1.15
-"""What rungs are multiplied by from WIDENED on."""
+"""What rungs are multiplied by from WIDENED on, unless governance says otherwise; on real breaks 1.05 did then."""
+HASTE: Final = 0.2
+HASTE_FROM: Final = 0.5
+MOST_HASTE: Final = 1.6
+"""Log factor of the rungs a unit of the magnitude's sum beyond `HASTE_FROM`, and the most that comes of it."""
 
 
 class PageHinkley(Message, frozen=True, kw_only=True):
@@ -129,9 +138,9 @@ class Drift(Message, frozen=True, kw_only=True):
     """Bars in a row whose evidence lay below the level."""
 
     @property
-    def widening(self) -> float:
-        """What the rungs are multiplied by."""
-        return WIDENING if self.level >= DriftLevel.WIDENED else 1.0
+    def haste(self) -> float:
+        """What the rungs are multiplied by at once: see the module."""
+        return hastened(self.size.rise) if self.size.bars >= LEAST_BARS else 1.0
 
     def after(self, seen: Seen) -> Drift:
         """When a bar of the horizon has closed."""
@@ -194,25 +203,41 @@ def _wanted(
     return found
 
 
-def score(outcome: float, down: Floats, up: Floats, levels: Floats) -> float | None:
-    """The outcome's normal score: straight lines in it between the rungs, and beyond the last through zero.
+def hastened(rise: float) -> float:
+    """The factor at one value of the magnitude's sum upwards."""
+    return min(math.exp(HASTE * max(rise - HASTE_FROM, 0.0)), MOST_HASTE)
 
-    Of a right model the rungs' share beyond each is right; between the innermost rungs a peaked law gives smaller
-    scores than a normal one, which is why a stream is held against its own mean.
+
+def score(outcome: float, down: Floats, up: Floats, levels: Floats) -> float | None:
+    """`scores` of one outcome; `None` where it has none."""
+    found = float(scores(np.array([outcome]), down[None], up[None], levels)[0])
+    return found if math.isfinite(found) else None
+
+
+def scores(outcome: Floats, down: Floats, up: Floats, levels: Floats) -> Floats:
+    """Each outcome's normal score: straight lines in it between the rungs, and beyond the last one through zero.
+
+    Of a right model the share beyond each rung is right; between the innermost a peaked law gives smaller scores than a
+    normal one, which is why a stream is held against its own mean.
 
     Args:
-        outcome: log return over the horizon.
-        down: (rungs,) quantiles as positive magnitudes, ascending; `up` too.
+        outcome: (n,) log returns over the horizon.
+        down: (n, rungs) quantiles as positive magnitudes, ascending; `up` too.
         levels: (rungs,) the tail probability of each, descending, below one half.
 
     Returns:
-        `None` where the outcome or a rung is not finite, or a rung is not above zero.
+        (n,); NaN where the outcome or a rung is not finite, or a rung is not above zero.
     """
-    places = np.concatenate((-down[::-1], up))
-    if not (math.isfinite(outcome) and np.isfinite(places).all() and (down > 0).all() and (up > 0).all()):
-        return None
-    scores = np.concatenate((ndtri(levels[::-1]), -ndtri(levels)))
-    for end in (0, -1):
-        if abs(outcome) > abs(places[end]) and outcome * places[end] > 0:
-            return float(scores[end] * outcome / places[end])
-    return float(np.interp(outcome, places, scores))
+    sound = np.isfinite(outcome) & ((down > 0) & (up > 0) & np.isfinite(down + up)).all(axis=1)
+    y = np.where(sound, outcome, 0.0)
+    places = np.where(sound[:, None], np.concatenate((-down[:, ::-1], up), axis=1), np.arange(2 * len(levels)) + 1.0)
+    values = np.concatenate((ndtri(levels[::-1]), -ndtri(levels)))
+    above = np.clip((y[:, None] > places).sum(axis=1), 1, len(values) - 1)
+    row = np.arange(len(y))
+    left, right = places[row, above - 1], places[row, above]
+    # rungs that say the same leave no line between them
+    part = np.clip((y - left) / np.where(right > left, right - left, 1.0), 0.0, 1.0)
+    found = values[above - 1] + part * (values[above] - values[above - 1])
+    for end, outside in ((0, y < places[:, 0]), (-1, y > places[:, -1])):
+        found = np.where(outside, values[end] * y / places[:, end], found)
+    return np.asarray(np.where(sound, found, np.nan))

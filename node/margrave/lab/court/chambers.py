@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from margrave.lab.court.breaks import Breaks
 from margrave.lab.court.chamber import Chamber
 from margrave.lab.court.models import Models
 
-CHAMBERS: Final[tuple[Chamber, ...]] = (Models(),)
+CHAMBERS: Final[tuple[Chamber, ...]] = (Breaks(), Models())
 
 
 def called(words: Sequence[str], among: Sequence[Chamber]) -> tuple[Chamber, ...]:
