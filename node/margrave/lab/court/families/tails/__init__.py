@@ -51,7 +51,7 @@ def not_called() -> tuple[str, ...]:
     """In plain words, who cannot be called here and what to do."""
     if boosted.installed():
         return ()
-    return (f"{boosted.NAME} is not called: lightgbm is not installed; pip install 'margrave[court]'",)
+    return (f"{boosted.NAME} is not called: lightgbm is not installed; pip install 'margrave[lab]'",)
 
 
 FAMILIES: Final = families()
