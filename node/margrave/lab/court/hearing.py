@@ -69,9 +69,25 @@ def agree(answers: Mapping[str, Answers], assets: int, sound: Callable[[Floats],
     return Agreed(
         rows=common // assets,
         assets=common % assets,
-        said={name: answers[name].said[np.searchsorted(keys[name], common)] for name in heard},
+        said={name: _at(answers[name].said, keys[name], common) for name in heard},
         unanswered={name: len(anyone) - len(sound_keys[name]) for name in answers},
     )
+
+
+def _at(said: Floats, keys: Ints, common: Ints) -> Floats:
+    # of tails there are gigabytes: no copy of what is wanted whole
+    return said if len(keys) == len(common) else said[np.searchsorted(keys, common)]
+
+
+def sound_pairs(answer: Answers, assets: int, sound: Callable[[Floats], Flags]) -> Ints:
+    """(pairs,), ascending: a number for each (row, asset) that was answered soundly."""
+    return np.asarray((answer.rows * assets + answer.assets)[sound(answer.said)])
+
+
+def kept(answer: Answers, assets: int, pairs: Ints) -> Answers:
+    """Of these pairs alone."""
+    mine = np.isin(answer.rows * assets + answer.assets, pairs)
+    return Answers(answer.rows[mine], answer.assets[mine], answer.said[mine])
 
 
 def compared(

@@ -54,7 +54,7 @@ class Level:
     z2: float
     z2_p: float
     cells: tuple[Cell, ...]
-    """Of assets with at least `LEAST_CELL` forecasts."""
+    """At `MAIN`: of assets with at least `LEAST_CELL` forecasts."""
     passing: float
     """Share of cells that pass all three tests; NaN without cells."""
 
@@ -95,7 +95,7 @@ class TailVerdict:
 
 def judge(panel: Panel, answers: Mapping[str, Answers], horizon_h: int, baselines: Sequence[str]) -> TailVerdict | None:
     """`None` where no pair was answered by all."""
-    agreed = agree(answers, len(panel.assets), _sound)
+    agreed = agree(answers, len(panel.assets), sound)
     if not len(agreed):
         return None
     outcome, times = panel.outcome(horizon_h)[agreed.rows, agreed.assets], panel.known_ms[agreed.rows]
@@ -121,7 +121,7 @@ def judge(panel: Panel, answers: Mapping[str, Answers], horizon_h: int, baseline
     )
 
 
-def _sound(said: Floats) -> np.ndarray:
+def sound(said: Floats) -> np.ndarray:
     flat = said.reshape(len(said), -1)
     return np.asarray(np.isfinite(flat).all(axis=1) & (flat > 0).all(axis=1))
 
@@ -179,7 +179,7 @@ def _level(panel: Panel, agreed: Agreed, outcome: Floats, said: Floats, side: in
         fz0=float(losses.fz0(y, quantile, deep, p).mean()),
         z2=shortfall.z2(y, deep, hits, p),
         z2_p=depth.p,
-        cells=cells,
+        cells=cells if p == MAIN else (),
         passing=float(np.mean([cell.passes for cell in cells])) if cells else float("nan"),
     )
 

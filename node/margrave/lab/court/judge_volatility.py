@@ -61,7 +61,7 @@ def judge(
     panel: Panel, answers: Mapping[str, Answers], horizon_h: int, baselines: Sequence[str]
 ) -> VolatilityVerdict | None:
     """`None` where no pair was answered by all."""
-    agreed = agree(answers, len(panel.assets), lambda said: np.isfinite(said) & (said > 0))
+    agreed = agree(answers, len(panel.assets), sound)
     if not len(agreed):
         return None
     realised = np.maximum(panel.realised(horizon_h)[agreed.rows, agreed.assets], FLOOR)
@@ -95,6 +95,10 @@ def judge(
         best_by_asset=best,
         over_best=_over_best(panel, agreed, loss, best),
     )
+
+
+def sound(said: Floats) -> np.ndarray:
+    return np.asarray(np.isfinite(said) & (said > 0))
 
 
 def _by_asset(panel: Panel, agreed: Agreed, loss: Floats) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,11 +15,13 @@ from margrave.lab.court import plots
 from margrave.lab.court.chamber import Ruling
 from margrave.lab.court.families import Kind, Role
 from margrave.lab.court.family import LEVELS
-from margrave.lab.court.judge_tails import MAIN, SIDES
+from margrave.lab.court.judge_tails import MAIN, SIDES, TailVerdict
+from margrave.lab.court.judge_volatility import VolatilityVerdict
 from margrave.lab.court.report import Report
 from margrave.lab.court.target import Target
 
 FILE_NAME: Final = "index.html"
+SURELY: Final = 0.05
 MAIN_LEVEL: Final = LEVELS.index(MAIN)
 
 
@@ -50,7 +52,7 @@ def render(found: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "chance": chance, "share": share, "cell": cell}
+    environment.filters |= {"number": number, "chance": chance, "share": share, "cell": cell, "figure": figure}
     return environment.get_template("court.html.j2").render(
         report=found,
         facts=found.facts,
@@ -58,7 +60,10 @@ def render(found: Report) -> str:
         targets=[(target, _said(target)) for target in found.targets],
         volatility_drawings=_volatility(found),
         tail_drawings=_tails(found),
+        minute=minute(found),
         figures=_figures,
+        apart_volatility=_apart(found.volatility_apart, found.volatility, _kept_beside(found)),
+        apart_tails=_apart(found.tails_apart, found.tails, _kept_beside(found)),
         level=MAIN_LEVEL,
         sides=tuple(SIDES),
         reference=_named(found, Kind.TAILS, Role.REFERENCE),
@@ -74,6 +79,43 @@ def headline(found: Report) -> str:
     if not measured:
         return f"{sample}No family of ours was judged: the {elsewhere} targets were not measured."
     return f"{sample}{met} of the {len(measured)} targets measured here are met; {elsewhere} were not measured."
+
+
+def minute(found: Report) -> list[tuple[str, str, str]]:
+    """(section, title, one sentence) of each kind that was judged: what a committee reads."""
+    lines = []
+    ours = _named(found, Kind.VOLATILITY, Role.OURS)
+    over = [(v.horizon_h, *v.over_best[ours]) for v in found.volatility if ours in v.over_best] if ours else []
+    if over:
+        parts = [f"{number(ratio, 2)} at {_hours(horizon_h)} (t {number(d.t, 1)})" for horizon_h, ratio, d in over]
+        words = f"QLIKE of {ours} over that of the best baseline, which is chosen for each asset afterwards: "
+        lines.append(("volatility", "Volatility", words + ", ".join(parts) + "."))
+    lines += _minute_of_tails(found)
+    lines += [(ruling.kind, ruling.title, ruling.summary) for ruling in found.rulings if ruling.summary]
+    return lines
+
+
+def _minute_of_tails(found: Report) -> list[tuple[str, str, str]]:
+    ours, reference = _named(found, Kind.TAILS, Role.OURS), _named(found, Kind.TAILS, Role.REFERENCE)
+    judged = [(v, label) for v in found.tails for label in SIDES if ours in v.families]
+    if ours is None or not judged:
+        return []
+    levels = [v.families[ours].sides[label].levels[MAIN_LEVEL] for v, label in judged]
+    rows = [a for v in found.tails for a in v.against if (a.family, a.other) == (ours, reference)]
+    cells = [cell.passes for level in levels for cell in level.cells]
+    parts = [f"hits of {ours} at 1 %: {', '.join(share(level.hit_rate) for level in levels)}"]
+    if rows:
+        better = sum(row.difference < 0 for row in rows)
+        surely = sum(row.difference < 0 and row.holm_p < SURELY for row in rows)
+        parts.append(f"FZ0 below {reference}'s in {better} of {len(rows)} horizons and tails, surely in {surely}")
+    if cells:
+        parts.append(f"{sum(cells)} of {len(cells)} cells pass all tests")
+    words = "; ".join(parts)
+    return [("tails", "VaR and expected shortfall", f"{words[0].upper()}{words[1:]}.")]
+
+
+def _hours(horizon_h: int) -> str:
+    return f"{horizon_h // 24} d" if horizon_h % 24 == 0 else f"{horizon_h} h"
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -154,6 +196,25 @@ def _volatility(found: Report) -> list[Drawing]:
             if verdict.horizon_h in (4, 24) and ours in verdict.by_month and best in verdict.by_month
         ]
     return drawings
+
+
+def _kept_beside(found: Report) -> set[str | None]:
+    """Whom those judged apart are shown beside."""
+    return {
+        *(_named(found, kind, Role.OURS) for kind in Kind),
+        _named(found, Kind.TAILS, Role.REFERENCE),
+        _best_single(found),
+    }
+
+
+def _apart(
+    verdicts: Sequence[VolatilityVerdict] | Sequence[TailVerdict],
+    whole: Sequence[VolatilityVerdict] | Sequence[TailVerdict],
+    beside: set[str | None],
+) -> list[tuple[VolatilityVerdict | TailVerdict, set[str]]]:
+    """(verdict, whom to show)."""
+    heard = {verdict.horizon_h: set(verdict.families) for verdict in whole}
+    return [(v, {n for n in v.families if n in beside or n not in heard.get(v.horizon_h, ())}) for v in verdicts]
 
 
 def _best_single(found: Report) -> str | None:

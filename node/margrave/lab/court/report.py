@@ -6,15 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from margrave.lab.court import judge_tails, judge_volatility
+from margrave.lab.court.apart import parted
 from margrave.lab.court.chamber import Chamber, Ruling
 from margrave.lab.court.comparison import holm
 from margrave.lab.court.families import Kind, Listed, Role
-from margrave.lab.court.judge_tails import TailVerdict
+from margrave.lab.court.hearing import Floats
+from margrave.lab.court.judge_tails import Tail, TailVerdict
 from margrave.lab.court.judge_volatility import VolatilityVerdict
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.study import Study, first_row, too_little
@@ -23,6 +27,7 @@ from margrave.lab.court.targets import targets
 from margrave.lab.court.walk import Answers, ByHorizon
 
 FILE_NAME: Final = "report.json"
+FIGURES: Final = 6
 LIBRARIES: Final = ("numpy", "scipy", "arch", "pandas", "pyarrow")
 MULTIPLE: Final = (
     "Every family is compared with every baseline at every horizon (and tail). Holm's step-down adjustment keeps the "
@@ -60,6 +65,9 @@ class Report:
     targets: tuple[Target, ...]
     volatility: tuple[VolatilityVerdict, ...]
     tails: tuple[TailVerdict, ...]
+    volatility_apart: tuple[VolatilityVerdict, ...] = ()
+    """Of candidates that speak of a part of the study; see `apart`."""
+    tails_apart: tuple[TailVerdict, ...] = ()
     rulings: tuple[Ruling, ...] = ()
     silent: tuple[str, ...] = ()
     """What could not be judged, and why, before any chamber's own."""
@@ -84,12 +92,21 @@ def report(
     Args:
         chambers: all that there are; the targets of those without a ruling are said to be unmeasured.
     """
-    volatility = _verdicts(Kind.VOLATILITY, judge_volatility.judge, panel, called, answers)
-    tails = _verdicts(Kind.TAILS, judge_tails.judge, panel, called, answers)
-    volatility = _adjusted(volatility, _ours(Kind.VOLATILITY, called))
-    tails = _adjusted(tails, _ours(Kind.TAILS, called))
-    found = targets(called, volatility, tails, chambers, rulings)
-    return Report(facts, found, volatility, tails, tuple(rulings), tuple(silent))
+    said = list(silent)
+    volatility, volatility_apart = _verdicts(
+        Kind.VOLATILITY, judge_volatility.judge, judge_volatility.sound, panel, called, answers, said
+    )
+    tails, tails_apart = _verdicts(Kind.TAILS, judge_tails.judge, judge_tails.sound, panel, called, answers, said)
+    return Report(
+        facts,
+        targets(called, volatility, tails, chambers, rulings),
+        volatility,
+        tuple(_lean(verdict, called) for verdict in tails),
+        volatility_apart,
+        tuple(_lean(verdict, called) for verdict in tails_apart),
+        tuple(rulings),
+        tuple(said),
+    )
 
 
 def write(found: Report, folder: Path) -> Path:
@@ -100,9 +117,20 @@ def write(found: Report, folder: Path) -> Path:
 
 
 def encoded(found: Report) -> bytes:
-    """One JSON object; what is not a number is null. Drawings are the page's: here they have their titles alone."""
+    """One JSON object, numbers to six figures; what is not a number is null. Drawings are the page's: here they have
+    their titles alone."""
     bare = tuple(replace(ruling, figures=tuple(replace(f, svg="") for f in ruling.figures)) for ruling in found.rulings)
-    return msgspec.json.encode(replace(found, rulings=bare))
+    return msgspec.json.encode(_rounded(msgspec.to_builtins(replace(found, rulings=bare))))
+
+
+def _rounded(part: Any) -> Any:
+    if isinstance(part, float):
+        return float(f"{part:.{FIGURES}g}")
+    if isinstance(part, dict):
+        return {name: _rounded(value) for name, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_rounded(value) for value in part]
+    return part
 
 
 def facts(
@@ -137,20 +165,42 @@ def facts(
 def _verdicts(
     kind: Kind,
     judge: Callable[[Panel, Mapping[str, Answers], int, Sequence[str]], Verdict | None],
+    sound: Callable[[Floats], NDArray[np.bool_]],
     panel: Panel,
     called: Sequence[Listed],
     answers: Mapping[str, ByHorizon],
-) -> tuple[Verdict, ...]:
+    silent: list[str],
+) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
+    """(on the whole study, on the part that some speak of alone), adjusted."""
     mine = [listed for listed in called if listed.kind is kind and listed.name in answers]
     baselines = [listed.name for listed in mine if listed.role in (Role.BASELINE, Role.REFERENCE)]
     horizons_h = sorted({horizon_h for listed in mine for horizon_h in answers[listed.name]})
-    found = []
+    found: list[Verdict] = []
+    beside: list[Verdict] = []
     for horizon_h in horizons_h:
         there = {x.name: answers[x.name][horizon_h] for x in mine if horizon_h in answers[x.name]}
-        verdict = judge(panel, there, horizon_h, baselines)
-        if verdict is not None:
-            found.append(verdict)
-    return tuple(found)
+        whole, part, whys = parted(mine, there, len(panel.assets), sound)
+        silent += [f"{name} at {horizon_h} h: {why}" for name, why in sorted(whys.items())]
+        for some, verdicts in ((whole, found), (part, beside)):
+            verdict = judge(panel, some, horizon_h, baselines) if some else None
+            if verdict is not None:
+                verdicts.append(verdict)
+    ours = _ours(kind, called)
+    return _adjusted(tuple(found), ours), _adjusted(tuple(beside), ours)
+
+
+def _lean(verdict: TailVerdict, called: Sequence[Listed]) -> TailVerdict:
+    """With the cells of ours and of the reference alone: of thirty assets and fifteen families they fill a megabyte."""
+    kept = {x.name for x in called if x.kind is Kind.TAILS and x.role in (Role.OURS, Role.REFERENCE)}
+    lean = {
+        name: row if name in kept else replace(row, sides={label: _bare(tail) for label, tail in row.sides.items()})
+        for name, row in verdict.families.items()
+    }
+    return replace(verdict, families=lean)
+
+
+def _bare(tail: Tail) -> Tail:
+    return replace(tail, levels=tuple(replace(level, cells=()) for level in tail.levels))
 
 
 def _ours(kind: Kind, called: Sequence[Listed]) -> str | None:

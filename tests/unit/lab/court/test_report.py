@@ -15,13 +15,15 @@ from typer.testing import CliRunner
 from margrave.errors import Fatal
 from margrave.lab.court import backtest as court
 from margrave.lab.court import judge_tails, judge_volatility, page
+from margrave.lab.court.apart import parted
 from margrave.lab.court.backtest import Wish
+from margrave.lab.court.families import Kind, Listed, Role
 from margrave.lab.court.family import LEVELS
 from margrave.lab.court.hearing import agree
 from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import COLUMNS, Panel
 from margrave.lab.court.walk import Answers
-from tests.unit.lab.court.small import CALLED
+from tests.unit.lab.court.small import CALLED, Ewma
 from tests.unit.lab.court.test_history import bars, put
 
 HOURS = 9_000
@@ -151,6 +153,45 @@ def test_one_that_is_mostly_silent_does_not_take_the_sample_with_it() -> None:
     assert verdict.pairs == len(whole.rows)
     assert set(verdict.families) == {"whole"}
     assert verdict.not_heard == {"mute": len(whole.rows) - -(-len(whole.rows) // 5)}
+
+
+OURS, OTHER, THIRD = Ewma(0.1), Ewma(0.2), Ewma(0.3)
+"""Called by their names alone."""
+
+
+def called_as(*roles: Role) -> list[Listed]:
+    return [Listed(family, role, Kind.VOLATILITY) for family, role in zip((OURS, OTHER, THIRD), roles, strict=True)]
+
+
+def test_a_candidate_that_speaks_of_a_part_is_judged_apart_and_takes_nothing_from_the_whole() -> None:
+    p = panel()
+    whole, trained = variances(p, 1), variances(p, 2)
+    trained.said[trained.rows < 5_000] = np.nan
+    called = called_as(Role.OURS, Role.BASELINE, Role.CANDIDATE)
+    answers = {OURS.name: whole, OTHER.name: variances(p, 3), THIRD.name: trained}
+    heard, part, silent = parted(called, answers, 3, judge_volatility.sound)
+    assert set(heard) == {OURS.name, OTHER.name}
+    assert len(heard[OURS.name].rows) == len(whole.rows)
+    assert set(part) == {OURS.name, OTHER.name, THIRD.name}
+    assert {int(answer.rows.min()) for answer in part.values()} == {5_003}
+    assert silent == {}
+    verdict = judge_volatility.judge(p, part, 4, [OTHER.name])
+    assert verdict is not None
+    ours, trained_once, other = (verdict.families[family.name].qlike for family in (OURS, THIRD, OTHER))
+    assert ours < trained_once < other
+
+
+def test_a_candidate_that_hardly_speaks_is_said_and_one_that_speaks_throughout_is_heard_with_the_others() -> None:
+    p = panel()
+    brief, full = variances(p, 2), variances(p, 2)
+    brief.said[brief.rows < 8_900] = np.nan
+    full.said[:3] = np.nan
+    called = called_as(Role.OURS, Role.CANDIDATE, Role.CANDIDATE)
+    answers = {OURS.name: variances(p, 1), OTHER.name: brief, THIRD.name: full}
+    heard, part, silent = parted(called, answers, 3, judge_volatility.sound)
+    assert set(heard) == {OURS.name, THIRD.name}
+    assert part == {}
+    assert silent == {OTHER.name: "spoke at 23 times only"}
 
 
 # --- from a folder to a page ------------------------------------------------------------------------------------------
