@@ -209,7 +209,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def judged(history: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     out = tmp_path_factory.mktemp("out")
-    return court.backtest(Wish(data=history, out=out, workers=1), print, CALLED), out
+    return court.backtest(Wish(data=history, out=out, workers=1), print, CALLED, ()), out
 
 
 def test_a_folder_becomes_a_report_with_every_target(judged: tuple[Any, Path]) -> None:
@@ -250,7 +250,7 @@ def test_the_page_asks_nobody_and_shows_every_drawing(judged: tuple[Any, Path]) 
 
 
 def test_a_family_without_baselines_is_judged_alone(history: Path, tmp_path: Path) -> None:
-    found = court.backtest(Wish(data=history, out=tmp_path, workers=1), print, CALLED[2:3])
+    found = court.backtest(Wish(data=history, out=tmp_path, workers=1), print, CALLED[2:3], ())
     assert not found.volatility
     assert found.tails[0].against == ()
     assert page.render(found).count("<svg") == 3
@@ -280,4 +280,4 @@ def test_the_verb_prints_one_object_and_refuses_what_it_cannot_do(
 def test_a_folder_with_too_little_is_refused_with_advice(tmp_path: Path) -> None:
     put(tmp_path / "data", "ohlcv_1h/AAAUSDT", bars(1_000, start=pd.Timestamp("2023-01-01", tz="UTC")))
     with pytest.raises(Fatal, match="too few"):
-        court.backtest(Wish(data=tmp_path / "data", out=tmp_path, workers=1), print, CALLED)
+        court.backtest(Wish(data=tmp_path / "data", out=tmp_path, workers=1), print, CALLED, ())
