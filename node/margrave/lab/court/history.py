@@ -38,6 +38,11 @@ from margrave.lab.court.tables import by_instrument, floats
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+WILDEST: Final = 0.1
+"""Log return of a typical hour: what moves more is no market, and would drag those that learn from all assets. In the
+two years around LUNA's end its typical hour moved 0.01."""
+STILLEST: Final = 0.9
+"""Share of hours without a move: what moves less is no market either."""
 LEAST_HOURS: Final = 24 * 14
 """A shorter stretch has nothing to fit on and nothing to be judged by."""
 PRICES: Final = ("open", "high", "low", "close")
@@ -136,7 +141,11 @@ def read(folder: Path, assets: Sequence[str] = ()) -> Found:
         taken = list(_stretches(asset, bars[asset], beside.by_step(implied[asset]), beside.merged(funding[asset])))
         if not taken:
             left_out.append(f"{asset}: no {LEAST_HOURS} consecutive hours")
-        stretches.extend(taken)
+        for stretch in taken:
+            if odd := _odd(stretch):
+                left_out.append(f"{stretch.source} {asset}: {odd}")
+            else:
+                stretches.append(stretch)
     return Found(tuple(stretches), tuple(left_out))
 
 
@@ -284,6 +293,16 @@ def _continues(before: _Bars, after: _Bars) -> bool:
     if before.is_spot or after.is_spot or after.open_ms[0] - before.open_ms[-1] != HOUR_MS:
         return False
     return abs(float(np.log(after.columns["open"][0] / before.columns["close"][-1]))) < SEAM
+
+
+def _odd(stretch: Stretch) -> str | None:
+    """Why it is no market's."""
+    moves = np.abs(np.diff(np.log(stretch.close)))
+    if float(np.median(moves)) > WILDEST:
+        return f"a typical hour moves {float(np.median(moves)):.0%}"
+    if float((moves == 0).mean()) > STILLEST:
+        return f"{float((moves == 0).mean()):.0%} of its hours stand still"
+    return None
 
 
 def _stretch(asset: str, bars: _Bars, dvol: Sequence[Known], funding: Known) -> Stretch:

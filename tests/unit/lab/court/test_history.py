@@ -185,6 +185,21 @@ def test_a_crash_is_no_other_unit(tmp_path: Path) -> None:
     assert len(only(tmp_path)) == 1_000
 
 
+def test_a_series_that_stands_still_and_one_that_explodes_are_no_markets_and_said(tmp_path: Path) -> None:
+    prices = ["open", "high", "low", "close"]
+    still, wild = bars(600), bars(600)
+    path = np.exp(np.cumsum(np.random.default_rng(0).normal(0, 1.0, 600)))
+    for name in prices:
+        still[name], wild[name] = 1.0, path
+    put(tmp_path, "perp/STILLUSDT", still)
+    put(tmp_path, "perp/WILDUSDT", wild)
+    put(tmp_path, "perp/XYZUSDT", bars(600))
+    found = read(tmp_path)
+    assert found.assets == ("XYZ",)
+    assert any("STILL: 100% of its hours stand still" in said for said in found.left_out)
+    assert any("WILD: a typical hour moves" in said for said in found.left_out)
+
+
 def test_bars_off_the_clock_are_said_and_milliseconds_are_forgiven(tmp_path: Path) -> None:
     late = bars(600)
     late["ts"] += pd.to_timedelta(np.where(np.arange(600) % 2, 5, 0), unit="ms")
