@@ -56,9 +56,10 @@ def implied_vol(prices: Array, log_moneyness: Array, years: Array, is_call: NDAr
         low, high = np.where(error < 0, total, low), np.where(error > 0, total, high)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             newton = total - error / vega(log_moneyness, total)
-        inside = (newton > low) & (newton < high)
+        # a step that rounds to where it stands is an end of the bracket by now: it has arrived and is not to be bisected
+        inside = (newton >= low) & (newton <= high)
         step = np.where(inside, newton, (low + high) / 2)
-        settled = np.abs(step - total) <= 1e-10 * total
+        settled = (error == 0) | (np.abs(step - total) <= 1e-10 * total)
         total = np.where(error == 0, total, step)
         if settled.all():
             break
