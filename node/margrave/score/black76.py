@@ -56,7 +56,7 @@ def implied_vol(prices: Array, log_moneyness: Array, years: Array, is_call: NDAr
         low, high = np.where(error < 0, total, low), np.where(error > 0, total, high)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             newton = total - error / vega(log_moneyness, total)
-        # a step that rounds to where it stands is an end of the bracket by now: it has arrived and is not to be bisected
+        # a root that was hit is an end of the bracket: it has arrived, and is not to be bisected away
         inside = (newton >= low) & (newton <= high)
         step = np.where(inside, newton, (low + high) / 2)
         settled = (error == 0) | (np.abs(step - total) <= 1e-10 * total)
