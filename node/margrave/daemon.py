@@ -46,7 +46,7 @@ from margrave.pipeline import Pipeline
 from margrave.publish.publisher import Publisher
 from margrave.publish.sender import Sender
 from margrave.score.forecast import Forecaster
-from margrave.score.registry import model_set_hash, open_model
+from margrave.score.registry import model_set_hash
 from margrave.score.scores import Scorer
 from margrave.settings import Settings
 from margrave.status import status
@@ -95,8 +95,8 @@ class Node:
             journal = held.enter_context(contextlib.closing(Journal(node.state_dir / "journal.sqlite")))
             clock, metrics = Clock.of(node.clock), Metrics()
             signer = KeystoreSigner.unlock(node.keys)
-            models = [open_model(node.registry_dir, name) for name in (policy.models.main, policy.models.baseline)]
-            scorer = Scorer(Forecaster(*models), settings.markets, policy, model_set_hash(models))
+            forecaster = Forecaster.of(policy.models, node.registry_dir, policy.round.mpor_s)
+            scorer = Scorer(forecaster, settings.markets, policy, model_set_hash(forecaster.models))
             rpc = await held.enter_async_context(contextlib.aclosing(Rpc(node.chain)))
             await rpc.verify_chain()
             oracle = Oracle(rpc, node.chain.oracle)

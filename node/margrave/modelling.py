@@ -12,6 +12,13 @@ class ModelPolicy(Section):
     """Registry family that makes the ladder, as `family/version`."""
     baseline: str
     """What speaks when the main model refuses its input, or has drifted too far."""
+    volatility: str
+    """What makes the volatility forecast that is told beside the ladder."""
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """All that are run: the model set."""
+        return self.main, self.baseline, self.volatility
 
 
 class WideningPolicy(Section):

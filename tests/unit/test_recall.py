@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from margrave.messages import Bar, Surface
 from margrave.operate.init import Plan, init
@@ -130,15 +131,13 @@ def test_a_surface_is_doubted_for_as_long_as_the_node_was_down(settings: Setting
     assert late.surfaces["BTC"].total_vol_30d == soon.surfaces["BTC"].total_vol_30d
 
 
-def test_what_another_release_carried_is_begun_anew_and_said(
-    settings: Settings, scorer: Scorer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with journal_of(settings) as journal:
+def test_what_another_release_carried_is_begun_anew_and_said(settings: Settings, scorer: Scorer) -> None:
+    with journal_of(settings) as journal, capture_logs() as logged:
         taken = at_close(HISTORY, FIRST)
         journal.saw(taken, {"BTC": TRUE}, {"BTC": TRUE})  # a surface is no such state
         again = recalled(settings, scorer, journal, at_ms(FIRST))
     assert again.carried["BTC"].down.bars == 0
-    assert "what was learnt is begun anew" in "".join(capsys.readouterr())
+    assert [line["event"] for line in logged] == ["what was learnt is begun anew"]
 
 
 @pytest.mark.parametrize("journalled", [False, True], ids=["nothing", "a round of the future"])

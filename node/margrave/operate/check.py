@@ -26,7 +26,8 @@ from margrave.errors import MargraveError
 from margrave.guard.snapshot import Memory, take
 from margrave.messages import ChainState
 from margrave.ops.clock import Clock
-from margrave.score.registry import model_set_hash, open_model
+from margrave.score.forecast import Forecaster
+from margrave.score.registry import model_set_hash
 from margrave.settings import Settings, load
 
 GAS_A_REPORT: Final = 400_000
@@ -89,9 +90,9 @@ class Check:
         with self._asking("models"):
             wanted = settings.policy.models
             model_set = model_set_hash(
-                [open_model(settings.node.registry_dir, n) for n in (wanted.main, wanted.baseline)]
+                Forecaster.of(wanted, settings.node.registry_dir, settings.policy.round.mpor_s).models
             )
-            self._say("models", Verdict.OK, f"{wanted.main} over {wanted.baseline}, set 0x{model_set.hex()[:16]}…")
+            self._say("models", Verdict.OK, f"{', '.join(wanted.names)}, set 0x{model_set.hex()[:16]}…")
         async with aclosing(Rpc(settings.node.chain)) as rpc:
             with self._asking("chain"):
                 await rpc.verify_chain()

@@ -11,7 +11,7 @@ from margrave.errors import Fatal
 from margrave.messages import Scores
 from margrave.score.carried import Carried
 from margrave.score.forecast import Forecaster
-from margrave.score.registry import model_set_hash, open_model
+from margrave.score.registry import model_set_hash
 from margrave.score.scores import Scorer
 from margrave.settings import Settings
 from margrave.store.journal import Journal
@@ -38,11 +38,9 @@ class Replayed:
 
 
 def scorer_of(settings: Settings) -> Scorer:
-    models = [
-        open_model(settings.node.registry_dir, n)
-        for n in (settings.policy.models.main, settings.policy.models.baseline)
-    ]
-    return Scorer(Forecaster(*models), settings.markets, settings.policy, model_set_hash(models))
+    policy = settings.policy
+    forecaster = Forecaster.of(policy.models, settings.node.registry_dir, policy.round.mpor_s)
+    return Scorer(forecaster, settings.markets, policy, model_set_hash(forecaster.models))
 
 
 def recorded_rounds(settings: Settings) -> list[int]:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from margrave.messages import Ladder, MarketSnapshot
 from margrave.score.conformal import GAMMA, Widening
 from margrave.score.drift import Drift, Seen, score
+from margrave.score.features.running import Running
 from margrave.settings import WideningPolicy
 from margrave.verdicts import DriftLevel
 
@@ -60,6 +61,14 @@ class Awaited(msgspec.Struct, frozen=True, array_like=True):
     """How unlike the training data the input was."""
 
 
+class Beside(msgspec.Struct, frozen=True, array_like=True):
+    """What was known beside an hour when it closed."""
+
+    open_ms: int
+    vol_index: float | None
+    funding_8h: float | None
+
+
 class Carried(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One market's, as it goes into a round."""
 
@@ -68,6 +77,10 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     down: Widening
     up: Widening
     drift: Drift = Drift()
+    running: Running | None = None
+    """What the inputs need of the past, an hour behind the newest closed one (`score.hourly`)."""
+    beside: Beside | None = None
+    """Of the newest closed hour, as the first round after it was told."""
     judged_ms: int = 0
     """Close of the newest hour whose outcome is known to this."""
     awaited: tuple[Awaited, ...] = ()
@@ -80,7 +93,7 @@ def fresh(model_set: bytes) -> Carried:
 
 def learnt(before: Carried, market: MarketSnapshot, horizon_h: int, policy: WideningPolicy) -> Carried:
     """What the bars of this round teach; the same bars again teach nothing."""
-    if not market.bars:
+    if not market.bars or market.bars[-1].open_time_ms + HOUR_MS <= before.judged_ms:
         return before
     past = _Past.of(market)
     down, up, waiting = before.down, before.up, []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -15,9 +15,10 @@ from margrave.lanes import ASCENDING, BOXES, Words
 from margrave.messages import Ladder, MarketHold, MarketScores, MarketSnapshot, Scores, Snapshot, Surface
 from margrave.score import addons, composite
 from margrave.score.carried import HOUR_MS, Carried, awaiting, factor, fresh, learnt, widened
+from margrave.score.hourly import Floats, settled
 from margrave.score.surface import calibrate
 from margrave.settings import MarketSettings, Policy
-from margrave.verdicts import DriftLevel, HoldReason, Rejection
+from margrave.verdicts import HoldReason, Rejection
 
 DRIFT_PER_SQRT_DAY: Final = 0.15
 """How uncertain volatility becomes, relative to itself, where no chain is seen: «tomorrow as today» misses DVOL by 3 %
@@ -51,8 +52,11 @@ class Forecast(Protocol):
 class Forecasts(Protocol):
     """Runs the models; `score.forecast.Forecaster` is one."""
 
+    @property
+    def prior(self) -> Floats: ...
+
     def forecast(
-        self, markets: Sequence[MarketSnapshot], drifted: Collection[str] = ()
+        self, markets: Sequence[MarketSnapshot], carried: Mapping[str, Carried]
     ) -> Sequence[Forecast | MarketHold]: ...
 
 
@@ -91,8 +95,7 @@ class Scorer:
         holds = list(snapshot.holds)
         forecasts: dict[str, Forecast] = {}
         fitted: dict[str, Surface] = {}
-        drifted = {name for name, state in states.items() if state.drift.level is DriftLevel.BASELINE}
-        spoken = self.forecaster.forecast(snapshot.markets, drifted)
+        spoken = self.forecaster.forecast(snapshot.markets, states)
         for market, forecast in zip(snapshot.markets, spoken, strict=True):
             if isinstance(forecast, MarketHold):
                 holds.append(forecast)
@@ -130,6 +133,7 @@ class Scorer:
                 state = fresh(self.model_set)
             if name in seen:
                 state = learnt(state, seen[name], self.horizon_h, self.policy.widening)
+                state = settled(state, seen[name], self.forecaster.prior)
             states[name] = state
         return states
 

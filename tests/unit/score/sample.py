@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
+import numpy as np
 
 from margrave.messages import Bar, Ladder, MarketHold, MarketSnapshot, Snapshot, SourcePrice
+from margrave.score.carried import Carried
 from margrave.settings import PROJECT_ROOT, Instruments, MarketSettings, load_policy
+from margrave.verdicts import DriftLevel
 from tests.unit.score.chains import AS_OF_MS, made
 
 POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
@@ -86,6 +89,8 @@ class Forecaster:
     def __init__(self, told: Mapping[str, Told | MarketHold] | None = None) -> None:
         self.told = told or {}
 
-    def forecast(self, markets: Sequence[MarketSnapshot], drifted: Collection[str] = ()) -> list[Told | MarketHold]:
-        self.drifted = frozenset(drifted)
+    prior = np.ones(168)
+
+    def forecast(self, markets: Sequence[MarketSnapshot], carried: Mapping[str, Carried]) -> list[Told | MarketHold]:
+        self.drifted = {name for name, state in carried.items() if state.drift.level is DriftLevel.BASELINE}
         return [self.told.get(m.market, Told(market=m.market)) for m in markets]

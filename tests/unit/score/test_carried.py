@@ -24,10 +24,16 @@ from margrave.score.carried import (
     widened,
 )
 from margrave.score.conformal import GAMMA, Widening, share
+from margrave.score.features.catalogue import LEVEL_H
+from margrave.score.features.hours import hours_of
+from margrave.score.features.running import Running, read
+from margrave.score.hourly import now, settled
 from margrave.score.scores import Scorer
 from margrave.settings import WideningPolicy
 from margrave.verdicts import DriftLevel
 from tests.unit.score.chains import AS_OF_MS
+from tests.unit.score.history import bars
+from tests.unit.score.history import snapshot as history_snapshot
 from tests.unit.score.sample import CALM, MARKETS, MODEL_SET, POLICY, Forecaster, Told, market, snapshot
 
 RULES = WideningPolicy()
@@ -179,6 +185,42 @@ def test_widening_multiplies_log_moves_so_that_no_fall_is_of_more_than_everythin
 
 def test_nothing_learnt_changes_no_bit_of_a_ladder() -> None:
     assert widened(CALM, fresh(MODEL_SET), RULES) is CALM
+
+
+def test_inputs_stand_an_hour_back_and_the_newest_is_added_as_this_round_sees_it() -> None:
+    history = bars(LEVEL_H + 8)
+    prior = np.ones(168)
+    whole = fresh(MODEL_SET)
+    for end in range(LEVEL_H + 4, len(history) + 1):
+        seen = history_snapshot(history[:end], vol_index=0.5 + end / 1e4)
+        whole = settled(whole, seen, prior)
+        assert settled(whole, seen, prior) == whole
+    last = history_snapshot(history, vol_index=0.9)
+    spike = msgspec.structs.replace(history[-1], high=3 * history[-1].high)
+    spiked = history_snapshot((*history[:-1], spike), vol_index=0.9)
+    assert whole.running == settled(whole, spiked, prior).running
+    assert now(whole, spiked, prior) != now(whole, last, prior)
+    taken = Running.start("BTC", hours_of(last)[:-1], prior)
+    assert read(taken.ranges) == pytest.approx(read(whole.running.ranges), rel=1e-9)
+    # the index of every hour that closed while the node looked on was kept
+    assert np.isfinite(read(whole.running.implied)[-3:]).all()
+
+
+def test_a_gap_that_the_venues_have_filled_since_is_filled_here_too() -> None:
+    history, prior = bars(LEVEL_H + 30), np.ones(168)
+    state = settled(fresh(MODEL_SET), history_snapshot(history[: LEVEL_H + 3]), prior)
+    torn = settled(state, history_snapshot(history[LEVEL_H + 10 : LEVEL_H + 20]), prior)
+    assert not np.isfinite(read(torn.running.usual)).all()
+    whole = settled(torn, history_snapshot(history), prior)
+    assert np.isfinite(read(whole.running.usual)).all()
+
+
+def test_broken_bars_leave_the_inputs_state_as_it_was() -> None:
+    history, prior = bars(300), np.ones(168)
+    state = settled(fresh(MODEL_SET), history_snapshot(history[:298]), prior)
+    broken = (*history[:298], msgspec.structs.replace(history[298], low=-1.0), history[299])
+    assert settled(state, history_snapshot(broken), prior) == state
+    assert settled(fresh(MODEL_SET), history_snapshot(broken), prior).running is None
 
 
 def test_a_state_is_the_same_after_the_journals_way_of_writing_it() -> None:

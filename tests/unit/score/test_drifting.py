@@ -11,17 +11,17 @@ from margrave import lanes
 from margrave.messages import Bar, MarketScores
 from margrave.score import drift
 from margrave.score.carried import HOUR_MS, Carried, hour_of
-from margrave.score.forecast import Forecaster
-from margrave.score.registry import model_set_hash, open_model
 from margrave.score.scores import Scorer
-from margrave.settings import PROJECT_ROOT
 from margrave.verdicts import DriftLevel, DriftReason
+from tests.unit.score import real
 from tests.unit.score.chains import data_dir
 from tests.unit.score.rounds import lived_through
 from tests.unit.score.sample import CALM, MARKETS, MODEL_SET, POLICY, Told
 from tests.unit.score.sample import Forecaster as Telling
 
 T0 = 1_700_000_000_000 // HOUR_MS * HOUR_MS
+BEGAN_MS = 1_667_779_200_000
+"""7 November 2022, 00:00 UTC."""
 STEADY_H, BROKEN_H, CALM_H = 200, 60, 400
 
 
@@ -109,12 +109,6 @@ def test_governances_widening_is_the_one_that_the_court_has_judged() -> None:
 # --- real models, real breaks ---------------------------------------------------------------------------------------
 
 
-def real() -> Scorer:
-    registry = PROJECT_ROOT / "models" / "registry"
-    models = [open_model(registry, name) for name in (POLICY.models.main, POLICY.models.baseline)]
-    return Scorer(Forecaster(*models), MARKETS, POLICY, model_set_hash(models))
-
-
 def real_hours(first: str, last: str) -> list[tuple[MarketScores, Carried]]:
     import pandas as pd
 
@@ -124,21 +118,20 @@ def real_hours(first: str, last: str) -> list[tuple[MarketScores, Carried]]:
     start, stop = np.searchsorted(times, [begin, end])
     fields = table[["open", "high", "low", "close", "volume"]].astype(np.float64).to_numpy()
     bars = [Bar(int(t), *map(float, row)) for t, row in zip(times, fields, strict=True)]
-    return list(lived_through(real(), bars[start - 700 : stop], 700))
+    return list(lived_through(real.scorer(), bars[start - 700 : stop], 700))
 
 
 @pytest.mark.data
 def test_the_fall_of_an_exchange_in_november_2022_is_flagged_then_widened_and_over_within_days() -> None:
-    hours = real_hours("2022-11-01", "2022-11-14")
-    rows = [row for row, _ in hours]
-    climbed = levels_of(rows)
-    assert climbed[:3] == [DriftLevel.STEADY, DriftLevel.FLAGGED, DriftLevel.WIDENED]
-    assert climbed[-1] is DriftLevel.STEADY
-    calm = [row for row, state in hours if state.judged_ms < 1_667_800_000_000]  # 7 November, before it began
-    assert {row.drift for row in calm} == {DriftLevel.STEADY}
-    assert max(row.ladder.down_es99 for row in rows) > 3 * calm[-1].ladder.down_es99
-    assert max(row.widening_down for row in rows) > drift.WIDENING
-    assert min(row.confidence for row in rows) < 0.85 * calm[-1].confidence
+    hours = real_hours("2022-11-01", "2022-11-19")
+    before = [row for row, state in hours if state.judged_ms < BEGAN_MS]
+    fall = [row for row, state in hours if state.judged_ms >= BEGAN_MS]
+    assert max(row.drift for row in before) <= DriftLevel.FLAGGED  # for a day, by an hour of the 4th
+    assert levels_of(fall)[:3] == [DriftLevel.STEADY, DriftLevel.FLAGGED, DriftLevel.WIDENED]
+    assert fall[-1].drift is DriftLevel.STEADY
+    assert max(row.ladder.down_es99 for row in fall) > 3 * before[-1].ladder.down_es99
+    assert max(row.widening_down for row in fall) > drift.WIDENING
+    assert min(row.confidence for row in fall) < 0.85 * before[-1].confidence
 
 
 @pytest.mark.data

@@ -11,11 +11,11 @@ from margrave.guard.snapshot import Memory, take
 from margrave.messages import AnyReading, Bar, MarketScores, Surface
 from margrave.mirror.limits import is_coherent, policy_words, within_bounds
 from margrave.score.carried import Carried
-from margrave.score.forecast import Forecaster
-from margrave.score.registry import model_set_hash, open_model
+from margrave.score.registry import model_set_hash
 from margrave.score.scores import Scorer
 from margrave.settings import PROJECT_ROOT, load_markets, load_policy
 from tests.unit.guard.sample import book, chain, history
+from tests.unit.score import real
 from tests.unit.score.chains import data_dir, recorded
 
 HOUR_MS = 3_600_000
@@ -39,9 +39,8 @@ def candles() -> Mapping[str, tuple[Bar, ...]]:
 
 
 def scored_hours() -> Iterator[tuple[int, MarketScores]]:
-    registry = PROJECT_ROOT / "models" / "registry"
-    models = (open_model(registry, POLICY.models.main), open_model(registry, POLICY.models.baseline))
-    scorer = Scorer(Forecaster(*models), MARKETS, POLICY, model_set_hash(models))
+    forecaster = real.forecaster()
+    scorer = Scorer(forecaster, MARKETS, POLICY, model_set_hash(forecaster.models))
     histories = candles()
     chains = list(recorded("2026-02", "BTC", every=1))
     memory, surfaces, carried = Memory(), dict[str, Surface](), dict[str, Carried]()

@@ -18,6 +18,7 @@ from margrave.messages import Ladder, MarketHold, MarketScores, Scores, Snapshot
 from margrave.mirror.limits import is_coherent, policy_words, within_bounds
 from margrave.score.scores import Scorer, carried, quantise, relative_error
 from margrave.verdicts import HoldReason, Rejection
+from tests.unit.score import real
 from tests.unit.score.chains import AS_OF_MS, TRUE
 from tests.unit.score.sample import (
     CALM,
@@ -255,13 +256,7 @@ def test_any_optional_inputs_give_words_the_contract_can_hold(
 
 
 def test_the_real_forecaster_fits_the_protocol() -> None:
-    from margrave.score.forecast import Forecaster as Real
-    from margrave.score.registry import open_model
-    from margrave.settings import PROJECT_ROOT
-
-    registry = PROJECT_ROOT / "models" / "registry"
-    real = Real(open_model(registry, POLICY.models.main), open_model(registry, POLICY.models.baseline))
-    row = only(scored(Scorer(real, MARKETS, POLICY, MODEL_SET), snapshot(market())))
+    row = only(scored(real.scorer(), snapshot(market())))
     assert isinstance(row.ladder, Ladder)
     assert isinstance(row.surface, Surface)
     assert is_coherent(row.words)

@@ -203,8 +203,8 @@ class Stage:
     async def _contracts(self) -> None:
         kind = self._policy.round.report.replace("_", " ")
         self._watch.say(f"contracts: oracle ({kind}, quorum {QUORUM} of {len(NODES)}), options clearinghouse")
-        names = (self._policy.models.main, self._policy.models.baseline)
-        self._model_set = model_set_hash([open_model(PROJECT_ROOT / "models" / "registry", name) for name in names])
+        registry = PROJECT_ROOT / "models" / "registry"
+        self._model_set = model_set_hash([open_model(registry, name) for name in self._policy.models.names])
         self._deployment = await asyncio.to_thread(
             deploy,
             self._anvil.url,

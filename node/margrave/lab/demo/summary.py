@@ -46,7 +46,7 @@ def summarise(
         chain_id=chain_id,
         oracle=deployment.oracle,
         model_set="0x" + model_set.hex(),
-        models=(policy.models.main, policy.models.baseline),
+        models=policy.models.names,
         portfolio=portfolio,
         static_method=static_margin.METHOD,
         rounds_attempted=len(rows),
