@@ -70,6 +70,8 @@ class Sample:
     """Square root of each quote's share of its expiry's say."""
     tenors: Array
     """Shape (n, 3): `tenor_weights(years)`."""
+    two_sided: NDArray[np.bool_]
+    """Quoted on both sides; the others have a mark only."""
 
 
 def calibrate(
@@ -87,10 +89,14 @@ def calibrate(
         Rejected: fewer than `MIN_QUOTES` usable quotes, or fewer than two expiries.
     """
     sample = usable(quotes, as_of_ms)
-    start = _start(sample, previous)
+    return fitted(sample, previous, basis(quotes, as_of_ms, index))
+
+
+def fitted(sample: Sample, previous: Surface | None = None, basis_annual: float = 0.0) -> Surface:
+    """The surface nearest to a sample, from `previous` on or from a plain start."""
     fit = least_squares(
         _residuals,
-        start,
+        _start(sample, previous),
         jac=_jacobian,
         args=(sample,),
         method="trf",
@@ -100,7 +106,7 @@ def calibrate(
         ftol=1e-7,
         max_nfev=60,
     )
-    return _published(fit.x, sample, basis(quotes, as_of_ms, index))
+    return _published(fit.x, sample, basis_annual)
 
 
 def usable(quotes: Sequence[OptionQuote], as_of_ms: int) -> Sample:
@@ -145,7 +151,9 @@ def usable(quotes: Sequence[OptionQuote], as_of_ms: int) -> Sample:
         raise Rejected(Rejection.EMPTY, f"usable options at one expiry only ({expiries[0]:.1f} days)")
     # every expiry has a say that grows with the square root of its quotes: a crowded week does not drown a quarter
     weight: Array = count[which].astype(np.float64) ** -0.25
-    return Sample(k[sound], years[sound], vol[sound], error[sound], weight, tenor_weights(years[sound]))
+    return Sample(
+        k[sound], years[sound], vol[sound], error[sound], weight, tenor_weights(years[sound]), two_sided[sound]
+    )
 
 
 def implied_vol(surface: Surface, forward: float, strike: float, years: float) -> float:
