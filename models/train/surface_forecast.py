@@ -10,6 +10,7 @@ what it is worth when it is made anew each day on the past alone.
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ from train.export import publish
 Floats = NDArray[np.float64]
 
 NAME: Final = "surface_forecast/1"
+FIRST_MS: Final = int(datetime(2025, 12, 30, tzinfo=UTC).timestamp() * 1000)
+"""Single chains of earlier years are no series."""
 LEAST_CHAINS: Final = 40
 COMMAND: Final = "MARGRAVE_DATA=… PYTHONPATH=node:models python -m train.surface_forecast"
 
@@ -161,7 +164,7 @@ def main() -> None:
     series = [
         indicators(seen)
         for found in chains.read(data).by_asset.values()
-        if len(seen := cells.shots(cells.regular(found))[0]) >= LEAST_CHAINS
+        if len(seen := cells.shots([c for c in cells.regular(found) if c.as_of_ms >= FIRST_MS])[0]) >= LEAST_CHAINS
     ]
     found = fitted(series)
     told = report(series, found)

@@ -25,11 +25,12 @@ from margrave.lab.court.families.surface import cells
 from margrave.lab.court.families.surface.cells import Hole, Shot
 from margrave.lab.court.families.surface.completion import base_of
 from margrave.score import completion, surface
-from train import dataset
+from train import dataset, surface_prior_card
 from train.export import publish
 from train.surface_graph import Floats, Part, Prior, graph
 
 NAME: Final = "surface_prior/1"
+TRAINED_FROM: Final = datetime(2025, 12, 30, tzinfo=UTC)
 TRAINED_TO: Final = datetime(2026, 2, 3, tzinfo=UTC)
 SEED: Final = 5
 TASKS: Final = 64
@@ -40,8 +41,9 @@ LAGS: Final = (1, 1, 1, 2, 4)
 WITHOUT: Final = 0.25
 FREEDOM: Final = 4.0
 COVERED: Final = 0.90
-START: Final = (0.0134, 1.65, 2.7, 3.0, 0.0067, 4.4, 1.1, 1.6, 0.018, 1.8, 9.0, 0.0008, 0.1)
-STEPS: Final = (0.5, 0.25, 0.125)
+START: Final = (0.0531, 2.4, 1.64, 17.25, 0.00759, 4.4, 1.1, 2.64, 0.0381, 1.235, 9.0, 0.000294, 0.24)
+"""Where a search from plain guesses ended after twelve minutes."""
+STEPS: Final = (0.25, 0.125)
 MOVES: Final = np.array([-3.5, -2.5, -1.75, -1.2, -0.75, -0.35, 0.0, 0.35, 0.75, 1.2, 1.75, 2.5, 3.5])
 LN_DAYS: Final = np.log(np.array([2.0, 3.0, 5.0, 8.0, 14.0, 24.0, 40.0, 70.0, 120.0, 200.0]))
 TENORS: Final = np.log(np.geomspace(1.7, 220.0, 16))
@@ -141,9 +143,8 @@ def interval_scale(prior: Prior, known: Sequence[Task]) -> float:
 def main() -> None:
     data, started = Path(os.environ["MARGRAVE_DATA"]), time.monotonic()
     shots = {asset: cells.shots(found)[0] for asset, found in chains.read(data).by_asset.items()}
-    until = int(TRAINED_TO.timestamp() * 1000)
-    known = {asset: [s for s in found if s.as_of_ms < until] for asset, found in shots.items()}
-    later = {asset: [s for s in found if s.as_of_ms >= until] for asset, found in shots.items()}
+    first, until = (int(day.timestamp() * 1000) for day in (TRAINED_FROM, TRAINED_TO))
+    known = {asset: [s for s in found if first <= s.as_of_ms < until] for asset, found in shots.items()}
     cut = {asset: len(found) * 3 // 4 for asset, found in known.items()}
     random = np.random.default_rng(SEED)
     numbers, found = search(tasks({a: s[: cut[a]] for a, s in known.items()}, TASKS, random))
@@ -151,9 +152,10 @@ def main() -> None:
     scale = interval_scale(prior, tasks({a: s[cut[a] :] for a, s in known.items()}, TASKS, random))
     print(f"loss {found:.4f}, interval {scale:.2f}, {time.monotonic() - started:.0f} s", flush=True)
     golden = tasks(known, 1, random)[0].inputs
-    report: dict[str, Any] = surface_prior_card.judged(prior, scale, later)
-    card = surface_prior_card.card(NAME, prior, numbers, scale, known, report, dataset.manifest_hash(data))
-    publish(graph(prior), golden, card, report)
+    card = surface_prior_card.card(NAME, numbers, scale, known, dataset.manifest_hash(data))
+    model = publish(graph(prior), golden, card, {})
+    report: dict[str, Any] = surface_prior_card.judged(model, shots)
+    publish(graph(prior), golden, card | {"metrics": surface_prior_card.metrics(report)}, report)
     print(f"wrote {NAME}, {time.monotonic() - started:.0f} s")
 
 

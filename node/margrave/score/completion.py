@@ -107,7 +107,9 @@ def fill(model: Model, base: Surface, known: Seen, log_moneyness: Floats, years:
     return Filled(vol, vol * said["sd"])
 
 
-def sound(filled: Filled, log_moneyness: Floats, years: Floats) -> Filled:
+def sound(
+    filled: Filled, log_moneyness: Floats, years: Floats, among: arbitrage.Rules | None = None
+) -> Filled:
     """Without static arbitrage among its own points; a point that moved is uncertain by its move as well."""
-    vol = arbitrage.repaired(log_moneyness, years, filled.vol)
+    vol = arbitrage.repaired(log_moneyness, years, filled.vol, among)
     return Filled(vol, np.hypot(filled.sd, vol - filled.vol))

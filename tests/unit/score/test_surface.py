@@ -165,12 +165,12 @@ def test_the_basis_is_the_median_slope_of_the_forwards() -> None:
 
 def test_the_jacobian_is_the_derivative() -> None:
     sample = surface.usable(made(noise_vol=0.01), AS_OF_MS)
-    x = surface._start(sample, None)
-    analytic = surface._jacobian(x, sample)
+    x = surface.start(sample, None)
+    analytic = surface.jacobian(x, sample)
     for i in range(6):
         step = np.zeros(6)
         step[i] = 1e-6
-        numeric = (surface._residuals(x + step, sample) - surface._residuals(x - step, sample)) / 2e-6
+        numeric = (surface.residuals(x + step, sample) - surface.residuals(x - step, sample)) / 2e-6
         assert analytic[:, i] == pytest.approx(numeric, rel=1e-4, abs=1e-4)
 
 

@@ -154,9 +154,13 @@ class Sound:
         return f"{self.of.name}, no arbitrage"
 
     def fill(self, hole: Hole) -> Filled | None:
-        filled = self.of.fill(hole)
+        filled, sample = self.of.fill(hole), hole.shot.sample
+        among = arbitrage.rules(sample.log_moneyness, sample.years)
+        return None if filled is None else self.of_filled(hole, filled, among)
+
+    def of_filled(self, hole: Hole, filled: Filled, among: arbitrage.Rules) -> Filled:
         sample = hole.shot.sample
-        return None if filled is None else completion.sound(filled, sample.log_moneyness, sample.years)
+        return completion.sound(filled, sample.log_moneyness, sample.years, among)
 
 
 def refit(sample: Sample, previous: Surface | None = None) -> Surface:
@@ -178,12 +182,8 @@ def interpolated(sample: Sample, log_moneyness: Floats, years: Floats) -> Floats
     return np.asarray(np.sqrt(_between(known, np.stack(rows), years) / years))
 
 
-def broken(hole: Hole, filled: Filled, among: arbitrage.Rules) -> arbitrage.Violations:
-    sample = hole.shot.sample
-    return arbitrage.violations(sample.log_moneyness, sample.years, filled.vol, among)
-
-
 def base_of(hole: Hole) -> Surface:
+    """What ratios are taken to: the last surface, or this chain's refit where there is no last one."""
     return hole.before.surface if hole.before is not None else refit(hole.visible)
 
 
@@ -223,9 +223,9 @@ def _svi(sample: Sample, years: float) -> _Slice:
     def residuals(x: Floats) -> Floats:
         return np.asarray((np.sqrt(total(x, k) / years) - vol) / error)
 
-    start = np.array([0.7 * level, 0.3 * level / width, -0.1, 0.0, width])
     low = [-level, 0.0, -0.99, float(k.min()) - 1e-3, 1e-4]
     high = [4 * level, 20 * level / width, 0.99, float(k.max()) + 1e-3, 20 * width]
+    start = np.clip([0.7 * level, 0.3 * level / width, -0.1, 0.0, width], np.array(low) + 1e-9, np.array(high) - 1e-9)
     found = least_squares(residuals, start, bounds=(low, high), x_scale=np.abs(start) + 1e-3, max_nfev=40).x
     return lambda at: total(found, at)
 
