@@ -102,7 +102,7 @@ def card(found: Floats, series: list[Indicators], told: dict[str, Any], manifest
         "name": NAME,
         "title": "Where at-the-money volatility, skew and term slope go",
         "what": (
-            "Changes of the at-the-money volatility, of the skew of 25 % delta and of the slope to the next tenor, over "
+            "Changes of the at-the-money volatility, of the skew of 25 % delta and of the slope to the next tenor over "
             "one day and seven: shares of the ways to what the chain itself says lies ahead, to the recent mean and, "
             "where the term structure is inverted, to the long mean."
         ),

@@ -3,7 +3,8 @@
     A = I + sum phi phi' / n,   mean = q' A^-1 sum phi y / n,   variance = q' A^-1 q + n0
 
 over seen features phi with ratios y and noise n, and asked features q. A is symmetric and at least the identity, so
-Gauss-Jordan needs no pivoting; its steps are unrolled, all in float64.
+Gauss-Jordan needs no pivoting: row k is divided by its pivot and taken from every other row as often as empties column
+k. All in float64.
 
 A feature is a Matern kernel's distance to fixed centres in (standard moves, ln days), turned so that the prior of its
 coefficients is the identity: k(x, Z) U S^(-1/2) with k(Z, Z) = U S U' (Williams and Seeger, "Using the Nystrom method
@@ -99,7 +100,6 @@ def graph(prior: Prior) -> onnx.ModelProto:
     """Any number of quotes seen and of options asked."""
     rate = prior.rates()
     size = 2 * len(rate)
-    steps = "\n".join(_step(k) for k in range(size))
     body = f"""
         <ir_version: {export.IR_VERSION}, opset_import: ["" : {export.OPSET}]>
         surface_prior (double[seen, three] seen, double[seen] log_ratio, double[seen] noise, double[asked, two] asked)
@@ -145,9 +145,22 @@ def graph(prior: Prior) -> onnx.ModelProto:
             right = MatMul (weighted_t, ratio_column)
             query_t = Transpose <perm = [1, 0]> (query)
             m0 = Concat <axis = 1> (system, right, query_t)
-            {steps}
-            solved = Slice (m{size}, size_i, size_1_i, first)
-            spread = Slice (m{size}, size_1_i, end_i, first)
+            solved_m = Loop <body = eliminate (int64 k, bool going, double[rows, columns] m)
+                => (bool on, double[rows, columns] m_out) {{
+                on = Identity (going)
+                row_at = Unsqueeze (k, rows)
+                row_next = Add (row_at, one_i)
+                row = Slice (m, row_at, row_next, rows)
+                pivot = Slice (row, row_at, row_next, first)
+                unit = Div (row, pivot)
+                column = Slice (m, row_at, row_next, first)
+                basis = Slice (eye, row_at, row_next, first)
+                factor = Sub (column, basis)
+                taken = MatMul (factor, unit)
+                m_out = Sub (m, taken)
+            }}> (steps, yes, m0)
+            solved = Slice (solved_m, size_i, size_1_i, first)
+            spread = Slice (solved_m, size_1_i, end_i, first)
             mean_column = MatMul (query, solved)
             mean = Squeeze (mean_column, first)
             products = Mul (query_t, spread)
@@ -165,6 +178,7 @@ def graph(prior: Prior) -> onnx.ModelProto:
         "one": np.array(1.0), "none": np.array(0.0), "three": np.array(3.0), "eye": np.eye(size),
         "zero_i": np.array([0]), "one_i": np.array([1]), "two_i": np.array([2]), "three_i": np.array([3]),
         "size_i": np.array([size]), "size_1_i": np.array([size + 1]), "end_i": np.array([np.iinfo(np.int64).max]),
+        "steps": np.array(size), "yes": np.array(True),
     }  # fmt: skip
     for i, part in enumerate(prior.parts):
         constants |= {
@@ -174,7 +188,6 @@ def graph(prior: Prior) -> onnx.ModelProto:
         }  # fmt: skip
         if not np.isfinite(part.along):
             del constants[f"centre_x{i}"], constants[f"along{i}"]
-    constants |= {f"k{k}": np.array([k]) for k in range(size + 1)}
     model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
     return model
 
@@ -214,18 +227,8 @@ def _features(of: str, prior: Prior) -> str:
             {name}_k = Mul ({name}_rise, {name}_fall)
             {name}_phi = MatMul ({name}_k, turn{i})""")
     joined = ", ".join(f"{of}_{i}_phi" for i in range(len(prior.parts)))
-    return "".join(lines) + f"""
+    return (
+        "".join(lines)
+        + f"""
             {of}_phi = Concat <axis = 1> ({joined})"""
-
-
-def _step(k: int) -> str:
-    """Row k is divided by its pivot and taken from every other row as often as empties column k."""
-    return f"""
-            row{k} = Slice (m{k}, k{k}, k{k + 1}, rows)
-            pivot{k} = Slice (row{k}, k{k}, k{k + 1}, first)
-            unit{k} = Div (row{k}, pivot{k})
-            column{k} = Slice (m{k}, k{k}, k{k + 1}, first)
-            basis{k} = Slice (eye, k{k}, k{k + 1}, first)
-            factor{k} = Sub (column{k}, basis{k})
-            taken{k} = MatMul (factor{k}, unit{k})
-            m{k + 1} = Sub (m{k}, taken{k})"""
+    )

@@ -41,9 +41,9 @@ LAGS: Final = (1, 1, 1, 2, 4)
 WITHOUT: Final = 0.25
 FREEDOM: Final = 4.0
 COVERED: Final = 0.90
-START: Final = (0.0531, 2.4, 1.64, 17.25, 0.00759, 4.4, 1.1, 2.64, 0.0381, 1.235, 9.0, 0.000294, 0.24)
+START: Final = (0.05306, 2.401, 1.641, 17.25, 0.00759, 4.402, 1.1, 2.64, 0.03814, 1.235, 9.0, 0.000294, 0.24)
 """Where a search from plain guesses ended after twelve minutes."""
-STEPS: Final = (0.25, 0.125)
+STEPS: Final = (0.125,)
 MOVES: Final = np.array([-3.5, -2.5, -1.75, -1.2, -0.75, -0.35, 0.0, 0.35, 0.75, 1.2, 1.75, 2.5, 3.5])
 LN_DAYS: Final = np.log(np.array([2.0, 3.0, 5.0, 8.0, 14.0, 24.0, 40.0, 70.0, 120.0, 200.0]))
 TENORS: Final = np.log(np.geomspace(1.7, 220.0, 16))
@@ -78,7 +78,9 @@ def task_of(hole: Hole) -> Task | None:
     base = base_of(hole)
     k, years = sample.log_moneyness[scored], sample.years[scored]
     ratio = np.log(sample.vol[scored] / surface.vols(base, k, years))
-    return Task(completion.inputs(base, hole.seen(), k, years), ratio, hole.shot.half_spread[scored] / sample.vol[scored])
+    return Task(
+        completion.inputs(base, hole.seen(), k, years), ratio, hole.shot.half_spread[scored] / sample.vol[scored]
+    )
 
 
 def tasks(known: Mapping[str, Sequence[Shot]], count: int, random: np.random.Generator) -> list[Task]:

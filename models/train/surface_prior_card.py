@@ -17,7 +17,7 @@ NUMBERS: Final = (
     "smooth_sd", "smooth_moves", "smooth_ln_days", "smooth_days", "rough_sd", "rough_moves", "rough_ln_days",
     "rough_days", "tenor_sd", "tenor_ln_days", "tenor_days", "noise", "noise_per_half_spread",
 )  # fmt: skip
-MOST_SHOTS: Final = 60
+MOST_SHOTS: Final = 15
 
 
 def judged(model: Model, shots: Mapping[str, Sequence[Shot]]) -> dict[str, Any]:
@@ -64,7 +64,9 @@ def metrics(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 def card(
     name: str, numbers: Sequence[float], scale: float, known: Mapping[str, Sequence[Shot]], manifest: str
 ) -> dict[str, Any]:
-    days = [str(np.datetime64(s[i].as_of_ms, "ms").astype("datetime64[D]")) for s in known.values() if s for i in (0, -1)]
+    days = [
+        str(np.datetime64(s[i].as_of_ms, "ms").astype("datetime64[D]")) for s in known.values() if s for i in (0, -1)
+    ]
     return {
         "name": name,
         "title": "Volatility between quotes, with its uncertainty",
@@ -100,7 +102,7 @@ def card(
         ],
         "metrics": [],
         "limits": [
-            "Trained on five weeks of Bitcoin and Ether in January 2026; judged on the weeks after, a crash among them, "
+            "Trained on five weeks of Bitcoin and Ether in January 2026; judged on the weeks after, a crash among them "
             "and on single chains of 2024.",
             "Its answers may hold arbitrage of a few hundredths of a volatility point: score.arbitrage takes it out.",
             "A standard deviation is too small by the factor interval_scale, which was counted on the last quarter of "

@@ -168,7 +168,9 @@ def graph(weights: Mapping[str, Floats]) -> onnx.ModelProto:
 
 
 def card(known: Mapping[str, Sequence[Shot]], manifest: str, checked: float) -> dict[str, Any]:
-    days = [str(np.datetime64(s[i].as_of_ms, "ms").astype("datetime64[D]")) for s in known.values() if s for i in (0, -1)]
+    days = [
+        str(np.datetime64(s[i].as_of_ms, "ms").astype("datetime64[D]")) for s in known.values() if s for i in (0, -1)
+    ]
     shape = [str(1 + 2 * 6 * cells.COLUMNS)]
     return {
         "name": NAME,

@@ -243,6 +243,33 @@ def explain(
 
 
 @app.command()
+def value(
+    market: Annotated[str, typer.Argument(help="A market, as markets.toml names it; of a chain file, the underlying.")],
+    options: Annotated[list[str], typer.Argument(help="Options, as 27MAR26-80000-C.")],
+    config: Config = HERE,
+    round_: Annotated[
+        int | None, typer.Option("--round", help="A round of the journal; without it the last that knows the market.")
+    ] = None,
+    chain: Annotated[
+        Path | None, typer.Option("--chain", help="Take the last chain of this Parquet file instead of the journal's.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Fair value of any option, with the interval that holds the market's mid nine times in ten."""
+    from dataclasses import asdict
+
+    from margrave.operate import value as fair
+    from margrave.settings import load
+
+    asked = [fair.option(text) for text in options]
+    if chain is None:
+        told = fair.from_journal(load(config), market, asked, round_)
+    else:
+        told = fair.from_file(chain, market, asked)
+    sys.stdout.write(json.dumps(asdict(told)) + "\n" if as_json else "\n".join(told.lines()) + "\n")
+
+
+@app.command()
 def parse(
     venue: Annotated[str, typer.Argument(help="deribit, binance, okx, bybit, kraken, coinbase or hyperliquid.")],
     files: Annotated[list[Path], typer.Argument(help="Recorded payloads: JSON bodies or recorder text, also gzipped.")],

@@ -1,4 +1,4 @@
-"""Static arbitrage among options of one underlying: what is wrong with a set of prices, and the nearest set that is not.
+"""Static arbitrage among options of one underlying: what is wrong with a set of prices, and the nearest sound set.
 
 Prices are of calls over their own forward, c(kappa) at kappa = K / F, undiscounted. There is no static arbitrage if in
 every expiry c is convex and falls from c(0) = 1 with slopes between -1 and 0 (butterfly, vertical), and if no earlier
@@ -22,7 +22,7 @@ from margrave.score import black76
 Floats = NDArray[np.float64]
 
 TOLERANCE: Final = 1e-8
-"""Of the forward: what a constraint may be short by before it counts, a thousandth of a dollar on a hundred thousand."""
+"""Of the forward: what a constraint may be short by before it counts; a tenth of a cent on a hundred thousand."""
 MARGIN: Final = 2e-9
 """Of the forward: what a repair keeps clear of every constraint, so that implied volatilities come back sound."""
 LEAST_VEGA: Final = 1e-5

@@ -29,6 +29,12 @@ FAMILY: Final = "surface_prior"
 MOVES: Final = surface.MAX_STANDARD_MOVES
 """Standard moves from the forward up to which quotes were seen in training; beyond, the edge stands in."""
 
+CAUTIOUS: Final = 0.05
+ALONE: Final = 0.10
+"""Log ratio: a quote further from what its neighbours say, beyond half its spread, is doubted."""
+DOUBT: Final = 20.0
+"""By how many half spreads of its distance: the model trusts half a spread about four times over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -101,15 +107,26 @@ def fill(model: Model, base: Surface, known: Seen, log_moneyness: Floats, years:
         model: of the family `surface_prior`.
         base: the surface that ratios are taken to: the last one where `known` has an earlier chain, or this chain's.
     """
-    said = model.run(inputs(base, known, log_moneyness, years))
+    given = inputs(base, known, log_moneyness, years)
+    said = model.run({**given, "noise": doubted(model, given)})
     level = surface.vols(base, log_moneyness, years)
     vol = level * np.exp(said["mean"])
     return Filled(vol, vol * said["sd"])
 
 
-def sound(
-    filled: Filled, log_moneyness: Floats, years: Floats, among: arbitrage.Rules | None = None
-) -> Filled:
+def doubted(model: Model, given: dict[str, Floats]) -> Floats:
+    """The noise of every quote, of those that no neighbour bears out as large as their distance; relative, shape (n,).
+
+    The attack is one quote with a tight spread anywhere at all. Neighbours are asked with every quote held to be
+    uncertain by `CAUTIOUS`, so that one alone does not bend the answer that it is judged by, and an expiry that stands
+    out as a whole, with an event before it, is believed.
+    """
+    loose = {**given, "noise": given["noise"] + CAUTIOUS / model.card.parameters["noise_per_half_spread"]}
+    away = np.abs(given["log_ratio"] - model.run({**loose, "asked": given["seen"][:, :2]})["mean"])
+    return np.where(away > ALONE + given["noise"], given["noise"] + DOUBT * away, given["noise"])
+
+
+def sound(filled: Filled, log_moneyness: Floats, years: Floats, among: arbitrage.Rules | None = None) -> Filled:
     """Without static arbitrage among its own points; a point that moved is uncertain by its move as well."""
     vol = arbitrage.repaired(log_moneyness, years, filled.vol, among)
     return Filled(vol, np.hypot(filled.sd, vol - filled.vol))

@@ -3,7 +3,8 @@
 The chain's own quotes, seen through `surface_prior`, say the volatility; among the option and everything that is listed
 no static arbitrage is left; Black's formula makes the price. The interval holds the mid that a market would quote in
 nine cases of ten, by the count of quotes that were kept back. Where the chain says little the interval is wide, where
-the option lies beyond everything quoted the answer says so, and where there is no chain there is no answer.
+the option lies beyond everything quoted the answer says so, and where there is no chain a published surface answers,
+with its own error for an interval.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ SCALE: Final = "interval_scale"
 BEYOND: Final = 1.5
 """By how much an interval is widened for every standard move that an option lies beyond what is quoted."""
 LEAST_VOL: Final = 0.01
+NINE_OF_TEN: Final = 1.645
+"""Standard deviations of a normal error."""
 JUNK: Final = 0.5
 """Of the listed volatilities, the mean move that a repair needs before quotes are called inconsistent, in spreads."""
 
@@ -43,6 +46,8 @@ class Remark(StrEnum):
     """Shorter or longer than everything quoted."""
     ARBITRAGE_IN_QUOTES = "arbitrage_in_quotes"
     """The quotes contradict each other by more than their spreads."""
+    SURFACE_ONLY = "surface_only"
+    """No chain was seen: six numbers and their error say all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,32 @@ def fair_values(
     )
 
 
+def of_surface(published: Surface, index_usd: float, as_of_ms: int, options: Sequence[Option]) -> tuple[FairValue, ...]:
+    """Of each option, from a surface alone: forwards by its basis, intervals by its own error.
+
+    Raises:
+        Rejected: an option is none, as `fair_values` says.
+    """
+    for option in options:
+        _refuse(option, as_of_ms)
+    years = np.array([(option.expiry_ms - as_of_ms) / DAY_MS / YEAR_DAYS for option in options])
+    forward = index_usd * (1 + published.basis * years)
+    k = np.log(np.array([option.strike for option in options]) / forward)
+    vol = surface.vols(published, k, years)
+    wide = NINE_OF_TEN * published.rmse_vol
+    told = (vol, np.maximum(vol - wide, LEAST_VOL), vol + wide)
+    is_call = np.array([option.is_call for option in options])
+    prices = [forward * black76.price(k, v * np.sqrt(years), is_call) for v in told]
+    return tuple(
+        FairValue(
+            option,
+            *(float(column[i]) for column in (forward, *prices, *told)),
+            remarks=(Remark.SURFACE_ONLY,),
+        )
+        for i, option in enumerate(options)
+    )
+
+
 def from_sample(model: Model, sample: Sample, log_moneyness: Floats, years: Floats) -> Vols:
     """The volatilities alone, in units of the forward.
 
@@ -146,12 +177,18 @@ def from_sample(model: Model, sample: Sample, log_moneyness: Floats, years: Floa
 def _refuse(option: Option, as_of_ms: int) -> None:
     days = (option.expiry_ms - as_of_ms) / DAY_MS
     if not (np.isfinite(option.strike) and option.strike > 0):
-        raise Rejected(Rejection.NOT_POSITIVE, f"a strike of {option.strike} is none")
+        raise Rejected(Rejection.NOT_POSITIVE, f"a strike of {option.strike} is none", advice="give one in USD")
     if days <= 0:
-        raise Rejected(Rejection.STALE, f"the option expired {-days:.1f} days before the chain was quoted")
+        raise Rejected(
+            Rejection.STALE,
+            f"the option expired {-days:.1f} days before the chain was quoted",
+            advice="give one that is still alive, or an earlier chain",
+        )
     if days > surface.MAX_DAYS:
         raise Rejected(
-            Rejection.OUT_OF_RANGE, f"{days:.0f} days are more than the {surface.MAX_DAYS:.0f} that are calibrated"
+            Rejection.OUT_OF_RANGE,
+            f"{days:.0f} days are more than the {surface.MAX_DAYS:.0f} that are calibrated",
+            advice="give a shorter one",
         )
 
 

@@ -1,8 +1,9 @@
 """Where at-the-money volatility, skew and term slope go: the inputs of `surface_forecast`, and nothing that is fitted.
 
 Each forecast is the last surface's value and shares of three ways from it: to what the chain itself says lies ahead
-(forward volatilities; the skew of what will be that long), to the value's own recent mean, and, where the term structure
-is inverted, to its long mean. The shares are the registry's; where they are zero the last surface is the forecast.
+(forward volatilities; the skew of what will be that long), to the value's own recent mean, and to its long mean, always
+or only where the term structure is inverted. The shares are the registry's; where they are zero the last surface is
+the forecast.
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ def _terms(table: pa.Table, columns: set[str]) -> tuple[NDArray[np.str_], Ints, 
     parts = []
     for text in _strings(table, named):
         if text not in known:
-            known[text] = _parsed(text)
+            known[text] = parsed(text)
         parts.append(known[text])
     asset, expiry, strike, call = zip(*parts, strict=True) if parts else ((), (), (), ())
     return (
@@ -208,8 +208,9 @@ def _terms(table: pa.Table, columns: set[str]) -> tuple[NDArray[np.str_], Ints, 
     )
 
 
-def _parsed(instrument: str) -> tuple[str, int, float, bool]:
-    match = INSTRUMENT.fullmatch(instrument.upper().replace("D", "d") if "d" in instrument else instrument.upper())
+def parsed(instrument: str) -> tuple[str, int, float, bool]:
+    """(asset, expiry in ms, strike, is a call) of an instrument's name; an empty asset where it is no option's."""
+    match = INSTRUMENT.fullmatch(instrument)
     if match is None:
         return "", 0, 0.0, False
     asset, day, strike, side = match.groups()
@@ -224,8 +225,7 @@ def _times(table: pa.Table, column: str) -> Ints:
     values = table[column]
     if pa.types.is_timestamp(values.type):
         values = values.cast(pa.timestamp("ms", tz=values.type.tz), safe=False).cast(pa.int64())
-    found = np.asarray(values.to_pandas().fillna(0), dtype=np.int64)
-    return found
+    return np.asarray(values.to_pandas().fillna(0), dtype=np.int64)
 
 
 def _column(table: pa.Table, column: str) -> Floats:

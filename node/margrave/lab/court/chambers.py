@@ -8,8 +8,9 @@ from typing import Final
 from margrave.lab.court.breaks import Breaks
 from margrave.lab.court.chamber import Chamber
 from margrave.lab.court.models import Models
+from margrave.lab.court.surface import SurfaceChamber
 
-CHAMBERS: Final[tuple[Chamber, ...]] = (Breaks(), Models())
+CHAMBERS: Final[tuple[Chamber, ...]] = (Breaks(), Models(), SurfaceChamber())
 
 
 def called(words: Sequence[str], among: Sequence[Chamber]) -> tuple[Chamber, ...]:

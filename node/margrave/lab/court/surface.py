@@ -3,6 +3,7 @@ right and its interval honest, does calibration take longer than it must, and do
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ AHEAD: Final[Mapping[tuple[str, int], Goal]] = {
 }
 MOST_SHOTS: Final = 45
 """Of one asset, evenly spread: holes of more add little."""
-QUICK_SHOTS: Final = 10
+QUICK_SHOTS: Final = 6
 NO_CHAINS: Final = "the folder holds no option chains (times, options, volatilities or prices, forwards)"
 NO_PRIOR: Final = "the registry's prior did not open"
 SAID: Final = 6
@@ -62,9 +63,10 @@ class SurfaceChamber:
             return self._nothing([*silent, "no chain has quotes enough for a surface"])
         models, why = self._models()
         prior, forecast, start = (models.get(name) for name in MODELS)
-        filled = filling.filling(shots, QUICK_SHOTS if case.study.quick else MOST_SHOTS, prior, case.say)
-        valued = None if prior is None else valuing.valued(shots, prior)
-        began = starting.started(shots, start)
+        most = QUICK_SHOTS if case.study.quick else MOST_SHOTS
+        filled = filling.filling(shots, most, prior, case.say)
+        valued = None if prior is None else valuing.valued(shots, prior, most)
+        began = starting.started(shots, start, most // 2)
         told = foretold(shots, forecast)
         return Ruling(
             kind=self.kind,
@@ -108,7 +110,7 @@ def _summary(shots: Mapping[str, Sequence[Shot]], filled: Filling, told: Foretol
     filled_words = (
         "No hole could be made."
         if best is None
-        else f"With half the cells hidden the best answer ({best}) is off by {scores[best].rmse:.2f} volatility points, "
+        else f"With half the cells hidden the best answer ({best}) is off by {scores[best].rmse:.2f} vol points, "
         f"an SSVI refit by {scores['SSVI refit'].rmse:.2f}."
     )
     return f"{count}. {filled_words} {told_words}"
@@ -146,7 +148,7 @@ def _filled(filled: Filling) -> Iterator[Table]:
         ("", *(f"{kind} hidden" for kind in HOLES), "each quote, 50 %", "arbitrage a chain, 50 %", "ours less this, t"),
         tuple(rows),
         note=(
-            f"RMSE in volatility points over hidden cells ({filled.chains} chains; a cell is a tenor by a range of standard "
+            f"RMSE in vol points over hidden cells ({filled.chains} chains; a cell is a tenor by a range of standard "
             "moves, and its error the mean over its quotes). Arbitrage: constraints that the answers break among all "
             "listed options, vertical, butterfly and calendar. t: Diebold and Mariano on mean squares of chains."
         ),
@@ -175,7 +177,7 @@ def _valued(valued: Valued | None) -> Iterator[Table]:
     parts = [("all", np.ones(len(valued), dtype=np.bool_))]
     parts += [
         (f"{low:g} to {high:.0f} d", (valued.days >= low) & (valued.days < high))
-        for low, high in zip(tenors, tenors[1:], strict=False)
+        for low, high in itertools.pairwise(tenors)
     ]
     rows: list[tuple[str | float | None, ...]] = []
     for words, mine in parts:
@@ -202,7 +204,7 @@ def _valued(valued: Valued | None) -> Iterator[Table]:
             "mid in our interval (of 0.90)", "interval, vol points", "spread, vol points",
         ),
         tuple(rows),
-        note="A tenth of each chain's two-sided quotes is kept back and valued from the others of the same chain alone.",
+        note="A tenth of each chain's two-sided quotes is kept back and valued from the others of the same chain.",
     )  # fmt: skip
 
 
@@ -213,15 +215,23 @@ def _began(rows: Sequence[Started]) -> Iterator[Table]:
     if rows:
         yield Table(
             "Calibration",
-            ("", "quotes", "ms", "fit error, vol points", "loss over the best's", "share worse than the best", "chains"),
+            (
+                "",
+                "quotes",
+                "ms",
+                "fit error, vol points",
+                "loss over the best's",
+                "share worse than the best",
+                "chains",
+            ),
             tuple(
                 (row.name, row.quotes, row.milliseconds, row.rmse_points, row.loss, row.worse, float(row.chains))
                 for row in rows
             ),
             note=(
-                "The optimiser is SciPy's least_squares; the polish, Levenberg and Marquardt's steps on the same loss. Times are of one "
-                "thread of this machine, the least of three, the median over chains; worse: a loss a thousandth above "
-                "the best of all."
+                "The optimiser is SciPy's least_squares; the polish, Levenberg and Marquardt's steps on the same loss. "
+                "Times are of one thread of this machine, the least of three, the median over chains; worse: a loss a "
+                "thousandth above the best of all."
             ),
         )
 
@@ -295,5 +305,9 @@ def _figures(filled: Filling, valued: Valued | None, told: Foretold) -> Iterator
             "Inside the wedge our volatility lies between bid and ask.",
         )
     if told.rows:
-        ratios = {f"{q}, {h} d": {name: row.ratio for name, row in found.items()} for (q, h), found in told.rows.items()}
-        yield Figure("RMSE over the last surface's", surface_plots.ahead(ratios, told.ours), "Left of the line is better.")
+        ratios = {
+            f"{q}, {h} d": {name: row.ratio for name, row in found.items()} for (q, h), found in told.rows.items()
+        }
+        yield Figure(
+            "RMSE over the last surface's", surface_plots.ahead(ratios, told.ours), "Left of the line is better."
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from margrave.lab.demo.plots import AMBER, BLUE, GREY, INK, PAPER, RED
 
 Floats = NDArray[np.float64]
 
+MOST_POINTS = 600
 COLOURS = (BLUE, AMBER, GREY, RED)
 
 
@@ -26,13 +28,15 @@ def by_cell(grids: Mapping[str, Floats], most_points: float) -> str:
             value = found[row, column]
             if np.isfinite(value):
                 shade = min(value / most_points, 1.0)
-                axis.fill_between([column, column + 1], row, row + 1, color=AMBER, alpha=0.08 + 0.8 * shade, linewidth=0)
+                axis.fill_between(
+                    [column, column + 1], row, row + 1, color=AMBER, alpha=0.08 + 0.8 * shade, linewidth=0
+                )
                 axis.text(column + 0.5, row + 0.5, f"{value:.1f}", ha="center", va="center", color=INK, fontsize=6)
         axis.set_title(name, loc="left", color=INK, fontsize=8)
         axis.set_xlim(0, found.shape[1])
         axis.set_ylim(found.shape[0], 0)
         axis.set_xticks(np.arange(1, len(moves) - 1), [f"{m:g}" for m in moves[1:-1]])
-        labels = [f"{low:g}-{high:.0f} d" for low, high in zip(edges, edges[1:], strict=False)]
+        labels = [f"{low:g}-{high:.0f} d" for low, high in itertools.pairwise(edges)]
         axis.set_yticks(np.arange(len(labels)) + 0.5, labels if axis is axes[0] else [""] * len(labels))
         axis.set_xlabel("standard moves from the forward")
     return svg(figure)
@@ -58,11 +62,12 @@ def by_share(lines: Mapping[str, Sequence[float]], kinds: Sequence[str], ours: s
 def values(found: Valued) -> str:
     """Error of each fair volatility against its quote's half spread: inside the wedge we are between bid and ask."""
     figure, (axis,) = side_by_side(1, 2.4)
-    half = found.spread_points / 2
+    shown = slice(None, None, max(len(found) // MOST_POINTS, 1))
+    half, error = found.spread_points[shown] / 2, found.error_points[shown]
     most = float(np.quantile(half, 0.99)) + 0.1
-    inside = np.abs(found.error_points) <= half
+    inside = np.abs(error) <= half
     for chosen, colour in ((inside, BLUE), (~inside, AMBER)):
-        axis.plot(half[chosen], found.error_points[chosen], ".", color=colour, markersize=2.5, alpha=0.6)
+        axis.plot(half[chosen], error[chosen], ".", color=colour, markersize=2.5, alpha=0.6)
     axis.fill_between([0, most], [0, -most], [0, most], color=GREY, alpha=0.15, linewidth=0)
     axis.axhline(0, color=PAPER, linewidth=0.6)
     axis.set_xlim(0, most)

@@ -150,7 +150,6 @@ def pairs(shots: Sequence[Shot]) -> Iterator[tuple[Shot, Shot | None]]:
         yield shot, shots[place - 1] if place else None
 
 
-
 def regular(chains: Sequence[Chain]) -> tuple[Chain, ...]:
     """Of a series with days of hourly chains among rarer ones, chains at least three hours apart, so that no day counts
     more than another; and no lone chain further than a week from its neighbours."""

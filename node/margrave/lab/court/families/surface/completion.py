@@ -228,4 +228,3 @@ def _svi(sample: Sample, years: float) -> _Slice:
     start = np.clip([0.7 * level, 0.3 * level / width, -0.1, 0.0, width], np.array(low) + 1e-9, np.array(high) - 1e-9)
     found = least_squares(residuals, start, bounds=(low, high), x_scale=np.abs(start) + 1e-3, max_nfev=40).x
     return lambda at: total(found, at)
-

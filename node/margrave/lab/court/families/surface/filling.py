@@ -107,7 +107,9 @@ def filling(shots: Mapping[str, Sequence[Shot]], most: int, model: Model | None,
     series = {asset: [pair for pair in cells.pairs(found) if _follows(pair)] for asset, found in shots.items()}
     silent = []
     if lone := sum(map(len, shots.values())) - sum(map(len, series.values())):
-        silent.append(f"{lone} chains have no other in the {cells.MOST_AGE_DAYS:g} days before: their holes are not judged")
+        silent.append(
+            f"{lone} chains have no other in the {cells.MOST_AGE_DAYS:g} days before: their holes are not judged"
+        )
     known = {
         asset: [pair for pair in found if model is None or unseen(model.card, asset, pair[0].as_of_ms)]
         for asset, found in series.items()

@@ -68,7 +68,7 @@ def foretold(shots: Mapping[str, Sequence[Shot]], model: Model | None) -> Foreto
             everyone.append(registered)
         else:
             silent.append(
-                f"{model.card.name} was found on these chains: its rule, searched anew each day on the past, stands for it"
+                f"{model.card.name} was found on these chains: its rule, searched anew each day, stands for it"
             )
     rows: dict[tuple[str, int], dict[str, Row]] = {}
     tenors: list[tuple[str, float, float, float, float]] = []

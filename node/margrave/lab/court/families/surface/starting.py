@@ -1,5 +1,5 @@
-"""Calibration: an optimiser alone, from a plain start and from the last surface; a polish from those, and from a learned
-start.
+"""Calibration: an optimiser alone, from a plain start and from the last surface; a polish from those and from a
+learned start.
 
 The optimiser alone is SciPy's; the learned start is one pass of a small network over the chain's cells; the polish is
 the node's own search. All are timed on whole chains and on a quarter of their quotes, and compared by
@@ -28,7 +28,6 @@ from margrave.score.surface import ROBUST_SCALE, YEAR_DAYS, Sample
 Floats = NDArray[np.float64]
 
 FAMILY: Final = "surface_start"
-MOST_SHOTS: Final = 24
 SPARSE: Final = 0.25
 """Share of the quotes that is left of a sparse chain."""
 REPEATS: Final = 3
@@ -90,25 +89,36 @@ def optimiser(sample: Sample, begin: Floats) -> Floats:
 
 def calibrators(model: Model | None) -> Mapping[str, Calibrator]:
     """All that are compared, the node's own first."""
-    polished = surface.polished
+
+    def plainly(sample: Sample, _: Surface | None) -> Surface:
+        return surface.fitted(sample)
+
+    def optimised(sample: Sample, last: Surface | None) -> Surface:
+        return _published(optimiser(sample, surface.start(sample, last)), sample)
+
+    def optimised_plainly(sample: Sample, _: Surface | None) -> Surface:
+        return optimised(sample, None)
+
     found: dict[str, Calibrator] = {
         "the node's: polish, last surface": surface.fitted,
-        "polish, plain start": lambda sample, last: surface.fitted(sample),
-        "optimiser, last surface": lambda sample, last: _published(optimiser(sample, surface.start(sample, last)), sample),
-        "optimiser, plain start": lambda sample, last: _published(optimiser(sample, surface.start(sample, None)), sample),
+        "polish, plain start": plainly,
+        "optimiser, last surface": optimised,
+        "optimiser, plain start": optimised_plainly,
     }
     if model is not None:
         known = model
 
-        def learned(sample: Sample, last: Surface | None) -> Surface:
-            return _published(polished(sample, _start(known, sample)), sample)
+        def learned(sample: Sample, _: Surface | None) -> Surface:
+            return _published(surface.polished(sample, _start(known, sample)), sample)
 
-        found["learned start, polish"] = learned
-        found["learned start alone"] = lambda sample, last: _published(_start(known, sample), sample)
+        def raw(sample: Sample, _: Surface | None) -> Surface:
+            return _published(_start(known, sample), sample)
+
+        found |= {"learned start, polish": learned, "learned start alone": raw}
     return found
 
 
-def started(shots: Mapping[str, Sequence[Shot]], model: Model | None) -> tuple[Started, ...]:
+def started(shots: Mapping[str, Sequence[Shot]], model: Model | None, most: int = 24) -> tuple[Started, ...]:
     """Every calibrator, on whole and on sparse chains that the model has not seen."""
     asked: list[tuple[Shot, Shot]] = []
     for asset, found in shots.items():
@@ -117,7 +127,7 @@ def started(shots: Mapping[str, Sequence[Shot]], model: Model | None) -> tuple[S
             for shot, before in cells.pairs(found)
             if before is not None and (model is None or unseen(model.card, asset, shot.as_of_ms))
         ]
-        asked += [(shot, before) for shot, before in later[:: max(len(later) // MOST_SHOTS, 1)] if before is not None]
+        asked += [(shot, before) for shot, before in later[:: max(len(later) // most, 1)] if before is not None]
     rows: list[Started] = []
     for words, share in (("all", 1.0), (f"{SPARSE:.0%}", SPARSE)):
         table: dict[str, list[tuple[float, float, float]]] = {}

@@ -1,4 +1,4 @@
-"""Fair value of single options against the quotes that were kept back: the error, and whether its interval is honest."""
+"""Fair value of single options against the quotes that were kept back: the error, and how honest its interval is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 KEPT_BACK: Final = 0.1
 """Share of the quotes of every chain."""
-MOST_SHOTS: Final = 120
+MOST_SHOTS: Final = 60
 SEED: Final = 13
 
 
@@ -46,12 +46,12 @@ class Valued:
         return len(self.days)
 
 
-def valued(shots: Mapping[str, Sequence[Shot]], model: Model) -> Valued:
+def valued(shots: Mapping[str, Sequence[Shot]], model: Model, most: int = MOST_SHOTS) -> Valued:
     """Every tenth quote of chains that the model has not seen, valued from the others of the same chain."""
     rows: list[Floats] = []
     for asset, found in shots.items():
         later = [shot for shot in found if unseen(model.card, asset, shot.as_of_ms)]
-        for shot in later[:: max(len(later) // MOST_SHOTS, 1)]:
+        for shot in later[:: max(len(later) // most, 1)]:
             random = np.random.default_rng([SEED, shot.as_of_ms])
             back = shot.sample.two_sided & (shot.cell >= 0) & (random.random(len(shot.cell)) < KEPT_BACK)
             if back.any():

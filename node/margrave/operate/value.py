@@ -1,0 +1,133 @@
+"""`margrave value`: the fair value of any option with its interval, from a round of the journal or a chain file."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from margrave.errors import Fatal, Rejected
+from margrave.messages import MarketSnapshot
+from margrave.operate.replay import open_journal
+from margrave.score import completion, fair_value
+from margrave.score.fair_value import FairValue, Option, Remark
+from margrave.score.registry import Model, open_model
+from margrave.settings import PROJECT_ROOT, Settings
+from margrave.store.journal import Journal
+from margrave.verdicts import Rejection
+
+PRIOR: Final = f"{completion.FAMILY}/1"
+OPTION: Final = re.compile(r"(\d{1,2}[A-Z]{3}\d{2})-(\d+(?:\.\d+)?)-([CP])")
+EXPIRES_AT_H: Final = 8
+"""UTC, where the venues of the node settle."""
+REMARKED: Final = {
+    Remark.BEYOND_STRIKES: "further out than anything quoted beside it",
+    Remark.BEYOND_EXPIRIES: "beyond the quoted expiries",
+    Remark.ARBITRAGE_IN_QUOTES: "the quotes contradict each other: look at the chain before you use it",
+    Remark.SURFACE_ONLY: "no chain was seen, the surface alone says so",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was valued, on what."""
+
+    market: str
+    source: str
+    as_of_ms: int
+    model: str
+    values: tuple[FairValue, ...]
+
+    def lines(self) -> list[str]:
+        at = datetime.fromtimestamp(self.as_of_ms / 1000, UTC)
+        return [f"{self.market} from {self.source}, {at:%Y-%m-%d %H:%M:%S} UTC", *map(_line, self.values)]
+
+
+def option(text: str) -> Option:
+    """From `27MAR26-80000-C`.
+
+    Raises:
+        Rejected: it is not written so.
+    """
+    match = OPTION.fullmatch(text.upper())
+    with contextlib.suppress(ValueError):
+        if match is not None:
+            day, strike, side = match.groups()
+            expiry = datetime.strptime(day.title(), "%d%b%y").replace(hour=EXPIRES_AT_H, tzinfo=UTC)
+            return Option(int(expiry.timestamp() * 1000), float(strike), side == "C")
+    raise Rejected(Rejection.MALFORMED, f"{text!r} is no option", advice="write it like 27MAR26-80000-C")
+
+
+def from_journal(settings: Settings, market: str, options: Sequence[Option], round_: int | None = None) -> Told:
+    """From the chain of a round, or from the surface that it published where it saw none.
+
+    Raises:
+        Rejected: the journal holds no such round or market, or an option cannot be valued.
+    """
+    with contextlib.closing(open_journal(settings)) as journal:
+        number, found, as_of_ms = _found(journal, market, round_)
+        quoted_ms = as_of_ms - round(1_000 * (found.chain_age_s or 0.0))
+        source = f"the chain of round {number}"
+        if found.quotes:
+            model = open_model(settings.node.registry_dir, PRIOR)
+            values = fair_value.fair_values(model, found.quotes, quoted_ms, options)
+            return Told(market, source, quoted_ms, model.name, values)
+        published = next((m for m in journal.scores(number).markets if m.market == market), None)
+        if published is None:
+            raise Rejected(Rejection.EMPTY, f"round {number} saw no chain of {market} and published no surface of it")
+        values = fair_value.of_surface(published.surface, found.price, as_of_ms, options)
+        return Told(market, f"the surface of round {number}", as_of_ms, "SSVI", values)
+
+
+def from_file(file: Path, market: str, options: Sequence[Option], registry: Path | None = None) -> Told:
+    """From the last chain of a Parquet file.
+
+    Raises:
+        Rejected: the file holds no chain of that underlying, or an option cannot be valued.
+    """
+    try:
+        from margrave.lab.court import chains
+    except ModuleNotFoundError as error:
+        raise Fatal(f"{error.name} is not installed", advice="pip install 'margrave[lab]'") from error
+    found, left_out = chains.chains_in(file)
+    mine = [chain for chain in found if chain.asset == market.upper()]
+    if not mine:
+        known = ", ".join(sorted({chain.asset for chain in found})) or "; ".join(left_out) or "none"
+        raise Rejected(Rejection.EMPTY, f"{file.name} holds no chain of {market}", advice=f"it holds {known}")
+    last, model = mine[-1], _model(registry)
+    values = fair_value.fair_values(model, last.quotes, last.as_of_ms, options)
+    return Told(last.asset, f"{file.name}", last.as_of_ms, model.name, values)
+
+
+def _model(registry: Path | None) -> Model:
+    return open_model(PROJECT_ROOT / "models" / "registry" if registry is None else registry, PRIOR)
+
+
+def _found(journal: Journal, market: str, round_: int | None) -> tuple[int, MarketSnapshot, int]:
+    """(round, what it saw of the market, when)."""
+    rounds = journal.rounds() if round_ is None else [round_]
+    for number in reversed(rounds):
+        snapshot = journal.snapshot(number)
+        for row in snapshot.markets:
+            if row.market == market:
+                return number, row, snapshot.as_of_ms
+    where = "the journal" if round_ is None else f"round {round_}"
+    raise Rejected(
+        Rejection.EMPTY, f"{where} knows no market {market}", advice="margrave replay --list shows the rounds"
+    )
+
+
+def _line(value: FairValue) -> str:
+    expiry = datetime.fromtimestamp(value.option.expiry_ms / 1000, UTC)
+    side = "C" if value.option.is_call else "P"
+    remarks = "; ".join(REMARKED[remark] for remark in value.remarks)
+    return (
+        f"{expiry:%d%b%y}-{value.option.strike:.8g}-{side}".upper()
+        + f"  {value.price:,.2f} USD [{value.price_low:,.2f}, {value.price_high:,.2f}]"
+        + f"  vol {value.vol:.2%} [{value.vol_low:.2%}, {value.vol_high:.2%}]  forward {value.forward:,.2f}"
+        + (f"  ({remarks})" if remarks else "")
+    )
