@@ -10,7 +10,7 @@ and repairing arbitrage in traded option prices", Applied Mathematical Finance 2
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,9 +117,11 @@ def repaired(log_moneyness: Floats, years: Floats, vol: Floats, among: Rules | N
     lacking = among.bound + MARGIN - among.matrix @ before
     # the unknowns are changes in volatility points' worth of price: all of one size, which the solver's tolerances want
     scaled = csr_array(among.matrix.multiply(vega[None, :]))
+    # the solver takes sparse matrices; its annotations do not say so
+    above: Any = hstack([-scaled, scaled], format="csr")
     found = linprog(
         np.ones(2 * len(vega)),
-        A_ub=hstack([-scaled, scaled], format="csr"),
+        A_ub=above,
         b_ub=-lacking,
         bounds=(0, None),
         method="highs",

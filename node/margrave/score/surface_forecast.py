@@ -45,7 +45,8 @@ def long_mean(values: Floats) -> Floats:
     there = np.isfinite(values)
     count = np.cumsum(there, axis=0)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(count > 0, np.cumsum(np.nan_to_num(values), axis=0) / count, np.nan))
+        found: Floats = np.where(count > 0, np.cumsum(np.nan_to_num(values), axis=0) / count, np.nan)
+    return found
 
 
 def ways(last: Floats, ahead: Floats, recent: Floats, long: Floats, inverted: NDArray[np.bool_]) -> Floats:

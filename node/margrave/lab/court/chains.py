@@ -193,18 +193,13 @@ def _terms(table: pa.Table, columns: set[str]) -> tuple[NDArray[np.str_], Ints, 
             _column(table, "strike"),
             np.array([side[:1].upper() == "C" for side in _strings(table, "option_type")]),
         )
-    known: dict[str, tuple[str, int, float, bool]] = {}
-    parts = []
-    for text in _strings(table, named):
-        if text not in known:
-            known[text] = parsed(text)
-        parts.append(known[text])
-    asset, expiry, strike, call = zip(*parts, strict=True) if parts else ((), (), (), ())
+    names = _strings(table, named)
+    known = {text: parsed(text) for text in set(names)}
     return (
-        np.array(asset, dtype=np.str_),
-        np.array(expiry, dtype=np.int64),
-        np.array(strike, dtype=np.float64),
-        np.array(call, dtype=np.bool_),
+        np.array([known[text][0] for text in names], dtype=np.str_),
+        np.array([known[text][1] for text in names], dtype=np.int64),
+        np.array([known[text][2] for text in names], dtype=np.float64),
+        np.array([known[text][3] for text in names], dtype=np.bool_),
     )
 
 
