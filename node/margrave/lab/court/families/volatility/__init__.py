@@ -26,5 +26,6 @@ FAMILIES: Final[tuple[tuple[VolatilityFamily, Role], ...]] = (
     (DIURNAL_LHAR_IV, Role.BASELINE),
     (POOLED, Role.CANDIDATE),
     (cast(VolatilityFamily, Registered("volatility/1")), Role.CANDIDATE),
+    (cast(VolatilityFamily, Registered("lstm/1")), Role.CANDIDATE),
     (OURS, Role.OURS),
 )
