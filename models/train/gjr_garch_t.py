@@ -25,8 +25,8 @@ from arch import arch_model
 from scipy import optimize, stats
 
 from margrave.score import features
+from margrave.score.features import LONG_H as RETURNS_H
 from margrave.score.features import Floats, Ints
-from margrave.score.forecast import RETURNS_H
 from train import dataset, evaluate, export, stress
 from train.dataset import HORIZON_H, Series
 from train.gjr_graph import Recursion, Tail, graph
