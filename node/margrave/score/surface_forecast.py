@@ -60,7 +60,7 @@ def ways(last: Floats, ahead: Floats, recent: Floats, long: Floats, inverted: ND
             long - last,
         ]
     )
-    return np.nan_to_num(columns)
+    return np.asarray(np.nan_to_num(columns), dtype=np.float64)
 
 
 def change(model: Model, quantity: str, found: Floats) -> Floats:

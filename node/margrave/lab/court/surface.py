@@ -34,7 +34,7 @@ AHEAD: Final[Mapping[tuple[str, int], Goal]] = {
     for horizon, wanted in zip(HORIZONS_DAYS, (0.98, 0.95), strict=True)
     for quantity in ("skew", "slope")
 }
-MOST_SHOTS: Final = 45
+MOST_SHOTS: Final = 30
 """Of one asset, evenly spread: holes of more add little."""
 QUICK_SHOTS: Final = 6
 NO_CHAINS: Final = "the folder holds no option chains (times, options, volatilities or prices, forwards)"
