@@ -29,5 +29,7 @@ class WideningPolicy(Section):
     """Factor on a rung: quiet times may not talk it down further."""
     most: float = Field(default=4.0, ge=1, le=4)
     """Factor on a rung, from outcomes."""
+    on_haste: float = Field(default=1.6, ge=1, le=2)
+    """Most of the factor on all rungs that follows the last hours' outcomes at once."""
     on_drift: float = Field(default=1.15, ge=1, le=2)
-    """Factor on all rungs while drift is past flagging; on top of the other, at once."""
+    """Factor on all rungs while drift is past flagging; on top of the others, at once."""

@@ -168,7 +168,8 @@ def awaiting(before: Carried, closed_ms: int, published: Ladder, hour: Ladder, u
 
 def widened(ladder: Ladder, carried: Carried, policy: WideningPolicy) -> Ladder:
     """The ladder with both sides' factors, haste's and drift's on top, on its rungs' log moves; each side ascends."""
-    extra = carried.drift.haste * (policy.on_drift if carried.drift.level >= DriftLevel.WIDENED else 1.0)
+    on_drift = policy.on_drift if carried.drift.level >= DriftLevel.WIDENED else 1.0
+    extra = min(carried.drift.haste, policy.on_haste) * on_drift
     if extra == 1 and not any((*carried.down.log_factor, *carried.up.log_factor)):
         return ladder
     sides = []

@@ -183,6 +183,15 @@ def test_widening_multiplies_log_moves_so_that_no_fall_is_of_more_than_everythin
     assert said.up_es99 == pytest.approx(1.032**2 - 1)
 
 
+def test_haste_widens_at_once_and_no_further_than_governance_lets_it() -> None:
+    hasty = msgspec.structs.replace(
+        fresh(MODEL_SET), drift=drift.Drift(size=drift.PageHinkley(bars=drift.LEAST_BARS, rise=drift.MOST_SUM))
+    )
+    for most in (1.0, 1.2):
+        said = widened(CALM, hasty, WideningPolicy(on_haste=most))
+        assert math.log1p(said.up_es99) == pytest.approx(most * math.log1p(CALM.up_es99))
+
+
 def test_nothing_learnt_changes_no_bit_of_a_ladder() -> None:
     assert widened(CALM, fresh(MODEL_SET), RULES) is CALM
 

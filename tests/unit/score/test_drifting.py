@@ -104,6 +104,7 @@ def test_a_feed_that_stands_still_climbs_all_levels_in_order() -> None:
 
 def test_governances_widening_is_the_one_that_the_court_has_judged() -> None:
     assert POLICY.widening.on_drift == drift.WIDENING
+    assert POLICY.widening.on_haste == drift.MOST_HASTE
 
 
 # --- real models, real breaks ---------------------------------------------------------------------------------------
