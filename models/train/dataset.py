@@ -26,6 +26,9 @@ from margrave.score.features import Floats, History, Ints
 HORIZON_H: Final = 4
 """The margin period of risk that the models are made for, in hours."""
 
+RETURNS_H: Final = features.LONG_H
+"""Hourly returns that a recursion is given."""
+
 LOG_CAP: Final = float(np.log(3.0))
 """Largest log move over the horizon that a model states: -67 %, +200 %. The pooled series hold -54 % and +125 %."""
 

@@ -28,7 +28,7 @@ from margrave.score import features
 from margrave.score.features import LONG_H as RETURNS_H
 from margrave.score.features import Floats, Ints
 from train import dataset, evaluate, export, stress
-from train.dataset import HORIZON_H, Series
+from train.dataset import HORIZON_H, RETURNS_H, Series
 from train.gjr_graph import Recursion, Tail, graph
 
 NAME: Final = "gjr_garch_t/1"
