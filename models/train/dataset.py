@@ -23,6 +23,8 @@ from margrave.score import features
 from margrave.score.features import LONG_H as RETURNS_H
 from margrave.score.features import Floats, History, Ints
 
+RETURNS_H: Final = features.LONG_H
+"""Hourly returns that a recursion is given."""
 HORIZON_H: Final = 4
 """The margin period of risk that the models are made for, in hours."""
 
@@ -84,7 +86,7 @@ def folder() -> Path:
 
 
 def model_inputs(series: Series, rows: Ints) -> dict[str, npt.NDArray[np.generic]]:
-    """What the node would feed a model at some rows of a series, by input name: `forecast._batch` in bulk."""
+    """What the node would feed a model at some rows of a series, by input name: `asked.batch` in bulk, and hourly-1."""
     padded = np.concatenate([np.zeros(RETURNS_H), np.nan_to_num(series.table.log_return)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, RETURNS_H)
     return {

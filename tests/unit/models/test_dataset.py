@@ -11,10 +11,10 @@ import pytest
 
 from margrave.messages import Bar
 from margrave.score import features
-from margrave.score.forecast import RETURNS_H, _batch, _prepare, _Row
+from margrave.score.asked import BASELINE_H, Row, batch, log_closes
+from margrave.score.features.served import serve
 from margrave.score.registry import open_model
 from margrave.settings import PROJECT_ROOT
-from tests.unit.score.history import snapshot
 from train import dataset
 
 pytestmark = [
@@ -31,28 +31,23 @@ def series() -> dataset.Series:
     return max(stretches, key=lambda s: len(s.close_ms))
 
 
-def served(series: dataset.Series, row: int, bars: int) -> list[_Row]:
-    """What a node would feed its models had it held the last `bars` bars at this row's close."""
+def served(series: dataset.Series, row: int, bars: int) -> Row:
+    """What a node would make of it had it held the last `bars` bars at this row's close."""
     history, first = series.history, row + 1 - bars
     columns = (history.open, history.high, history.low, history.close, history.volume)
     held = tuple(
         Bar(int(history.open_time_ms[i]), *(float(column[i]) for column in columns)) for i in range(first, row + 1)
     )
-    known = {name: float(getattr(history, name)[row]) for name in ("funding_8h", "vol_index")}
-    given = {name: value if np.isfinite(value) else None for name, value in known.items()}
-    prepared = _prepare(snapshot(held, **given))
-    assert isinstance(prepared, list)
-    return prepared
+    return Row("BTC", np.diff(log_closes(held))[-BASELINE_H:], None)
 
 
 @pytest.mark.parametrize("row", [2_500, 9_999, 20_000, 30_001])
 @pytest.mark.parametrize("bars", [720, features.LONG_H + 1])
 def test_training_and_serving_see_the_same_bits(series: dataset.Series, row: int, bars: int) -> None:
-    batch = _batch(served(series, row, bars))
+    asked = batch([served(series, row, bars)], serve([], np.ones(168))).arrays
     trained = dataset.model_inputs(series, np.array([row]))
-    assert set(batch) == set(trained)
-    for name in batch:
-        assert np.array_equal(batch[name], trained[name]), name
+    for name in ("returns_1h", "bars"):
+        assert np.array_equal(asked[name], trained[name]), name
 
 
 def test_the_future_is_not_in_a_row(series: dataset.Series) -> None:
@@ -108,5 +103,4 @@ def test_the_cards_name_the_data_that_lies_here() -> None:
 
 
 def test_a_full_window_is_as_long_as_the_graph_reads(series: dataset.Series) -> None:
-    (row,) = served(series, 12_000, 720)
-    assert len(row.returns) == RETURNS_H
+    assert len(served(series, 12_000, 720).returns) == BASELINE_H == dataset.RETURNS_H
