@@ -36,7 +36,7 @@ LEFT_OUT_INPUTS: Final = ("implied_to_market",)
 USED: Final = tuple(
     feature.name
     for feature in VOLATILITY
-    if feature.group not in (Group.CALENDAR, Group.LEADERS)
+    if feature.group is not Group.CALENDAR
     and not feature.name.startswith("has_")
     and feature.name not in LEFT_OUT_INPUTS
 )
