@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from margrave.lab.court.families.registered import REGISTRY
+from margrave.lab.court.families.registered import FLOAT32_ROUNDING, REGISTRY, RegisteredVolatility
 from margrave.lab.court.family import HORIZONS_H
 from margrave.score.registry import Model, open_model
 
@@ -60,3 +60,12 @@ def test_its_card_says_what_it_is_and_that_nothing_serves_it(model: Model) -> No
     assert model.card.parity is not None
     assert model.card.parity <= 1e-5
     assert "the node does not run it" in model.card.what
+
+
+def test_the_court_allows_its_last_digits_and_no_more(model: Model) -> None:
+    drawn = 0.01 * np.random.default_rng(4).standard_normal((300, HOURS))
+    together = np.exp(asked(model, drawn)["log_variance"])
+    alone = np.exp(np.concatenate([asked(model, drawn[row : row + 1])["log_variance"] for row in range(0, 300, 30)]))
+    assert RegisteredVolatility(model).rounding == FLOAT32_ROUNDING
+    np.testing.assert_allclose(alone, together[::30], rtol=FLOAT32_ROUNDING / 5)
+    assert RegisteredVolatility(open_model(REGISTRY, "volatility/1")).rounding == 0.0

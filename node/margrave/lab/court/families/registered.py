@@ -29,6 +29,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 REGISTRY: Final = PROJECT_ROOT / "models" / "registry"
+FLOAT32_ROUNDING: Final = 1e-4
+"""Relative, of what float32 graphs say after `exp`, from one batch to another."""
 CHUNK: Final = 4_096
 """Pairs asked at once: 22 MB of returns."""
 
@@ -64,6 +66,10 @@ class Registered:
 class RegisteredVolatility:
     model: Model
 
+    @property
+    def rounding(self) -> float:
+        return rounding_of(self.model.card)
+
     def variance(self, panel: Panel, rows: Ints, horizon_h: int) -> Floats:
         found = np.full((len(rows), len(panel.assets)), np.nan)
         if horizon_h not in variance_horizons_h(self.model.card):
@@ -79,6 +85,10 @@ class RegisteredVolatility:
 class RegisteredTails:
     model: Model
 
+    @property
+    def rounding(self) -> float:
+        return rounding_of(self.model.card)
+
     def tails(self, panel: Panel, rows: Ints, assets: Ints, horizon_h: int) -> Tails:
         var = np.full((len(rows), 2, len(LEVELS)), np.nan)
         es = var.copy()
@@ -86,6 +96,10 @@ class RegisteredTails:
             for at, out in _asked(self.model, panel, Pairs(rows, assets)):
                 var[at], es[at] = _tails(self.model.card, out, horizon_h)
         return Tails(var, es)
+
+
+def rounding_of(card: Card) -> float:
+    return FLOAT32_ROUNDING if any(tensor.dtype == "float32" for tensor in card.outputs) else 0.0
 
 
 def variance_horizons_h(card: Card) -> tuple[int, ...]:
