@@ -100,6 +100,12 @@ def run(graph: bytes, inputs: Arrays) -> dict[str, np.ndarray[Any, Any]]:
     return asker(graph)(inputs)
 
 
+def parity(graph: onnx.ModelProto, inputs: Arrays, want: Mapping[str, np.ndarray[Any, Any]]) -> float:
+    """Largest difference of a graph's outputs to those of what it was written from, relative to 1 + their magnitude."""
+    found = run(graph.SerializeToString(deterministic=True), inputs)
+    return max(float(np.max(np.abs(found[name] - values) / (1 + np.abs(values)))) for name, values in want.items())
+
+
 def asker(graph: bytes) -> Callable[[Arrays], dict[str, np.ndarray[Any, Any]]]:
     """`run` for a graph that is asked often."""
     options = ort.SessionOptions()

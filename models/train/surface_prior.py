@@ -25,7 +25,7 @@ from margrave.lab.court.families.surface import cells
 from margrave.lab.court.families.surface.cells import Hole, Shot
 from margrave.lab.court.families.surface.completion import base_of
 from margrave.score import completion, surface
-from train import dataset, surface_prior_card
+from train import dataset, export, surface_prior_card
 from train.export import publish
 from train.surface_graph import Floats, Part, Prior, graph
 
@@ -155,6 +155,7 @@ def main() -> None:
     print(f"loss {found:.4f}, interval {scale:.2f}, {time.monotonic() - started:.0f} s", flush=True)
     golden = tasks(known, 1, random)[0].inputs
     card = surface_prior_card.card(NAME, numbers, scale, known, dataset.manifest_hash(data))
+    card |= {"parity": export.parity(graph(prior), golden, prior.posterior(golden))}
     model = publish(graph(prior), golden, card, {})
     report: dict[str, Any] = surface_prior_card.judged(model, shots)
     publish(graph(prior), golden, card | {"metrics": surface_prior_card.metrics(report)}, report)

@@ -167,7 +167,7 @@ def graph(weights: Mapping[str, Floats]) -> onnx.ModelProto:
     return model
 
 
-def card(known: Mapping[str, Sequence[Shot]], manifest: str, checked: float) -> dict[str, Any]:
+def card(known: Mapping[str, Sequence[Shot]], manifest: str, checked: float, parity: float) -> dict[str, Any]:
     days = [
         str(np.datetime64(s[i].as_of_ms, "ms").astype("datetime64[D]")) for s in known.values() if s for i in (0, -1)
     ]
@@ -185,6 +185,7 @@ def card(known: Mapping[str, Sequence[Shot]], manifest: str, checked: float) -> 
         "left_out": [],
         "data_manifest_sha256": manifest,
         "tolerance": 1e-12,
+        "parity": parity,
         "seeds": [SEED],
         "parameters": {"wider": WIDER, "noise": NOISE, "rmse_simulated": checked},
         "inputs": [tensor("cells", shape, "ln of ratios, and masks", "families.surface.starting.cells_in", -4.0, 4.0)],
@@ -215,7 +216,9 @@ def main() -> None:
     inputs, answers = simulated(every, CHECKED, random)
     told = answer(weights, inputs) - inputs[:, :1] * LEVELS
     checked = float(np.sqrt(np.mean(((told - answers) / weights["scale"]) ** 2)))
-    model = publish(graph(weights), {"cells": inputs[:16]}, card(known, dataset.manifest_hash(data), checked), {})
+    parity = export.parity(graph(weights), {"cells": inputs}, {"point": answer(weights, inputs)})
+    bare = card(known, dataset.manifest_hash(data), checked, parity)
+    model = publish(graph(weights), {"cells": inputs[:16]}, bare, {})
     rows = starting.started(shots, model)
     report = {"calibrators": [{k: getattr(row, k) for k in row.__slots__} for row in rows], "rmse_simulated": checked}
     metrics = [
@@ -223,8 +226,7 @@ def main() -> None:
         for row in rows
         for what, value in (("share of chains that end worse than the best", row.worse), ("ms", row.milliseconds))
     ]
-    full = card(known, dataset.manifest_hash(data), checked) | {"metrics": metrics}
-    publish(graph(weights), {"cells": inputs[:16]}, full, report)
+    publish(graph(weights), {"cells": inputs[:16]}, bare | {"metrics": metrics}, report)
     for row in rows:
         print(row)
     print(f"wrote {NAME}, {time.monotonic() - began:.0f} s")

@@ -258,6 +258,7 @@ def value(
     """Fair value of any option, with the interval that holds the market's mid nine times in ten."""
     from dataclasses import asdict
 
+    from margrave.errors import Fatal
     from margrave.operate import value as fair
     from margrave.settings import load
 
@@ -265,7 +266,12 @@ def value(
     if chain is None:
         told = fair.from_journal(load(config), market, asked, round_)
     else:
-        told = fair.from_file(chain, market, asked)
+        try:
+            from margrave.lab.court import chains
+        except ModuleNotFoundError as error:
+            raise Fatal(f"{error.name} is not installed", advice="pip install 'margrave[lab]'") from error
+        last = chains.last_in(chain, market.upper())
+        told = fair.from_quotes(last.asset, chain.name, last.quotes, last.as_of_ms, asked)
     sys.stdout.write(json.dumps(asdict(told)) + "\n" if as_json else "\n".join(told.lines()) + "\n")
 
 

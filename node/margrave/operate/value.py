@@ -7,15 +7,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
-from margrave.errors import Fatal, Rejected
-from margrave.messages import MarketSnapshot
+from margrave.errors import Rejected
+from margrave.messages import MarketSnapshot, OptionQuote
 from margrave.operate.replay import open_journal
 from margrave.score import completion, fair_value
 from margrave.score.fair_value import FairValue, Option, Remark
-from margrave.score.registry import Model, open_model
+from margrave.score.registry import open_model
 from margrave.settings import PROJECT_ROOT, Settings
 from margrave.store.journal import Journal
 from margrave.verdicts import Rejection
@@ -83,28 +82,16 @@ def from_journal(settings: Settings, market: str, options: Sequence[Option], rou
         return Told(market, f"the surface of round {number}", as_of_ms, "SSVI", values)
 
 
-def from_file(file: Path, market: str, options: Sequence[Option], registry: Path | None = None) -> Told:
-    """From the last chain of a Parquet file.
+def from_quotes(
+    market: str, source: str, quotes: Sequence[OptionQuote], as_of_ms: int, options: Sequence[Option]
+) -> Told:
+    """From a chain at hand, by the prior of this project's registry.
 
     Raises:
-        Rejected: the file holds no chain of that underlying, or an option cannot be valued.
+        Rejected: the chain says too little, or an option cannot be valued.
     """
-    try:
-        from margrave.lab.court import chains
-    except ModuleNotFoundError as error:
-        raise Fatal(f"{error.name} is not installed", advice="pip install 'margrave[lab]'") from error
-    found, left_out = chains.chains_in(file)
-    mine = [chain for chain in found if chain.asset == market.upper()]
-    if not mine:
-        known = ", ".join(sorted({chain.asset for chain in found})) or "; ".join(left_out) or "none"
-        raise Rejected(Rejection.EMPTY, f"{file.name} holds no chain of {market}", advice=f"it holds {known}")
-    last, model = mine[-1], _model(registry)
-    values = fair_value.fair_values(model, last.quotes, last.as_of_ms, options)
-    return Told(last.asset, f"{file.name}", last.as_of_ms, model.name, values)
-
-
-def _model(registry: Path | None) -> Model:
-    return open_model(PROJECT_ROOT / "models" / "registry" if registry is None else registry, PRIOR)
+    model = open_model(PROJECT_ROOT / "models" / "registry", PRIOR)
+    return Told(market, source, as_of_ms, model.name, fair_value.fair_values(model, quotes, as_of_ms, options))
 
 
 def _found(journal: Journal, market: str, round_: int | None) -> tuple[int, MarketSnapshot, int]:

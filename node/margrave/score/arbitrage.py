@@ -127,7 +127,7 @@ def repaired(log_moneyness: Floats, years: Floats, vol: Floats, among: Rules | N
         method="highs",
         options={"primal_feasibility_tolerance": 1e-10},
     )
-    if not found.success:
+    if not found.success or found.x is None:
         return vol
     after = before + vega * (found.x[: len(vega)] - found.x[len(vega) :])
     is_call = log_moneyness >= 0

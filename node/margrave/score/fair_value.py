@@ -102,20 +102,10 @@ def fair_values(
     sample = surface.usable(quotes, as_of_ms)
     years = np.array([(option.expiry_ms - as_of_ms) / DAY_MS / YEAR_DAYS for option in options])
     forward = _forwards(quotes, as_of_ms, years)
-    strike = np.array([option.strike for option in options])
-    k = np.log(strike / forward)
-    is_call = np.array([option.is_call for option in options])
+    k = np.log(np.array([option.strike for option in options]) / forward)
     said = from_sample(model, sample, k, years)
-    price, low, high = (
-        forward * black76.price(k, vol * np.sqrt(years), is_call) for vol in (said.vol, said.low, said.high)
-    )
-    return tuple(
-        FairValue(
-            option,
-            *(float(column[i]) for column in (forward, price, low, high, said.vol, said.low, said.high)),
-            remarks=_remarks(said, i),
-        )
-        for i, option in enumerate(options)
+    return _priced(
+        options, forward, k, years, (said.vol, said.low, said.high), [_remarks(said, i) for i in range(len(k))]
     )
 
 
@@ -133,16 +123,7 @@ def of_surface(published: Surface, index_usd: float, as_of_ms: int, options: Seq
     vol = surface.vols(published, k, years)
     wide = NINE_OF_TEN * published.rmse_vol
     told = (vol, np.maximum(vol - wide, LEAST_VOL), vol + wide)
-    is_call = np.array([option.is_call for option in options])
-    prices = [forward * black76.price(k, v * np.sqrt(years), is_call) for v in told]
-    return tuple(
-        FairValue(
-            option,
-            *(float(column[i]) for column in (forward, *prices, *told)),
-            remarks=(Remark.SURFACE_ONLY,),
-        )
-        for i, option in enumerate(options)
-    )
+    return _priced(options, forward, k, years, told, [(Remark.SURFACE_ONLY,)] * len(options))
 
 
 def from_sample(model: Model, sample: Sample, log_moneyness: Floats, years: Floats) -> Vols:
@@ -174,6 +155,36 @@ def from_sample(model: Model, sample: Sample, log_moneyness: Floats, years: Floa
     )
 
 
+def _priced(
+    options: Sequence[Option],
+    forward: Floats,
+    log_moneyness: Floats,
+    years: Floats,
+    vols: tuple[Floats, Floats, Floats],
+    remarks: Sequence[tuple[Remark, ...]],
+) -> tuple[FairValue, ...]:
+    """The answers, from volatilities (value, low, high)."""
+    is_call = np.array([option.is_call for option in options])
+    price, price_low, price_high = (
+        forward * black76.price(log_moneyness, vol * np.sqrt(years), is_call) for vol in vols
+    )
+    vol, vol_low, vol_high = vols
+    return tuple(
+        FairValue(
+            option=option,
+            forward=float(forward[i]),
+            price=float(price[i]),
+            price_low=float(price_low[i]),
+            price_high=float(price_high[i]),
+            vol=float(vol[i]),
+            vol_low=float(vol_low[i]),
+            vol_high=float(vol_high[i]),
+            remarks=remarks[i],
+        )
+        for i, option in enumerate(options)
+    )
+
+
 def _refuse(option: Option, as_of_ms: int) -> None:
     days = (option.expiry_ms - as_of_ms) / DAY_MS
     if not (np.isfinite(option.strike) and option.strike > 0):
@@ -200,7 +211,7 @@ def _forwards(quotes: Sequence[OptionQuote], as_of_ms: int, years: Floats) -> Fl
             known.setdefault(quote.expiry_ms, []).append(quote.forward)
     expiries = np.array(sorted(known), dtype=np.float64)
     medians = np.array([float(np.median(known[int(e)])) for e in expiries])
-    return np.exp(np.interp(years, (expiries - as_of_ms) / DAY_MS / YEAR_DAYS, np.log(medians)))
+    return np.asarray(np.exp(np.interp(years, (expiries - as_of_ms) / DAY_MS / YEAR_DAYS, np.log(medians))))
 
 
 def _beyond(base: Surface, sample: Sample, log_moneyness: Floats, years: Floats) -> tuple[Floats, Floats]:

@@ -27,9 +27,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from margrave.errors import Rejected
 from margrave.messages import OptionQuote
 from margrave.score import black76
 from margrave.score.surface import DAY_MS, YEAR_DAYS
+from margrave.verdicts import Rejection
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -108,6 +110,22 @@ def chains_in(file: Path) -> tuple[tuple[Chain, ...], tuple[str, ...]]:
     left_out: list[str] = []
     found = _chains_of(file, file.parent, left_out)
     return tuple(sorted(found, key=lambda chain: (chain.as_of_ms, chain.asset))), tuple(left_out)
+
+
+def last_in(file: Path, asset: str) -> Chain:
+    """The latest chain of an asset in one file.
+
+    Raises:
+        Rejected: there is no such file, or no chain of the asset in it.
+    """
+    if not file.is_file():
+        raise Rejected(Rejection.EMPTY, f"there is no file {file}", advice="check the path")
+    found, left_out = chains_in(file)
+    mine = [chain for chain in found if chain.asset == asset]
+    if not mine:
+        known = ", ".join(sorted({chain.asset for chain in found})) or "; ".join(left_out) or "no chain at all"
+        raise Rejected(Rejection.EMPTY, f"{file.name} holds no chain of {asset}", advice=f"it holds {known}")
+    return mine[-1]
 
 
 def _apart(chains: list[Chain]) -> tuple[Chain, ...]:

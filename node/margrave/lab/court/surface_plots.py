@@ -25,7 +25,7 @@ def by_cell(grids: Mapping[str, Floats], most_points: float) -> str:
     edges, moves = cells.TENORS_DAYS, cells.MOVES
     for axis, (name, found) in zip(axes, grids.items(), strict=True):
         for row, column in np.ndindex(found.shape):
-            value = found[row, column]
+            value = float(found[row, column])
             if np.isfinite(value):
                 shade = min(value / most_points, 1.0)
                 axis.fill_between(

@@ -188,7 +188,7 @@ class Mean:
     name: str = "mean of all"
 
     def forecast(self, pairs: Pairs) -> Floats:
-        return np.mean([each.forecast(pairs) for each in self.of], axis=0)
+        return np.asarray(np.mean([each.forecast(pairs) for each in self.of], axis=0))
 
 
 CHOICES: Final = _choices()

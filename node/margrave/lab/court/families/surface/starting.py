@@ -138,10 +138,10 @@ def started(shots: Mapping[str, Sequence[Shot]], model: Model | None, most: int 
                     table.setdefault(name, []).append(_timed(calibrator, sample, before.surface))
         if not table:
             continue
-        losses = np.array([[row[2] for row in found] for found in table.values()])
+        losses = np.array([[row[2] for row in timed] for timed in table.values()])
         over = losses / losses.min(axis=0)
-        for place, (name, found) in enumerate(table.items()):
-            milliseconds, rmse, _ = np.array(found).T
+        for place, (name, timed) in enumerate(table.items()):
+            milliseconds, rmse, _ = np.array(timed).T
             rows.append(
                 Started(
                     name,
@@ -150,7 +150,7 @@ def started(shots: Mapping[str, Sequence[Shot]], model: Model | None, most: int 
                     100 * float(np.median(rmse)),
                     float(over[place].mean()),
                     float((over[place] > 1 + WORSE).mean()),
-                    len(found),
+                    len(timed),
                 )
             )
     return tuple(rows)

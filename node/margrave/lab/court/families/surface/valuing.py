@@ -56,10 +56,9 @@ def valued(shots: Mapping[str, Sequence[Shot]], model: Model, most: int = MOST_S
             back = shot.sample.two_sided & (shot.cell >= 0) & (random.random(len(shot.cell)) < KEPT_BACK)
             if back.any():
                 rows.append(_one(shot, back, model))
-    if not rows:
-        return Valued(*(np.empty(0) for _ in range(6)), np.empty(0, dtype=np.bool_))
-    table = np.concatenate(rows)
-    return Valued(*table.T[:6], table[:, 6] > 0)
+    table = np.concatenate(rows) if rows else np.empty((0, 7))
+    days, moves, error, alone, spread, width, within = table.T
+    return Valued(days, moves, error, alone, spread, width, within > 0)
 
 
 def _one(shot: Shot, back: NDArray[np.bool_], model: Model) -> Floats:
