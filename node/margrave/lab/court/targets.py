@@ -1,4 +1,4 @@
-"""The targets of the walked kinds, those that other commands measure, and all of a report together."""
+"""The targets of the walked kinds, and all of a report together."""
 
 from __future__ import annotations
 
@@ -17,17 +17,6 @@ BEATEN_T: Final = -1.96
 FZ0_BELOW: Final = -0.15
 Z2_WITHIN: Final = 0.15
 CELLS: Final = 0.96
-ELSEWHERE: Final = (
-    Goal("ONNX parity, float32", 1e-5, "abs"),
-    Goal("ONNX parity, float64", 1e-12, "abs"),
-    Goal("the bundle for one market, p99 on one thread", 5.0, "ms"),
-    Goal("the bundle's memory", 150.0, "MB"),
-    Goal("500 markets in one batch", 400.0, "ms"),
-)
-"""Measured on the machine and the files, not on history."""
-MEASURED_BY: Final = "`scripts/bench models` measures it"
-
-
 NOT_CALLED: Final = "not called: leave --family out, or name {kind}"
 
 
@@ -47,7 +36,7 @@ def targets(
             found += ruled[chamber.kind].targets
         else:
             found += unmeasured(chamber.goals, NOT_CALLED.format(kind=chamber.kind))
-    return (*found, *unmeasured(ELSEWHERE, MEASURED_BY))
+    return tuple(found)
 
 
 def _one(called: Sequence[Listed], kind: Kind, role: Role) -> str | None:
