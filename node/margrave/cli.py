@@ -338,8 +338,11 @@ def backtest(
         return
     for target in judged.targets:
         value = "–" if target.value is None else f"{target.value:.4g} {target.unit}".strip()
-        row = f"{target.name:<62} {value:>14}   (target {target.target:g}) {target.verdict}"
-        out.print(row, markup=False, highlight=False)
+        why = f": {target.note}" if target.value is None else ""
+        row = f"{target.name:<62} {value:>14}   (target {target.target:g}) {target.verdict}{why}"
+        out.print(row, markup=False, highlight=False, soft_wrap=True)
+    for line in (*judged.silent, *(why for ruling in judged.rulings for why in ruling.silent)):
+        out.print(f"not judged: {line}", markup=False, highlight=False, soft_wrap=True)
     out.print(f"{path}", markup=False, highlight=False)
 
 

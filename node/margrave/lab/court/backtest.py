@@ -18,6 +18,7 @@ from margrave.lab.court.families import Listed, chosen, everyone, not_called
 from margrave.lab.court.panel import Panel, no_panel, panel_of
 from margrave.lab.court.report import Report
 from margrave.lab.court.study import Say, Study, collect, quick, subset, too_little
+from margrave.lab.court.target import unmeasured
 from margrave.lab.court.walk import ByHorizon
 
 ANSWERS: Final = "answers"
@@ -110,7 +111,7 @@ def _walked(
         why = too_little(panel)
     if why is None:
         where = engine(wish.engine, wish.workers or os.cpu_count() or 1)
-        answers = collect(panel, listed, study, wish.out / ANSWERS, where, say)
+        answers = collect(panel, listed, study, wish.out / ANSWERS, where, say, silent)
         if answers:
             return answers
         why = "no family had an hour to judge: each needs a longer past without a gap"
@@ -121,7 +122,13 @@ def _walked(
 
 def _ruled(chamber: Chamber, wish: Wish, panel: Panel, study: Study, say: Say) -> Ruling:
     say(f"{chamber.kind}: {chamber.about}")
-    ruling = chamber.judge(Case(wish.data, panel, study, wish.out / ANSWERS / chamber.kind, say))
+    try:
+        ruling = chamber.judge(Case(wish.data, panel, study, wish.out / ANSWERS / chamber.kind, say))
+    except Fatal:
+        raise
+    except Exception as error:  # an hour of the others' work must not be lost to one chamber's fault
+        why = f"{chamber.kind} failed, which is a fault of it: {type(error).__name__}: {error}"
+        ruling = Ruling(chamber.kind, chamber.kind, why, targets=unmeasured(chamber.goals, why), silent=(why,))
     for why in ruling.silent[:SAID_LEFT_OUT]:
         say(f"{chamber.kind} does not judge: {why}")
     return ruling

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from margrave.errors import Fatal
 from margrave.lab.court.answers import Sitting
 from margrave.lab.court.panel import Panel
-from margrave.lab.court.walk import ByHorizon, room
+from margrave.lab.court.walk import ByHorizon, Room, room
 
 
 class EngineName(StrEnum):
@@ -26,8 +26,18 @@ class EngineName(StrEnum):
     RAY = "ray"
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A family's own, on one leg: it is said, and its answers there are none."""
+
+    why: str
+
+
+Held = ByHorizon | Fault
+
+
 class Engine(Protocol):
-    def hold(self, panel: Panel, sittings: Sequence[Sitting]) -> Iterator[tuple[int, ByHorizon]]:
+    def hold(self, panel: Panel, sittings: Sequence[Sitting]) -> Iterator[tuple[int, Held]]:
         """(place in `sittings`, answers) as they come in."""
         ...
 
@@ -52,25 +62,35 @@ def sessions(sittings: Sequence[Sitting]) -> list[Session]:
     return [together[key] for key in sorted(together)]
 
 
-def hold(panel: Panel, sittings: Sequence[Sitting]) -> list[ByHorizon]:
+def hold(panel: Panel, sittings: Sequence[Sitting]) -> list[Held]:
     """Those of one leg.
 
     Raises:
         Fatal: a family looks ahead.
     """
     here = room(panel, sittings[0].leg)
-    found = [here.sit(sitting.family, sitting.horizons_h) for sitting in sittings]
-    audited = [(sitting.family, sitting.horizons_h) for sitting in sittings if sitting.audited]
-    if audited:
+    found = [_held(here, sitting) for sitting in sittings]
+    sound = [sitting for sitting, held in zip(sittings, found, strict=True) if not isinstance(held, Fault)]
+    if audited := [(sitting.family, sitting.horizons_h) for sitting in sound if sitting.audited]:
         here.audit(audited)
     return found
+
+
+def _held(here: Room, sitting: Sitting) -> Held:
+    try:
+        return here.sit(sitting.family, sitting.horizons_h)
+    except Fatal:
+        raise
+    except Exception as error:  # hours of the others' work must not be lost to one family's fault
+        day = str(here.past.open_ms[-1].astype("datetime64[ms]").astype("datetime64[D]"))
+        return Fault(f"{sitting.family.name} failed, fitted at {day}: {type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
     workers: int
 
-    def hold(self, panel: Panel, sittings: Sequence[Sitting]) -> Iterator[tuple[int, ByHorizon]]:
+    def hold(self, panel: Panel, sittings: Sequence[Sitting]) -> Iterator[tuple[int, Held]]:
         todo = sessions(sittings)
         if min(self.workers, len(todo)) <= 1:
             for session in todo:
@@ -96,7 +116,7 @@ class Ray:
 
     workers: int
 
-    def hold(self, panel: Panel, sittings: Sequence[Sitting]) -> Iterator[tuple[int, ByHorizon]]:
+    def hold(self, panel: Panel, sittings: Sequence[Sitting]) -> Iterator[tuple[int, Held]]:
         ray = _ray()
         own = not ray.is_initialized()
         if own:
@@ -117,9 +137,9 @@ class Ray:
                 ray.shutdown()
 
 
-def _got(ray: Any, done: Any) -> list[ByHorizon]:
+def _got(ray: Any, done: Any) -> list[Held]:
     try:
-        answers: list[ByHorizon] = ray.get(done)
+        answers: list[Held] = ray.get(done)
     except ray.exceptions.RayTaskError as error:
         # Said as it would have been said here.
         raise error.cause if isinstance(error.cause, Fatal) else error from None
@@ -142,5 +162,5 @@ def _take(panel: Panel) -> None:
     _PANEL[:] = [panel]
 
 
-def _hold(sittings: Sequence[Sitting]) -> list[ByHorizon]:
+def _hold(sittings: Sequence[Sitting]) -> list[Held]:
     return hold(_PANEL[0], sittings)

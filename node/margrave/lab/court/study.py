@@ -11,7 +11,7 @@ import numpy as np
 
 from margrave.errors import Fatal
 from margrave.lab.court.answers import Sitting, Store, panel_digest
-from margrave.lab.court.engine import Engine
+from margrave.lab.court.engine import Engine, Fault
 from margrave.lab.court.families import Kind, Listed
 from margrave.lab.court.family import HORIZONS_H, TAIL_HORIZONS_H
 from margrave.lab.court.panel import Panel
@@ -83,9 +83,18 @@ def schedule(panel: Panel, study: Study) -> list[Leg]:
 
 
 def collect(
-    panel: Panel, called: Sequence[Listed], study: Study, folder: Path, engine: Engine, say: Say
+    panel: Panel,
+    called: Sequence[Listed],
+    study: Study,
+    folder: Path,
+    engine: Engine,
+    say: Say,
+    faults: list[str] | None = None,
 ) -> Mapping[str, ByHorizon]:
     """Every family's answers, by name; a family that judged nothing is said and left out.
+
+    Args:
+        faults: takes the lines of families that failed.
 
     Raises:
         Fatal: a family looks ahead, or there is too little history to fit and judge.
@@ -106,6 +115,12 @@ def collect(
     missing = [place for place in range(len(sittings)) if place not in found]
     for done, answers in engine.hold(panel, [sittings[place] for place in missing]):
         sitting = sittings[missing[done]]
+        if isinstance(answers, Fault):
+            say(answers.why)
+            if faults is not None:
+                faults.append(answers.why)
+            found[missing[done]] = {}
+            continue
         store.keep(sitting, answers)
         found[missing[done]] = answers
         say(f"{len(found)}/{len(sittings)}  {sitting.family.name}, fitted at {_day(panel, sitting.leg.fit_row)}")

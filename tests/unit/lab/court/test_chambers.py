@@ -12,7 +12,7 @@ from margrave.errors import Fatal
 from margrave.lab.court import backtest as court
 from margrave.lab.court import page
 from margrave.lab.court.backtest import Wish
-from margrave.lab.court.chamber import Chamber
+from margrave.lab.court.chamber import Case, Chamber, Ruling
 from margrave.lab.court.chambers import CHAMBERS
 from margrave.lab.court.families import Kind, everyone
 from margrave.lab.court.report import Report
@@ -76,6 +76,19 @@ def test_a_folder_without_bars_is_for_those_who_need_none(tmp_path: Path) -> Non
     (tmp_path / "data").mkdir()
     with pytest.raises(Fatal, match=r"nothing could be judged: volatility and tails: no bars.*; there are no bars"):
         judged(tmp_path / "data", tmp_path / "out")
+
+
+def test_a_chamber_that_fails_is_said_and_costs_the_others_nothing(history: Path, tmp_path: Path) -> None:
+    class Failing(Zeroes):
+        def judge(self, case: Case) -> Ruling:
+            raise ZeroDivisionError(f"no {case.panel.hours - 4_500} hours")
+
+    found = judged(history, tmp_path, sitting=(Failing(kind="failing", goals=(Goal("never", 1.0),)), Zeroes()))
+    assert found.volatility
+    failed, whole = found.rulings
+    assert failed.silent == ("failing failed, which is a fault of it: ZeroDivisionError: no 0 hours",)
+    assert whole.tables
+    assert next(target for target in found.targets if target.name == "never").holds is None
 
 
 def test_a_goal_is_met_from_its_own_side() -> None:

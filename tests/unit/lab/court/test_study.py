@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from margrave.errors import Fatal
 from margrave.lab.court.answers import Sitting, Store, code_digest, panel_digest
-from margrave.lab.court.engine import Engine, Local, Ray, hold
+from margrave.lab.court.engine import Engine, Held, Local, Ray, hold
 from margrave.lab.court.families import Kind, Listed, Role, chosen
 from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import COLUMNS, Panel
@@ -37,7 +38,7 @@ class Counting:
         self.held: list[Sitting] = []
         self.most = most
 
-    def hold(self, panel: Panel, sittings: Sequence[Sitting]) -> Iterator[tuple[int, ByHorizon]]:
+    def hold(self, panel: Panel, sittings: Sequence[Sitting]) -> Iterator[tuple[int, Held]]:
         for place, sitting in enumerate(sittings):
             if self.most is not None and len(self.held) >= self.most:
                 raise KeyboardInterrupt
@@ -119,6 +120,28 @@ def test_a_look_ahead_ends_the_study_in_its_own_words_whoever_finds_it(tmp_path:
     with pytest.raises(Fatal, match="smuggler looks ahead") as caught:
         collect(panel(), called, STUDY, tmp_path, Local(2), print)
     assert caught.value.advice
+
+
+@dataclass(frozen=True)
+class Fragile(Ewma):
+    """Fails on a long past."""
+
+    def fit(self, past: Panel) -> Ewma:
+        if past.hours > 3_500:
+            raise np.linalg.LinAlgError("singular matrix")
+        return self
+
+
+def test_a_family_that_fails_on_a_leg_is_said_and_the_others_go_on(tmp_path: Path) -> None:
+    called = (*CALLED, Listed(Fragile(0.9), Role.CANDIDATE, Kind.VOLATILITY))
+    faults: list[str] = []
+    found = collect(panel(), called, STUDY, tmp_path, Local(1), print, faults)
+    whole = dict(run(tmp_path, Counting()))
+    assert same({name: found[name] for name in whole}, whole)
+    assert 0 < len(found["EWMA 0.9"][4].rows) < len(found["EWMA 0.97"][4].rows)
+    assert all("EWMA 0.9 failed" in line and "LinAlgError: singular matrix" in line for line in faults)
+    assert len(faults) == sum(leg.fit_row > 3_500 for leg in schedule(panel(), STUDY))
+    assert len(list(tmp_path.glob("ewma-0-9-*"))) == len(schedule(panel(), STUDY)) - len(faults), "asked anew next time"
 
 
 def test_a_local_ray_cluster_of_two_workers_answers_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
