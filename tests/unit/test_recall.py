@@ -20,7 +20,8 @@ from margrave.operate.replay import replay, scorer_of
 from margrave.ops.clock import Clock
 from margrave.ops.metrics import Metrics
 from margrave.pipeline import Pipeline
-from margrave.score.carried import HOUR_MS, Carried
+from margrave.score.carried import HOUR_MS, Carried, fresh
+from margrave.score.features.catalogue import LEVEL_H
 from margrave.score.scores import Scorer
 from margrave.settings import Settings, load
 from margrave.store.journal import Journal
@@ -149,6 +150,23 @@ def test_a_journal_with_nothing_to_go_on_from_is_a_fresh_start(
             live(scorer, journal, [FIRST + 5], {"BTC": TRUE}, {})
         again = recalled(settings, scorer, journal, at_ms(FIRST))
     assert (again.carried, again.surfaces) == ({}, {})
+
+
+def test_a_node_that_begins_has_learnt_from_the_hours_that_it_is_given(settings: Settings, scorer: Scorer) -> None:
+    """It then stands where one stands that has lived through them, but for what is told beside the bars."""
+    history = bars(744, seed=5)
+    taken = at_close(history, len(history))
+    whole = msgspec.structs.replace(taken, markets=(msgspec.structs.replace(taken.markets[0], bars=history),))
+    begun = scorer.score(whole, {"BTC": TRUE}, {})[1]["BTC"]
+    assert begun.drift.size.bars == 744 - (LEVEL_H + 2)
+    assert begun.down.bars == 744 - (LEVEL_H + 2) - scorer.horizon_h + 1
+    lived: dict[str, Carried] = {"BTC": fresh(scorer.model_set)}
+    for end in range(LEVEL_H + 2, 745):
+        seen = at_close(history, end)
+        bare = msgspec.structs.replace(seen.markets[0], bars=history[:end], vol_index=None, funding_8h=None)
+        _, lived = scorer.score(msgspec.structs.replace(seen, markets=(bare,)), {"BTC": TRUE}, lived)
+    assert begun.down.log_factor == pytest.approx(lived["BTC"].down.log_factor)
+    assert begun.drift == lived["BTC"].drift
 
 
 KILLED = """

@@ -15,6 +15,7 @@ from margrave.lanes import ASCENDING, BOXES, Words
 from margrave.messages import Ladder, MarketHold, MarketScores, MarketSnapshot, Scores, Snapshot, Surface
 from margrave.score import addons, composite
 from margrave.score.carried import HOUR_MS, Carried, awaiting, factor, fresh, learnt, widened
+from margrave.score.features.catalogue import LEVEL_H
 from margrave.score.hourly import Floats, settled
 from margrave.score.surface import calibrate
 from margrave.settings import MarketSettings, Policy
@@ -23,6 +24,9 @@ from margrave.verdicts import HoldReason, Rejection
 DRIFT_PER_SQRT_DAY: Final = 0.15
 """How uncertain volatility becomes, relative to itself, where no chain is seen: «tomorrow as today» misses DVOL by 3 %
 of it on an ordinary day, and the days without a chain are not the ordinary ones."""
+BEGUN_H: Final = 72
+"""Hours that a market which nothing is known of learns from, as far as the guard's history has them beyond the four
+weeks that the models need: a second of work, for some markets, in a node's first round."""
 MAX_ERROR: Final = 0.30
 """Of the 30-day volatility: a surface further off is not published. Some three days without a chain, or a chain that
 no surface fits. Crashes bend the wings: recorded ones reach 0.15 and must still be published."""
@@ -85,7 +89,7 @@ class Scorer:
             surfaces: each market's surface of the last round: where the fit starts, and what is carried on, with
                 growing doubt, while no chain is seen.
             carried: what the last round returned. A market that is new in it, or was carried by other models, begins
-                with nothing learnt.
+                with what the hours teach that it is given beyond those that the models need.
 
         Returns:
             The scores, and what the next round is to be given.
@@ -125,16 +129,27 @@ class Scorer:
 
     def _learnt(self, snapshot: Snapshot, carried: Mapping[str, Carried]) -> dict[str, Carried]:
         """Of every market that is watched, with what this round's bars teach; one that is held stays as it was."""
-        seen = {market.market: market for market in snapshot.markets}
-        states = {}
-        for name in self.markets.keys() & (carried.keys() | seen.keys()):
-            state = carried.get(name)
-            if state is None or state.model_set != self.model_set:
-                state = fresh(self.model_set)
-            if name in seen:
-                state = learnt(state, seen[name], self.horizon_h, self.policy.widening)
-                state = settled(state, seen[name], self.forecaster.prior)
-            states[name] = state
+        watched = [market for market in snapshot.markets if market.market in self.markets]
+        states = {
+            name: state for name, state in carried.items() if name in self.markets and state.model_set == self.model_set
+        }
+        states |= self._begun([market for market in watched if market.market not in states])
+        return states | {market.market: self._taught(states[market.market], market) for market in watched}
+
+    def _taught(self, state: Carried, market: MarketSnapshot) -> Carried:
+        state = learnt(state, market, self.horizon_h, self.policy.widening)
+        return settled(state, market, self.forecaster.prior)
+
+    def _begun(self, markets: Sequence[MarketSnapshot]) -> dict[str, Carried]:
+        """What markets begin with: the rounds of their last hours as they would have been, of closed bars alone. So a
+        node that begins sees a break that came before it, and starts nearer to what the others have learnt."""
+        states = {market.market: fresh(self.model_set) for market in markets}
+        for back in range(BEGUN_H, 0, -1):
+            past = [before(market, back) for market in markets if len(market.bars) - back > LEVEL_H + 1]
+            states |= {market.market: self._taught(states[market.market], market) for market in past}
+            for market, forecast in zip(past, self.forecaster.forecast(past, states), strict=True):
+                if not isinstance(forecast, MarketHold):
+                    states[market.market] = self._awaiting(market, forecast, states[market.market])
         return states
 
     def _awaiting(self, market: MarketSnapshot, forecast: Forecast, state: Carried) -> Carried:
@@ -235,6 +250,12 @@ class Scorer:
             drift=state.drift.level,
             drift_reasons=state.drift.reasons,
         )
+
+
+def before(market: MarketSnapshot, hours: int) -> MarketSnapshot:
+    """What was known of closed hours some hours ago; what else was told then nobody has kept."""
+    bars = market.bars[:-hours]
+    return msgspec.structs.replace(market, bars=bars, price=bars[-1].close, vol_index=None, funding_8h=None)
 
 
 def carried(surface: Surface, elapsed_s: int) -> Surface:

@@ -71,8 +71,8 @@ def test_the_score_rises_into_the_crash_falls_after_it_and_the_contract_would_ta
         assert abs(min(sum(r.points for r in row.reasons), 10_000) - row.score) < 1e-6
     calm = [m.score for hour, m in hours.items() if hour < 12]
     crash = [m.score for hour, m in hours.items() if 39 <= hour <= 51]  # the afternoon and night of the 5th
-    assert max(calm) < 4_000
-    assert max(crash) > 8_000
+    assert np.median(calm) < 4_000
+    assert max(crash) > max(8_000, 1.5 * max(calm))  # the first hour still remembers the fall of the 3rd
     assert hours[max(hours)].score < max(crash)
     assert min(m.price for m in hours.values()) < 65_000
 
