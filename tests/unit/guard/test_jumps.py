@@ -227,3 +227,13 @@ def test_the_price_of_a_held_round_is_nowhere_remembered() -> None:
     assert all(math.isclose(price, 100.0, rel_tol=1e-3) for _, price in after.path)
     assert after.path == before
     assert after.waiting is not None
+
+
+def test_an_hour_with_a_jump_that_went_back_is_told_as_disbelieved_once_it_has_closed() -> None:
+    market = Market()
+    jumped_ms = market.at_ms
+    assert only(market.all_at(82.0)).disbelieved == ()  # its hour has not closed
+    for _ in range(12):
+        last = only(market.all_at(100.0))
+    assert last.disbelieved == (jumped_ms // HOUR_MS * HOUR_MS,)
+    assert last.disbelieved[0] in {bar.open_time_ms for bar in last.bars}
