@@ -9,9 +9,7 @@ what it is worth when it is made anew each day on the past alone.
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +25,7 @@ from margrave.lab.court.families.surface.indicators import HORIZONS_DAYS, Indica
 from margrave.score.surface_forecast import QUANTITIES, RECENT_DAYS, WAYS
 from train import dataset, export
 from train.export import publish
+from train.pool import command
 
 Floats = NDArray[np.float64]
 
@@ -160,7 +159,7 @@ def tensor(name: str, columns: str, unit: str, meaning: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    data = Path(os.environ["MARGRAVE_DATA"])
+    data = dataset.folder()
     series = [
         indicators(seen)
         for found in chains.read(data).by_asset.values()
@@ -181,4 +180,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

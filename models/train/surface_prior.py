@@ -10,12 +10,10 @@ degrees, so that one absurd quote teaches little. Thirteen numbers are searched 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +25,7 @@ from margrave.lab.court.families.surface.completion import base_of
 from margrave.score import completion, surface
 from train import dataset, export, surface_prior_card
 from train.export import publish
+from train.pool import command
 from train.surface_graph import Floats, Part, Prior, graph
 
 NAME: Final = "surface_prior/1"
@@ -143,7 +142,7 @@ def interval_scale(prior: Prior, known: Sequence[Task]) -> float:
 
 
 def main() -> None:
-    data, started = Path(os.environ["MARGRAVE_DATA"]), time.monotonic()
+    data, started = dataset.folder(), time.monotonic()
     shots = {asset: cells.shots(found)[0] for asset, found in chains.read(data).by_asset.items()}
     first, until = (int(day.timestamp() * 1000) for day in (TRAINED_FROM, TRAINED_TO))
     known = {asset: [s for s in found if first <= s.as_of_ms < until] for asset, found in shots.items()}
@@ -163,4 +162,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -8,12 +8,10 @@ surface drawn from the real fits' own distribution, spread half as wide again; n
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +27,7 @@ from margrave.score import surface
 from margrave.score.surface import Sample
 from train import dataset, export
 from train.export import publish
+from train.pool import command
 
 Floats = NDArray[np.float64]
 
@@ -206,7 +205,7 @@ def tensor(name: str, columns: list[str], unit: str, meaning: str, low: float, h
 
 
 def main() -> None:
-    data, began = Path(os.environ["MARGRAVE_DATA"]), time.monotonic()
+    data, began = dataset.folder(), time.monotonic()
     first, until = (int(day.timestamp() * 1000) for day in (TRAINED_FROM, TRAINED_TO))
     shots = {asset: cells.shots(found)[0] for asset, found in chains.read(data).by_asset.items()}
     known = {asset: [s for s in found if first <= s.as_of_ms < until] for asset, found in shots.items()}
@@ -233,4 +232,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)
