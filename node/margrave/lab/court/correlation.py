@@ -229,7 +229,8 @@ def _figure(
     for axis, (horizon_h, loss) in zip(axes, cells, strict=True):
         for place, name in enumerate(names):
             value = next(row[4] for row in rows if row[:3] == (loss, horizon_h, name))
-            axis.plot([value], [place], color=BLUE if name == ours else GREY, marker="o", markersize=4.2)
+            drawn = value if isinstance(value, float) else float("nan")
+            axis.plot([drawn], [place], color=BLUE if name == ours else GREY, marker="o", markersize=4.2)
         axis.axvline(1.0, color=GREY, linewidth=0.8)
         axis.set_title(f"{loss}, {horizon_h} h", loc="left", fontsize=8)
         axis.set_ylim(len(names) - 0.5, -0.5)
