@@ -104,10 +104,10 @@ def card(
         "limits": [
             "Trained on five weeks of Bitcoin and Ether in January 2026; judged on the weeks after, with a crash, "
             "and on single chains of 2024.",
-            "An expiry that an event lifts out of its neighbours is filled wrong where no chain before shows it: by 14 "
+            "An expiry that an event lifts out of its neighbours is filled wrong where no chain before shows it, by 14 "
             "points in the week of the election of 2024. No part of the kernels is an expiry's own.",
             "Of options of 2 to 5 days the interval held 78 % of the mids instead of 90 %.",
-            "At half the cells hidden the exact Gaussian process is .15 points closer: a graph holds only its features.",
+            "At half the cells hidden the exact Gaussian process is .15 points closer: a graph holds features only.",
             "Its answers may hold arbitrage of a few hundredths of a volatility point: score.arbitrage takes it out.",
             "A standard deviation is too small by the factor interval_scale, which was counted on the last quarter of "
             "the training weeks.",
