@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from margrave.messages import Bar, Surface
+from margrave.messages import Bar, MarketHold, MarketSnapshot, Surface
 from margrave.operate.init import Plan, init
 from margrave.operate.replay import replay, scorer_of
 from margrave.ops.clock import Clock
@@ -22,9 +22,10 @@ from margrave.ops.metrics import Metrics
 from margrave.pipeline import Pipeline
 from margrave.score.carried import HOUR_MS, Carried, fresh
 from margrave.score.features.catalogue import LEVEL_H
-from margrave.score.scores import Scorer
+from margrave.score.scores import BEGUN_MOST, Scorer
 from margrave.settings import Settings, load
 from margrave.store.journal import Journal
+from margrave.verdicts import HoldReason
 from tests.unit.score.chains import TRUE
 from tests.unit.score.history import bars
 from tests.unit.score.rounds import at_close
@@ -167,6 +168,28 @@ def test_a_node_that_begins_has_learnt_from_the_hours_that_it_is_given(settings:
         _, lived = scorer.score(msgspec.structs.replace(seen, markets=(bare,)), {"BTC": TRUE}, lived)
     assert begun.down.log_factor == pytest.approx(lived["BTC"].down.log_factor)
     assert begun.drift == lived["BTC"].drift
+
+
+def test_very_many_markets_that_begin_at_once_share_a_bounded_work(scorer: Scorer) -> None:
+    history = bars(744, seed=5)
+    (one,) = at_close(history, len(history)).markets
+    one = msgspec.structs.replace(one, bars=history)
+    asked = []
+    forecaster = scorer.forecaster
+
+    class Counting:
+        prior = forecaster.prior
+
+        def forecast(self, markets: Sequence[MarketSnapshot], carried: Mapping[str, Carried]) -> list[MarketHold]:
+            asked.append(len(markets))
+            return [MarketHold(market=m.market, reason=HoldReason.NO_SURFACE, detail="") for m in markets]
+
+    names = [f"M{i}" for i in range(200)]
+    crowd = [msgspec.structs.replace(one, market=name) for name in names]
+    settings_of = dict.fromkeys(names, next(iter(scorer.markets.values())))
+    many = Scorer(Counting(), settings_of, scorer.policy, scorer.model_set)
+    many.score(msgspec.structs.replace(at_close(history, len(history)), markets=tuple(crowd)))
+    assert asked == [200] * (BEGUN_MOST // 200) + [200]
 
 
 KILLED = """

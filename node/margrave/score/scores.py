@@ -26,7 +26,9 @@ DRIFT_PER_SQRT_DAY: Final = 0.15
 of it on an ordinary day, and the days without a chain are not the ordinary ones."""
 BEGUN_H: Final = 72
 """Hours that a market which nothing is known of learns from, as far as the guard's history has them beyond the four
-weeks that the models need: a second of work, for some markets, in a node's first round."""
+weeks that the models need."""
+BEGUN_MOST: Final = 4_000
+"""Hours of all such markets together: some ten seconds of work in the first round of a node with very many of them."""
 MAX_ERROR: Final = 0.30
 """Of the 30-day volatility: a surface further off is not published. Some three days without a chain, or a chain that
 no surface fits. Crashes bend the wings: recorded ones reach 0.15 and must still be published."""
@@ -144,7 +146,7 @@ class Scorer:
         """What markets begin with: the rounds of their last hours as they would have been, of closed bars alone. So a
         node that begins sees a break that came before it, and starts nearer to what the others have learnt."""
         states = {market.market: fresh(self.model_set) for market in markets}
-        for back in range(BEGUN_H, 0, -1):
+        for back in range(min(BEGUN_H, BEGUN_MOST // max(len(markets), 1)), 0, -1):
             past = [before(market, back) for market in markets if len(market.bars) - back > LEVEL_H + 1]
             states |= {market.market: self._taught(states[market.market], market) for market in past}
             for market, forecast in zip(past, self.forecaster.forecast(past, states), strict=True):
