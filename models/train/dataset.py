@@ -20,11 +20,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from margrave.score import features
-from margrave.score.features import LONG_H as RETURNS_H
 from margrave.score.features import Floats, History, Ints
 
-RETURNS_H: Final = features.LONG_H
-"""Hourly returns that a recursion is given."""
 HORIZON_H: Final = 4
 """The margin period of risk that the models are made for, in hours."""
 

@@ -25,7 +25,6 @@ from arch import arch_model
 from scipy import optimize, stats
 
 from margrave.score import features
-from margrave.score.features import LONG_H as RETURNS_H
 from margrave.score.features import Floats, Ints
 from train import dataset, evaluate, export, stress
 from train.dataset import HORIZON_H, RETURNS_H, Series

@@ -90,7 +90,7 @@ class Correlation:
         for place, leg in enumerate(todo):
             case.say(f"correlation: {place + 1}/{len(todo)}, {len(leg.panel.assets)} assets")
             for horizon_h in HORIZONS_H:
-                _hear(leg, horizon_h, [family for family, _ in FAMILIES], heard[horizon_h])
+                hear(leg, horizon_h, [family for family, _ in FAMILIES], heard[horizon_h])
         return self._ruling(todo, heard)
 
     def _silent(self, why: str) -> Ruling:
@@ -100,18 +100,18 @@ class Correlation:
         baselines = [family.name for family, role in FAMILIES if role is Role.BASELINE]
         ours = next(family.name for family, role in FAMILIES if role is Role.OURS)
         cells = [(h, loss) for h in HORIZONS_H for loss in heard[h].losses]
-        judged = {cell: _judged(heard[cell[0]], cell[1], baselines) for cell in cells}
-        adjusted = holm([row.p if row.family == ours else float("nan") for rows, _ in judged.values() for row in rows])
-        holm_p = dict(zip([id(row) for rows, _ in judged.values() for row in rows], adjusted, strict=True))
+        found = {cell: judged(heard[cell[0]], cell[1], baselines) for cell in cells}
+        adjusted = holm([row.p if row.family == ours else float("nan") for rows, _ in found.values() for row in rows])
+        holm_p = dict(zip([id(row) for rows, _ in found.values() for row in rows], adjusted, strict=True))
         rows: list[tuple[str | float | None, ...]] = []
         ratios: dict[tuple[int, str], float] = {}
-        for (horizon_h, loss), (against, mcs) in judged.items():
+        for (horizon_h, loss), (against, mcs) in found.items():
             mean = {name: float(np.concatenate(parts).mean()) for name, parts in heard[horizon_h].losses[loss].items()}
             best = min(baselines, key=mean.__getitem__)
             ratios[horizon_h, loss] = mean[ours] / mean[best] - 1.0
             for name, value in mean.items():
                 row = next((a for a in against if (a.family, a.other) == (name, best)), None)
-                level = next((p for p in LEVELS if _named(p) == loss), None)
+                level = next((p for p in LEVELS if named(p) == loss), None)
                 hit = float(np.concatenate(heard[horizon_h].hits[name, level]).mean()) if level else None
                 rows.append(
                     (
@@ -179,7 +179,8 @@ def legs(panel: Panel, start: int) -> list[Leg]:
     return found
 
 
-def _hear(leg: Leg, horizon_h: int, families: Sequence[CovarianceFamily], into: Heard) -> None:
+def hear(leg: Leg, horizon_h: int, families: Sequence[CovarianceFamily], into: Heard) -> None:
+    """Every family's losses of one leg, added to what was heard before."""
     panel, past = leg.panel, leg.panel.upto(leg.fit_row)
     rows = np.arange(WARM_UP_H, panel.hours - horizon_h)
     rows = rows[(panel.open_ms[rows] // HOUR_MS + 1) % horizon_h == 0]
@@ -187,7 +188,7 @@ def _hear(leg: Leg, horizon_h: int, families: Sequence[CovarianceFamily], into: 
     outcome = panel.outcome(horizon_h)[rows]
     gained, times = outcome @ leg.baskets.T, panel.known_ms[rows[judged]]
     for level in LEVELS:
-        into.times[_named(level)].append(np.repeat(times, len(leg.baskets)))
+        into.times[named(level)].append(np.repeat(times, len(leg.baskets)))
     into.times[ENERGY].append(times)
     for family in families:
         covariance = family.fit(past).covariance(panel, rows, horizon_h)
@@ -195,7 +196,7 @@ def _hear(leg: Leg, horizon_h: int, families: Sequence[CovarianceFamily], into: 
         z = gained[fitted_on] / deviation[fitted_on]
         for level in LEVELS:
             said = np.quantile(z, level) * deviation[judged]
-            into.losses[_named(level)][family.name].append(losses.pinball(gained[judged], said, level).reshape(-1))
+            into.losses[named(level)][family.name].append(losses.pinball(gained[judged], said, level).reshape(-1))
             into.hits[family.name, level].append((gained[judged] < said).reshape(-1))
         into.losses[ENERGY][family.name].append(_energy(covariance, outcome, fitted_on, judged))
 
@@ -210,12 +211,12 @@ def _energy(covariance: Floats, outcome: Floats, fitted_on: NDArray[np.bool_], j
     return losses.energy(outcome[judged], draws)
 
 
-def _judged(heard: Heard, loss: str, baselines: Sequence[str]) -> tuple[list[Against], dict[str, float]]:
+def judged(heard: Heard, loss: str, baselines: Sequence[str]) -> tuple[list[Against], dict[str, float]]:
     by_family = {name: np.concatenate(parts) for name, parts in heard.losses[loss].items()}
     return compared(by_family, np.concatenate(heard.times[loss]), baselines, loss)
 
 
-def _named(level: float) -> str:
+def named(level: float) -> str:
     return f"pinball {level:.1%}"
 
 
