@@ -29,6 +29,7 @@ from margrave.score.features import Floats, Ints
 from train import dataset, evaluate, export, stress
 from train.dataset import HORIZON_H, RETURNS_H, Series
 from train.gjr_graph import Recursion, Tail, graph
+from train.pool import command
 
 NAME: Final = "gjr_garch_t/1"
 COMMAND: Final = "MARGRAVE_DATA=… PYTHONPATH=node:models python -m train.gjr_garch_t"
@@ -210,4 +211,4 @@ def _card(
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -82,5 +82,5 @@ def command(work: Callable[[], None]) -> None:
     """Run a training command: what stops it is one line on stderr, not a trace."""
     try:
         work()
-    except MargraveError as error:
+    except (MargraveError, OSError) as error:
         sys.exit(f"margrave: {error}")

@@ -20,6 +20,7 @@ from margrave.score import features
 from margrave.score.features import Floats
 from train import dataset, evaluate, export
 from train.dataset import HORIZON_H, Series
+from train.pool import command
 from train.tail_card import NAME, UNLIKE_QUANTILE, card, golden
 from train.tail_graph import TailNet, near, parity, rungs, split_tail, to_onnx
 
@@ -248,4 +249,4 @@ def standardisation(x: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

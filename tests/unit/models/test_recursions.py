@@ -14,7 +14,7 @@ from margrave.lab.court.family import HORIZONS_H, TAIL_HORIZONS_H
 from margrave.score.features import LONG_H, MIN_BARS
 from margrave.score.registry import open_model
 from tests.unit.lab.court.families.test_volatility import garch_returns, market
-from train import export, pool, recursions
+from train import export, gjr_garch_t, pool, recursions
 from train.gjr_graph import Tail
 from train.recursion_graph import ALL_LEVELS, Shape
 from train.recursions import reference
@@ -172,6 +172,15 @@ def test_a_training_command_without_history_ends_in_one_line(
     with pytest.raises(SystemExit) as caught:
         pool.command(recursions.main)
     assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_oldest_command_ends_in_one_line_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "MANIFEST.sha256").write_text("", encoding="utf-8")
+    monkeypatch.setenv("MARGRAVE_DATA", str(tmp_path))
+    with pytest.raises(SystemExit) as caught:
+        pool.command(gjr_garch_t.main)
+    assert "ohlcv_binance_spot_1h_2017_2020" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
