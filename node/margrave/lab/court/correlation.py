@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -79,10 +79,11 @@ class Correlation:
 
     def judge(self, case: Case) -> Ruling:
         try:
-            start = first_row(case.panel, case.study) if case.panel.hours else 0
+            # of a quick study the last half-year that can be judged, wherever it lies
+            start = first_row(case.panel, replace(case.study, quick=False)) if case.panel.hours else 0
         except Fatal as refused:
             return self._silent(refused.problem)
-        todo = legs(case.panel, start)
+        todo = legs(case.panel, start)[-1 if case.study.quick else 0 :]
         if not todo:
             days = (LEAST_PAST_H + LEAST_LEG_H) // DAY_H
             return self._silent(f"fewer than {LEAST_ASSETS} assets have {days} days without a gap at one time")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -35,7 +35,7 @@ class Breaks:
 
     def judge(self, case: Case) -> Ruling:
         try:
-            start = first_row(case.panel, case.study) if case.panel.hours else 0
+            start = first_row(case.panel, replace(case.study, quick=False)) if case.panel.hours else 0
         except Fatal as refused:
             return self._silent(refused.problem)
         scenes = scene.scenes(case.panel, start, 1 if case.study.quick else scene.MOST_FITS)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.lab.court.families import Role
-from margrave.lab.court.families.tails import FAMILIES
+from margrave.lab.court.families.tails import FAMILIES, SERVED
 from margrave.lab.court.families.tails.conformal import Widened
 from margrave.lab.court.families.tails.garch import FAST_FHS, GARCH_T
 from margrave.lab.court.families.tails.hastened import Hastened
@@ -52,7 +52,7 @@ def ours() -> tuple[TailFamily, TailFamily | None]:
 def families() -> dict[str, TailFamily]:
     """Who is asked after breaks, by name: ours, with and without widening, and what they are to be compared with."""
     mine, bare = ours()
-    hasty = [Hastened(mine)] if isinstance(mine, Widened) else []
+    hasty = [Hastened(mine), Hastened(Widened(SERVED))] if isinstance(mine, Widened) else []
     asked = [*hasty, mine, *([bare] if bare else []), FAST_FHS, Widened(FAST_FHS), GARCH_T, HistoricalSimulation()]
     return {family.name: family for family in asked}
 
@@ -77,15 +77,17 @@ class Scene:
 
 
 def scenes(panel: Panel, first_row: int, most: int = MOST_FITS) -> list[Scene]:
-    """At most so many, evenly over the hours from `first_row` on at which some asset is whole."""
+    """At most so many, evenly over the hours from `first_row` on at which at least half as many assets are whole as at
+    any; of one the last."""
     last = panel.hours - AFTER_H
     if last <= first_row:
         return []
     looked_at = np.unique(np.linspace(first_row, last, LOOKED_AT).astype(np.int64))
     found = [scene for scene in (scene_at(panel, int(row)) for row in looked_at) if scene is not None]
-    if not found:
-        return []
-    return [found[int(place)] for place in np.unique(np.linspace(0, len(found) - 1, most).astype(np.int64))]
+    best = max((len(scene.panel.assets) for scene in found), default=0)
+    found = [scene for scene in found if 2 * len(scene.panel.assets) >= best]
+    chosen = np.unique(np.linspace(len(found) - 1, 0, most).astype(np.int64)) if found else np.empty(0, np.int64)
+    return [found[int(place)] for place in chosen]
 
 
 def scene_at(panel: Panel, fit_row: int, after_h: int = AFTER_H) -> Scene | None:
