@@ -20,7 +20,7 @@ from margrave.lab.court.walk import Answers
 Ints = NDArray[np.int64]
 
 WHOLE: Final = 0.95
-"""Share of the pairs that anyone answered which a candidate answers too, or it is heard apart."""
+"""Share of the pairs that the baselines and ours all answered which a candidate answers too, or it is heard apart."""
 LEAST_TIMES: Final = 100
 """Fewer say nothing of anybody."""
 
@@ -36,12 +36,13 @@ def parted(
     The part is empty where nobody speaks of one only. Baselines and ours are always heard on the whole.
     """
     pairs = {name: sound_pairs(answer, assets, sound) for name, answer in answers.items()}
-    anyone = reduce(np.union1d, pairs.values(), np.empty(0, dtype=np.int64))
     candidates = {x.name for x in listed if x.role is Role.CANDIDATE}
+    needed = [pairs[name] for name in answers if name not in candidates] or [reduce(np.union1d, pairs.values())]
+    core = reduce(np.intersect1d, needed)
     whole = {
         name: answer
         for name, answer in answers.items()
-        if name not in candidates or len(pairs[name]) >= WHOLE * len(anyone)
+        if name not in candidates or np.isin(core, pairs[name]).sum() >= WHOLE * len(core)
     }
     late, silent = {}, {}
     for name in answers.keys() - whole.keys():
