@@ -78,7 +78,8 @@ def headline(found: Report) -> str:
     sample = "A quick look at a subset, which proves nothing. " if found.facts.study.quick else ""
     if not measured:
         return f"{sample}No family of ours was judged: the {elsewhere} targets were not measured."
-    return f"{sample}{met} of the {len(measured)} targets measured here are met; {elsewhere} were not measured."
+    whole = f"{sample}{met} of the {len(measured)} targets measured here are met"
+    return f"{whole}; {elsewhere} {'was' if elsewhere == 1 else 'were'} not measured." if elsewhere else f"{whole}."
 
 
 def minute(found: Report) -> list[tuple[str, str, str]]:

@@ -23,7 +23,9 @@ class Target:
     def verdict(self) -> str:
         if self.holds is None:
             return "not measured"
-        return "met" if self.holds else f"missed by {self.missed_by:.3g}"
+        if self.holds or self.missed_by is None:
+            return "met"
+        return f"missed by {self.missed_by:,.0f}" if self.missed_by >= 1_000 else f"missed by {self.missed_by:.3g}"
 
 
 @dataclass(frozen=True, slots=True)
