@@ -9,6 +9,8 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +18,7 @@ import typer
 from rich.console import Console
 
 from margrave import __version__
-from margrave.errors import MargraveError
+from margrave.errors import Fatal, MargraveError
 
 app = typer.Typer(
     help="On-chain risk oracle node for crypto options.",
@@ -215,12 +217,9 @@ def readings(
     to: Annotated[Path, typer.Option("--out", help="Where the Parquet files go.")],
 ) -> None:
     """Write what a recording's adapters read as Parquet, laid out like the research data."""
-    from margrave.errors import Fatal
 
-    try:
+    with _the_lab():
         from margrave.lab.dataset import write
-    except ModuleNotFoundError as error:
-        raise Fatal(f"{error.name} is not installed", advice="pip install 'margrave[lab]'") from error
     for file, rows in sorted(write(folder, to).items()):
         out.print(f"{rows:>9} rows  {to / file}", highlight=False)
 
@@ -258,7 +257,6 @@ def value(
     """Fair value of any option, with the interval that holds the market's mid nine times in ten."""
     from dataclasses import asdict
 
-    from margrave.errors import Fatal
     from margrave.operate import value as fair
     from margrave.settings import load
 
@@ -266,10 +264,8 @@ def value(
     if chain is None:
         told = fair.from_journal(load(config), market, asked, round_)
     else:
-        try:
+        with _the_lab():
             from margrave.lab.court import chains
-        except ModuleNotFoundError as error:
-            raise Fatal(f"{error.name} is not installed", advice="pip install 'margrave[lab]'") from error
         last = chains.last_in(chain, market.upper())
         told = fair.from_quotes(last.asset, chain.name, last.quotes, last.as_of_ms, asked)
     sys.stdout.write(json.dumps(asdict(told)) + "\n" if as_json else "\n".join(told.lines()) + "\n")
@@ -312,16 +308,13 @@ def backtest(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; every core without.")] = None,
 ) -> None:
     """Judge the risk models on history they have not seen: refits, losses, coverage, and who beats whom."""
-    from margrave.errors import Fatal
 
     if engine not in ("local", "ray"):
         raise typer.BadParameter("choose one of local and ray")
-    try:
+    with _the_lab():
         from margrave.lab.court import backtest as court
         from margrave.lab.court import page, report
         from margrave.lab.court.engine import EngineName
-    except ModuleNotFoundError as error:
-        raise Fatal(f"{error.name} is not installed", advice="pip install 'margrave[lab]'") from error
     wish = court.Wish(
         data=data,
         out=folder,
@@ -336,13 +329,8 @@ def backtest(
     if as_json:
         sys.stdout.buffer.write(report.encoded(judged) + b"\n")
         return
-    for target in judged.targets:
-        value = "–" if target.value is None else f"{target.value:.4g} {target.unit}".strip()
-        why = f": {target.note}" if target.value is None else ""
-        row = f"{target.name:<62} {value:>14}   (target {target.target:g}) {target.verdict}{why}"
-        out.print(row, markup=False, highlight=False, soft_wrap=True)
-    for line in (*judged.silent, *(why for ruling in judged.rulings for why in ruling.silent)):
-        out.print(f"not judged: {line}", markup=False, highlight=False, soft_wrap=True)
+    for line in report.lines(judged):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
     out.print(f"{path}", markup=False, highlight=False)
 
 
@@ -399,9 +387,16 @@ def _run(config: Path, rounds: int | None) -> str:
     return receipts[-1].outcome if receipts else ""
 
 
-def _text(path: Path) -> str:
-    from margrave.errors import Fatal
+@contextmanager
+def _the_lab() -> Iterator[None]:
+    """For imports of what the extra `lab` brings: without it, one line says so."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Fatal(f"{error.name} is not installed", advice="pip install 'margrave[lab]'") from error
 
+
+def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

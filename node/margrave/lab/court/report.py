@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -114,6 +114,16 @@ def write(found: Report, folder: Path) -> Path:
     path = folder / FILE_NAME
     path.write_bytes(msgspec.json.format(encoded(found), indent=1) + b"\n")
     return path
+
+
+def lines(found: Report) -> Iterator[str]:
+    """For a terminal: every target, then what could not be judged and why."""
+    for target in found.targets:
+        value = "–" if target.value is None else f"{target.value:.4g} {target.unit}".strip()
+        why = f": {target.note}" if target.value is None else ""
+        yield f"{target.name:<62} {value:>14}   (target {target.target:g}) {target.verdict}{why}"
+    for why in (*found.silent, *(why for ruling in found.rulings for why in ruling.silent)):
+        yield f"not judged: {why}"
 
 
 def encoded(found: Report) -> bytes:
