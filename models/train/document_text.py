@@ -34,14 +34,15 @@ JUDGED: Final = """## How they were judged
 
 Two ways. The court (`margrave backtest`) walks forward over whatever history it is given and refits its families as it
 goes; a registry model stands among them as its file is, and answers only hours after everything that it was trained on
-or chosen by. [Its report](backtest/index.html) of the development data stands beside this page. The cards carry what `python -m train.judged` finds without refits: all models side by side on the hours
-after all of their training, on the assets they were trained on and on those left out. The two oldest cards,
-gjr_garch_t/1 and tail_net/1, have figures of their own: trained to the end of 2023, chosen on 2024-01-08 to 2024-06-09,
-reported on 2024-06-17 to 2024-12-31 and 2026-01 to 2026-02, with a purged week between the parts. APT, FIL, GRT and
-LINK were left out of training and choice. Rows are every fourth hour, so outcomes do not overlap. FZ0 contains a
-logarithm: only its differences mean something, and below zero is better than the model it is compared with. |t| above 2
-is unlikely to be luck. Kupiec's test pools assets that crash together, so a small p there overstates the evidence; the
-share of single assets that pass it stands beside it.
+or chosen by. [Its report](backtest/index.html) of the development data stands beside this page. The cards carry what
+`python -m train.judged` finds without refits: all models side by side on the hours after all of their training, on the
+assets they were trained on and on those left out. The two oldest cards, gjr_garch_t/1 and tail_net/1, have figures of
+their own: trained to the end of 2023, chosen on 2024-01-08 to 2024-06-09, reported on 2024-06-17 to 2024-12-31 and
+2026-01 to 2026-02, with a purged week between the parts. APT, FIL, GRT and LINK were left out of training and choice.
+Rows are every fourth hour, so outcomes do not overlap. FZ0 contains a logarithm: only its differences mean something,
+and below zero is better than the model it is compared with. |t| above 2 is unlikely to be luck. Kupiec's test pools
+assets that crash together, so a small p there overstates the evidence; the share of single assets that pass it stands
+beside it.
 
 Averages hide the days that matter. So each card also says what came of the top 2 % of the model's own volatility
 forecasts, and what it says of three crises of the training span (in-sample): its largest ES99 for the next four hours
