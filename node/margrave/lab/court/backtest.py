@@ -17,7 +17,7 @@ from margrave.lab.court.engine import EngineName, engine
 from margrave.lab.court.families import Listed, chosen, everyone, not_called
 from margrave.lab.court.panel import Panel, no_panel, panel_of
 from margrave.lab.court.report import Report
-from margrave.lab.court.study import Say, Study, collect, quick, subset, too_little
+from margrave.lab.court.study import Say, Study, collect, paced, quick, subset, too_little
 from margrave.lab.court.target import unmeasured
 from margrave.lab.court.walk import ByHorizon
 
@@ -63,7 +63,7 @@ def backtest(
     panel = panel_of(found) if found.stretches else no_panel()
     if wish.quick:
         panel = subset(panel)
-    study = quick() if wish.quick else Study()
+    study = quick() if wish.quick else paced(Study(), panel)
     say(f"{len(panel.assets)} assets, {panel.hours} hours, {len(listed)} families, {len(chambers)} chambers")
     silent: list[str] = []
     answers = _walked(wish, panel, listed, study, say, silent)

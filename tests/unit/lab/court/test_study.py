@@ -16,7 +16,18 @@ from margrave.lab.court.engine import Engine, Held, Local, Ray, hold
 from margrave.lab.court.families import Kind, Listed, Role, chosen
 from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import COLUMNS, Panel
-from margrave.lab.court.study import LEAST_PANEL_H, QUICK_ASSETS, Study, collect, first_row, quick, schedule, subset
+from margrave.lab.court.study import (
+    LEAST_PANEL_H,
+    MOST_LEGS,
+    QUICK_ASSETS,
+    Study,
+    collect,
+    first_row,
+    paced,
+    quick,
+    schedule,
+    subset,
+)
 from margrave.lab.court.walk import ByHorizon, Leg, walk
 from tests.unit.lab.court.small import CALLED, Ewma, Historical
 from tests.unit.lab.court.test_walk import Smuggler
@@ -170,6 +181,15 @@ def test_nobody_is_fitted_in_a_hole_of_the_history() -> None:
     fits = [leg.fit_row for leg in schedule(holed, STUDY)]
     assert not [row for row in fits if row >= 9_000 and row + 720 <= 16_000]
     assert max(fits) > 19_000
+
+
+def test_a_long_history_is_walked_in_longer_steps_of_whole_months() -> None:
+    three_years, ten = panel(hours=3 * 8_760), panel(hours=10 * 8_760)
+    assert paced(Study(), three_years) == Study()
+    study = paced(Study(), ten)
+    assert study.refit_h == 3 * Study().refit_h
+    assert len(schedule(ten, study)) <= MOST_LEGS < len(schedule(ten, Study()))
+    assert paced(Study(), panel(hours=LEAST_PANEL_H - 1)) == Study()
 
 
 def test_a_quick_study_takes_the_assets_with_the_most_bars() -> None:
