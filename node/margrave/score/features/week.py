@@ -86,7 +86,7 @@ class WeekTable:
         """(hours,) of releases: how many usual hours they were worth to the peers on average; NaN elsewhere."""
         found = np.full(len(hourly), np.nan)
         for row in np.flatnonzero(self._is_release):
-            there = np.isfinite(hourly[row]) & peers_of(level[row : row + 1])[0]
+            there = np.isfinite(hourly[row]) & (level[row] > 0) & peers_of(level[row : row + 1])[0]
             if there.any():
                 worth = hourly[row, there] / (level[row, there] * usual[row, there])
                 found[row] = np.minimum(worth, releases.MOST).mean()
