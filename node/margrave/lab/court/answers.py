@@ -1,8 +1,8 @@
 """Answers on disk, one small file a family and refit, so that a study that was cut off goes on where it stopped.
 
 A file's name holds the hash of everything that its answers follow from: the panel's own numbers, the leg and horizons,
-the family's settings, and the source of every module of Margrave that the family's module imports. Whatever changes,
-the file is simply not found.
+the family's settings, and the source of every module of Margrave that the family, its members and its functions are
+from or that those import. Whatever changes, the file is simply not found.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import re
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,8 +47,8 @@ class Store:
     panel_digest: str
 
     def path(self, sitting: Sitting) -> Path:
-        settings = f"{sitting.family!r}|{sitting.leg}|{sitting.horizons_h}|{sitting.audited}"
-        code = code_digest(type(sitting.family).__module__)
+        settings = f"{settings_of(sitting.family)}|{sitting.leg}|{sitting.horizons_h}|{sitting.audited}"
+        code = code_digest(*sorted(_modules(sitting.family)))
         key = hashlib.sha256(f"{self.panel_digest}|{settings}|{code}".encode()).hexdigest()[:16]
         name = re.sub(r"[^a-z0-9]+", "-", sitting.family.name.lower()).strip("-")
         return self.folder / f"{name}-{sitting.leg.fit_row:06d}-{key}.npz"
@@ -86,11 +86,27 @@ def panel_digest(panel: Panel) -> str:
     return digest.hexdigest()
 
 
+def settings_of(family: VolatilityFamily | TailFamily) -> str:
+    """As `repr`, which says of a function where it lies in one process's memory: that is nothing to remember it by."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(family))
+
+
+def _modules(part: object) -> set[str]:
+    """Of Margrave, that a family's class, its members and its functions are from."""
+    if isinstance(part, tuple | list):
+        return {name for each in part for name in _modules(each)}
+    module = str(getattr(part if callable(part) else type(part), "__module__", ""))
+    found = {module} if module.split(".")[0] != "builtins" else set()
+    if is_dataclass(part):
+        found |= {name for field in fields(part) for name in _modules(getattr(part, field.name))}
+    return found
+
+
 @cache
-def code_digest(module: str) -> str:
-    """SHA-256 of the sources of a module, of the walk, and of all that they import of Margrave."""
+def code_digest(*modules: str) -> str:
+    """SHA-256 of the sources of modules, of the walk, and of all that they import of Margrave."""
     digest = hashlib.sha256()
-    for source in sorted(_sources((module, WALK))):
+    for source in sorted(_sources((*modules, WALK))):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 

@@ -6,6 +6,7 @@ leg and kind are held together, because much of what families derive from a leg 
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections import defaultdict
@@ -68,6 +69,8 @@ def hold(panel: Panel, sittings: Sequence[Sitting]) -> list[Held]:
     Raises:
         Fatal: a family looks ahead.
     """
+    # A leg's panels hold models that hold the panels: gigabytes that nobody comes by to collect, because they are few.
+    gc.collect()
     here = room(panel, sittings[0].leg)
     found = [_held(here, sitting) for sitting in sittings]
     sound = [sitting for sitting, held in zip(sittings, found, strict=True) if not isinstance(held, Fault)]

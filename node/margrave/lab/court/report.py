@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.lab.court import judge_tails, judge_volatility
+from margrave.lab.court.answers import settings_of
 from margrave.lab.court.apart import parted
 from margrave.lab.court.chamber import Chamber, Ruling
 from margrave.lab.court.comparison import holm
@@ -167,7 +168,7 @@ def facts(
         sources=tuple(sources),
         left_out=tuple(left_out),
         study=study,
-        families={x.name: {"role": x.role, "kind": x.kind, "settings": repr(x.family)} for x in called},
+        families={x.name: {"role": x.role, "kind": x.kind, "settings": settings_of(x.family)} for x in called},
         libraries={name: version(name) for name in LIBRARIES},
     )
 
