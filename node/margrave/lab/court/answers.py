@@ -48,7 +48,7 @@ class Store:
 
     def path(self, sitting: Sitting) -> Path:
         settings = f"{settings_of(sitting.family)}|{sitting.leg}|{sitting.horizons_h}|{sitting.audited}"
-        code = code_digest(*sorted(_modules(sitting.family)))
+        code = code_digest(*sorted(modules_of(sitting.family)))
         key = hashlib.sha256(f"{self.panel_digest}|{settings}|{code}".encode()).hexdigest()[:16]
         name = re.sub(r"[^a-z0-9]+", "-", sitting.family.name.lower()).strip("-")
         return self.folder / f"{name}-{sitting.leg.fit_row:06d}-{key}.npz"
@@ -91,14 +91,14 @@ def settings_of(family: VolatilityFamily | TailFamily) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", repr(family))
 
 
-def _modules(part: object) -> set[str]:
+def modules_of(part: object) -> set[str]:
     """Of Margrave, that a family's class, its members and its functions are from."""
     if isinstance(part, tuple | list):
-        return {name for each in part for name in _modules(each)}
+        return {name for each in part for name in modules_of(each)}
     module = str(getattr(part if callable(part) else type(part), "__module__", ""))
     found = {module} if module.split(".")[0] != "builtins" else set()
     if is_dataclass(part):
-        found |= {name for field in fields(part) for name in _modules(getattr(part, field.name))}
+        found |= {name for field in fields(part) for name in modules_of(getattr(part, field.name))}
     return found
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from margrave.errors import Fatal
-from margrave.lab.court.answers import Sitting, Store, code_digest, panel_digest
+from margrave.lab.court.answers import Sitting, Store, code_digest, modules_of, panel_digest, settings_of
 from margrave.lab.court.engine import Engine, Held, Local, Ray, hold
-from margrave.lab.court.families import Kind, Listed, Role, chosen
+from margrave.lab.court.families import Kind, Listed, Role, chosen, everyone
+from margrave.lab.court.families.tails.caviar import ES_CAVIAR
 from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import COLUMNS, Panel
 from margrave.lab.court.study import (
@@ -120,6 +122,38 @@ def test_a_file_cut_off_in_the_writing_is_asked_anew(tmp_path: Path) -> None:
 def test_the_code_that_answers_follow_from_is_part_of_their_name() -> None:
     assert code_digest("margrave.lab.court.walk") == code_digest("margrave.lab.court.panel")
     assert code_digest("margrave.score.surface") != code_digest("margrave.lab.court.walk")
+
+
+def test_a_members_code_is_part_of_it_and_a_functions_place_in_memory_is_not() -> None:
+    family = next(x.family for x in everyone() if x.name == "tails_aci")
+    found = modules_of(family)
+    for member in ("caviar", "combination", "conformal", "pooled", "recursion"):
+        assert f"margrave.lab.court.families.tails.{member}" in found
+    assert "function" in repr(ES_CAVIAR)
+    assert " at 0x" not in settings_of(family)
+
+
+@dataclass(frozen=True)
+class Hoarder(Ewma):
+    """Its model holds the past, and the past the model."""
+
+    pasts: list[weakref.ref[Panel]] = field(default_factory=list, hash=False, compare=False)
+
+    def fit(self, past: Panel) -> Ewma:
+        self.pasts.append(weakref.ref(past))
+        model = Ewma(self.decay)
+        object.__setattr__(model, "past", past)
+        return model
+
+
+def test_a_leg_does_not_outlive_the_next() -> None:
+    """Legs are gigabytes: two workers that kept them were killed for memory after eleven."""
+    family, p = Hoarder(), panel()
+    for leg in schedule(p, STUDY):
+        hold(p, [Sitting(family, leg, (4,), False)])
+    gone = [past() is None for past in family.pasts]
+    assert len(gone) > 2
+    assert all(gone[:-1])
 
 
 def test_two_processes_answer_as_one(tmp_path: Path) -> None:
