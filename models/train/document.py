@@ -8,6 +8,7 @@ Also models/registry/card.schema.json: what a card.toml may hold, for editors an
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "models.md"
 SCHEMA: Final = REGISTRY / "card.schema.json"
 REPORT: Final = ROOT / "docs" / "backtest" / "report.json"
+SERVED: Final = ROOT / "docs" / "served.json"
 LOGS: Final = ROOT / "node" / "margrave" / "lab" / "court"
 PLAIN: Final = ("qlike", "fz0", "pinball")
 """Losses are plain numbers; what else stands on a card is a share."""
@@ -35,6 +37,7 @@ def page(cards: Sequence[Card]) -> str:
         [
             HEAD,
             WHO_SPEAKS,
+            _between(),
             JUDGED,
             *_court(),
             _side_by_side(cards),
@@ -55,6 +58,41 @@ def cards() -> list[Card]:
 
 def schema() -> str:
     return json.dumps(msgspec.json.schema(Card), indent=1) + "\n"
+
+
+# --- what is served ---------------------------------------------------------------------------------------------------
+
+
+def _between() -> str:
+    """What the committed run of `margrave.lab.served` found at half past."""
+    served = json.loads(SERVED.read_text(encoding="utf-8"))
+    asked, found = served["asked"], served["asked"]["found"]
+    moved, still = found["moved"], found["still"]
+    most = found["most_es99_where_unlike"]
+    unlike = (
+        "nor did it need one: the input was never unlike the training data."
+        if most is None
+        else f"the input was unlike the training data {_percent(found['unlike'])} of the time, and the main model's "
+        f"ES99 then at most {most:.2f} times the baseline's."
+    )
+    spans = " and ".join(f"{first[:10]} to {last[:10]}" for first, last in asked["spans"])
+    text = f"""A provisional bar takes a part of an hour for a whole one. Asked at half past every {asked["every_h"]}
+        hours, {spans}, of {len(asked["assets"])} assets, before any widening, the index had moved so far
+        {moved["times"]:,} times of {moved["times"] + still["times"]:,}. The closed bars alone were then exceeded
+        {_rungs(moved["closed"])}; the larger answer {_rungs(moved["published"])}. Without such a move it was
+        {_rungs(still["published"])}. A rung of the main model lay below its floor {_percent(found["floored"])} of the
+        time. The larger ladder of a fall-back has no cap; {unlike} By `{served["command"]}`, which writes
+        [served.json](served.json)."""
+    return textwrap.fill(" ".join(text.split()), 120, break_long_words=False, break_on_hyphens=False) + "\n"
+
+
+def _rungs(shares: dict[str, float]) -> str:
+    down, up = ([_percent(shares[f"{side}_{rung}"]) for rung in ("q975", "q995")] for side in ("down", "up"))
+    return f"{down[0]} down and {up[0]} up at the 97.5 % rungs, {down[1]} and {up[1]} at the 99.5 % rungs"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.2%}".replace("%", " %")
 
 
 # --- the court --------------------------------------------------------------------------------------------------------

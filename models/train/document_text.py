@@ -23,11 +23,6 @@ training data, or the main model gives no finite answer, the larger of both ladd
 round is marked as a fall-back. Where the index has moved since the last closed hour by more than a typical hour, both
 models are also asked with that move as a provisional bar, and the larger answer counts. Nothing here can make a ladder
 narrower.
-
-A provisional bar takes a part of an hour for a whole one. On validation, asked at half past (1657 such moves of 16
-coins), the closed bars alone were exceeded 3.9 % of the time at the 97.5 % rung down and 0.9 % at the 99.5 % rung; the
-larger answer 2.7 % and 0.7 %, and with half of the widening 3.1 % and 0.8 %. The larger ladder of a fall-back has no
-cap: of the inputs unlike training on validation the main model's ES99 was never above 1.7 times the baseline's.
 """
 
 JUDGED: Final = """## How they were judged

@@ -8,10 +8,7 @@ Which model speaks, and how it is widened, never narrowed:
    larger of both ladders, rung by rung, is published and `fallback` is set.
 3. Bars close on the hour and a crash does not wait. Where the index has moved since the last close by more than a
    typical hour does, the models are also asked with that move as a provisional bar, and the larger answer counts.
-   Asked at half past every third hour from July 2024 to June 2025, after everything that `tails/1` was trained on or
-   chosen by (BTC, ETH, SOL, LINK, FIL, XRP; 1,161 such moves of 8,826): the closed bars alone were exceeded 4.4 % of
-   the time down and 3.7 % up at the 97.5 % rungs, and 0.9 % and 1.2 % at the 99.5 % rungs; the larger answer 2.8 %,
-   2.9 %, 0.4 % and 0.7 %. Without such a move it was 2.7 %, 2.4 %, 0.5 % and 0.3 %.
+   What that is worth `python -m margrave.lab.served` measures; its figures stand in docs/models.md, "Who speaks".
 
 A rung-by-rung maximum of ascending ladders ascends, so none of this can break the order that the wire demands.
 """
@@ -38,7 +35,7 @@ from margrave.settings import ModelPolicy
 from margrave.verdicts import DriftLevel, HoldReason
 
 BASELINE_FLOOR: Final = 1 / 3
-"""A floor that is felt only where the main model has lost its way: over the same hours in 0.25 % of them."""
+"""A floor that is felt only where the main model has lost its way: docs/models.md, "Who speaks", says how often."""
 HOURS_A_YEAR: Final = 24 * 365
 MIN_BARS: Final = 200
 """For the baseline. The main model wants four whole weeks."""
