@@ -36,11 +36,16 @@ def vega(log_moneyness: Array, total_vol: Array) -> Array:
     return density
 
 
-def implied_vol(prices: Array, log_moneyness: Array, years: Array, is_call: NDArray[np.bool_]) -> Array:
+def implied_vol(
+    prices: Array, log_moneyness: Array, years: Array, is_call: NDArray[np.bool_], near: Array | None = None
+) -> Array:
     """Annualised volatility that gives `prices` (fractions of the forward); NaN where none does.
 
     Newton's step wherever it stays inside the bracket, bisection elsewhere: all options at once, a fixed number of
     steps at most, so that no quote can stall a round.
+
+    Args:
+        near: annualised volatilities to begin at where they are numbers; they change the way and not the place.
     """
     intrinsic = np.maximum(np.where(is_call, -np.expm1(log_moneyness), np.expm1(log_moneyness)), 0.0)
     ceiling = np.where(is_call, 1.0, np.exp(log_moneyness))
@@ -50,6 +55,9 @@ def implied_vol(prices: Array, log_moneyness: Array, years: Array, is_call: NDAr
     low, high = np.full_like(root, _VOL_RANGE[0]) * root, np.full_like(root, _VOL_RANGE[1]) * root
     # start at the inflection point, from where Newton cannot diverge (Manaster and Koehler 1982)
     total = np.clip(np.sqrt(2 * np.abs(log_moneyness)), 0.05 * root, 5.0 * root)
+    if near is not None:
+        with np.errstate(invalid="ignore"):
+            total = np.where((near > _VOL_RANGE[0]) & (near < _VOL_RANGE[1]), near * root, total)
     target = np.where(solvable, prices, price(log_moneyness, total, is_call))
     for _ in range(_STEPS):
         error = price(log_moneyness, total, is_call) - target

@@ -17,7 +17,7 @@ from margrave.score import addons, composite
 from margrave.score.carried import HOUR_MS, Carried, awaiting, factor, fresh, learnt, widened
 from margrave.score.features.catalogue import LEVEL_H
 from margrave.score.hourly import Floats, settled
-from margrave.score.surface import calibrate
+from margrave.score.surface import calibrated
 from margrave.settings import MarketSettings, Policy
 from margrave.verdicts import HoldReason, Rejection
 
@@ -102,11 +102,12 @@ class Scorer:
         forecasts: dict[str, Forecast] = {}
         fitted: dict[str, Surface] = {}
         spoken = self.forecaster.forecast(snapshot.markets, states)
+        chains = _fits(snapshot, previous)
         for market, forecast in zip(snapshot.markets, spoken, strict=True):
             if isinstance(forecast, MarketHold):
                 holds.append(forecast)
                 continue
-            surface = self._surface(market, snapshot.as_of_ms, previous.get(market.market))
+            surface = self._surface(market, chains.get(market.market), previous.get(market.market))
             if isinstance(surface, MarketHold):
                 holds.append(surface)
                 continue
@@ -135,7 +136,8 @@ class Scorer:
         states = {
             name: state for name, state in carried.items() if name in self.markets and state.model_set == self.model_set
         }
-        states |= self._begun([market for market in watched if market.market not in states])
+        if begun := [market for market in watched if market.market not in states]:
+            states |= self._begun(begun)
         return states | {market.market: self._taught(states[market.market], market) for market in watched}
 
     def _taught(self, state: Carried, market: MarketSnapshot) -> Carried:
@@ -146,7 +148,7 @@ class Scorer:
         """What markets begin with: the rounds of their last hours as they would have been, of closed bars alone. So a
         node that begins sees a break that came before it, and starts nearer to what the others have learnt."""
         states = {market.market: fresh(self.model_set) for market in markets}
-        for back in range(min(BEGUN_H, BEGUN_MOST // max(len(markets), 1)), 0, -1):
+        for back in range(min(BEGUN_H, BEGUN_MOST // len(markets)), 0, -1):
             past = [before(market, back) for market in markets if len(market.bars) - back > LEVEL_H + 1]
             states |= {market.market: self._taught(states[market.market], market) for market in past}
             for market, forecast in zip(past, self.forecaster.forecast(past, states), strict=True):
@@ -160,18 +162,17 @@ class Scorer:
         said = widened(forecast.closed, state, self.policy.widening)
         return awaiting(state, market.bars[-1].open_time_ms + HOUR_MS, said, forecast.hour, forecast.unlike)
 
-    def _surface(self, market: MarketSnapshot, as_of_ms: int, previous: Surface | None) -> Surface | MarketHold:
-        problem = "no option chain"
-        if market.quotes:
-            quoted_ms = as_of_ms - round(1_000 * (market.chain_age_s or 0.0))
-            try:
-                fitted = calibrate(market.quotes, quoted_ms, previous)
-            except Rejected as error:
-                problem = error.problem
-            else:
-                if relative_error(fitted) <= MAX_ERROR:
-                    return fitted
-                problem = f"the best surface is {relative_error(fitted):.0%} off its quotes, {MAX_ERROR:.0%} allowed"
+    def _surface(
+        self, market: MarketSnapshot, fit: Surface | Rejected | None, previous: Surface | None
+    ) -> Surface | MarketHold:
+        if fit is None:
+            problem = "no option chain"
+        elif isinstance(fit, Rejected):
+            problem = fit.problem
+        elif relative_error(fit) <= MAX_ERROR:
+            return fit
+        else:
+            problem = f"the best surface is {relative_error(fit):.0%} off its quotes, {MAX_ERROR:.0%} allowed"
         if previous is None:
             return MarketHold(market=market.market, reason=HoldReason.NO_SURFACE, detail=problem)
         kept = carried(previous, self.policy.round.period_s)
@@ -252,6 +253,16 @@ class Scorer:
             drift=state.drift.level,
             drift_reasons=state.drift.reasons,
         )
+
+
+def _fits(snapshot: Snapshot, previous: Mapping[str, Surface]) -> dict[str, Surface | Rejected]:
+    """Of every market with a chain, all in one search, or why none fits."""
+    quoted = [market for market in snapshot.markets if market.quotes]
+    chains = [
+        (market.quotes, snapshot.as_of_ms - round(1_000 * (market.chain_age_s or 0.0)), previous.get(market.market))
+        for market in quoted
+    ]
+    return {market.market: fit for market, fit in zip(quoted, calibrated(chains), strict=True)}
 
 
 def before(market: MarketSnapshot, hours: int) -> MarketSnapshot:

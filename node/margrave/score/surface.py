@@ -19,11 +19,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
 from margrave.errors import Rejected
 from margrave.messages import OptionQuote, Surface
 from margrave.score import black76
+from margrave.score.descent import Columns, begin_at, errors_of, parameters, searched, soft_losses
 from margrave.verdicts import Rejection
 
 Array = NDArray[np.float64]
@@ -41,25 +41,6 @@ MAX_STANDARD_MOVES: Final = 3.5
 """Strikes further than this many standard deviations from the forward: their price is a tick or two."""
 IV_NOISE: Final = 0.01
 """What a quote's volatility is uncertain by, even with no spread: keeps one locked market from owning the fit."""
-ROBUST_SCALE: Final = 2.0
-"""Residuals beyond this many of their own spreads count linearly, not squared: junk does not bend the rest."""
-
-MOST_STEPS: Final = 60
-MOST_RETRIES: Final = 12
-FIRST_DAMPING: Final = 1e-3
-DAMPING_STEP: Final = 6.0
-SETTLED: Final = 1e-10
-"""Relative fall of the loss below which the search ends: far below what a word on the wire shows."""
-
-RHO: Final = (-0.94, 0.94)
-WING: Final = (0.06, 1.99)
-DECAY: Final = (0.02, 0.499)
-"""Where the fit may go: inside the bounds that a contract can be expected to hold, so that a fit without wings (two
-strikes a tenor) publishes a plain surface instead of halting its market."""
-TOTAL_VOL: Final = (0.012, 1.5)
-"""Of the 7-day tenor: volatility of 9 % to 1,080 % a year."""
-MIN_INCREMENT: Final = 1e-6
-"""Of total variance from tenor to tenor: keeps them apart by more than a rounding of the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +79,38 @@ def calibrate(
     return fitted(sample, previous, basis(quotes, as_of_ms, index))
 
 
+def calibrated(chains: Sequence[tuple[Sequence[OptionQuote], int, Surface | None]]) -> list[Surface | Rejected]:
+    """`calibrate` of each (quotes, as_of_ms, previous), to the last bit, in far less time: or why there is none."""
+    refused: dict[int, Rejected] = {}
+    asked: list[tuple[Sample, Surface | None, float]] = []
+    for place, (quotes, as_of_ms, previous) in enumerate(chains):
+        try:
+            asked.append((usable(quotes, as_of_ms), previous, basis(quotes, as_of_ms)))
+        except Rejected as error:
+            refused[place] = error
+    surfaces = iter(_fitted(asked))
+    return [refused[place] if place in refused else next(surfaces) for place in range(len(chains))]
+
+
 def fitted(sample: Sample, previous: Surface | None = None, basis_annual: float = 0.0) -> Surface:
     """The surface nearest to a sample: the better end of two searches, from `previous` and from a plain start. Sparse
     chains have more than one valley."""
-    begins = [start(sample, None)] if previous is None else [start(sample, previous), start(sample, None)]
-    ends = [polished(sample, begin) for begin in begins]
-    best = min(ends, key=lambda x: soft_loss(residuals(x, sample)))  # of equals the first
-    return published(best, sample, basis_annual)
+    return _fitted([(sample, previous, basis_annual)])[0]
+
+
+def _fitted(asked: Sequence[tuple[Sample, Surface | None, float]]) -> list[Surface]:
+    begins, several, of = [], [], []
+    for place, (sample, previous, _) in enumerate(asked):
+        columns = _columns(sample)
+        for begin in (previous, None) if previous is not None else (None,):
+            begins.append(start(sample, begin))
+            several.append(columns)
+            of.append(place)
+    best: dict[int, tuple[float, Array]] = {}
+    for place, end, loss in zip(of, *searched(several, np.array(begins)), strict=True):
+        if place not in best or loss < best[place][0]:  # of equals the first
+            best[place] = loss, end
+    return [published(best[place][1], sample, basis) for place, (sample, _, basis) in enumerate(asked)]
 
 
 def usable(quotes: Sequence[OptionQuote], as_of_ms: int) -> Sample:
@@ -115,15 +121,18 @@ def usable(quotes: Sequence[OptionQuote], as_of_ms: int) -> Sample:
     """
     if not quotes:
         raise Rejected(Rejection.EMPTY, "no option is quoted")
-    nan = float("nan")
-    expiry = np.array([q.expiry_ms for q in quotes], dtype=np.float64)
-    strike = np.array([q.strike for q in quotes])
-    forward = np.array([q.forward for q in quotes])
-    is_call = np.array([q.is_call for q in quotes])
-    bid, ask, mark = (
-        np.array([nan if x is None else x for x in column])
-        for column in ([q.bid for q in quotes], [q.ask for q in quotes], [q.mark_iv for q in quotes])
+    expiry, strike, forward, bid, ask, mark = (
+        np.array(column, dtype=np.float64)  # None becomes NaN
+        for column in (
+            [q.expiry_ms for q in quotes],
+            [q.strike for q in quotes],
+            [q.forward for q in quotes],
+            [q.bid for q in quotes],
+            [q.ask for q in quotes],
+            [q.mark_iv for q in quotes],
+        )
     )
+    is_call = np.array([q.is_call for q in quotes])
     days = (expiry - as_of_ms) / DAY_MS
     k = np.log(strike / forward)
     mid = (bid + ask) / 2
@@ -134,7 +143,7 @@ def usable(quotes: Sequence[OptionQuote], as_of_ms: int) -> Sample:
         column[wanted] for column in (k, days, is_call, bid, ask, mid, mark, two_sided)
     )
     years = days / YEAR_DAYS
-    vol = np.where(two_sided, black76.implied_vol(mid, k, years, is_call), mark)
+    vol = np.where(two_sided, black76.implied_vol(mid, k, years, is_call, near=mark), mark)
     vol = np.where(np.isfinite(vol), vol, mark)
     with np.errstate(invalid="ignore", divide="ignore"):
         total = vol * np.sqrt(years)
@@ -209,26 +218,10 @@ def basis(quotes: Sequence[OptionQuote], as_of_ms: int, index: float | None = No
 # --- the fit --------------------------------------------------------------------------------------------------------
 
 
-def _between(x: float, bounds: tuple[float, float]) -> float:
-    return bounds[0] + (bounds[1] - bounds[0]) * float(expit(x))
-
-
-def _slope(x: float, bounds: tuple[float, float]) -> float:
-    p = float(expit(x))
-    return (bounds[1] - bounds[0]) * p * (1 - p)
-
-
-def _inverse(value: float, bounds: tuple[float, float]) -> float:
-    share = (value - bounds[0]) / (bounds[1] - bounds[0])
-    return float(logit(np.clip(share, 1e-3, 1 - 1e-3)))
-
-
-def _parameters(x: Array) -> tuple[Array, float, float, float]:
-    """(theta at the tenors, rho, b, gamma) from a point of R^6."""
-    first = _between(x[0], TOTAL_VOL) ** 2
-    steps = MIN_INCREMENT + np.exp(np.clip(x[1:3], -40, 3))
-    tenors = np.array([first, first + steps[0], first + steps[0] + steps[1]])
-    return tenors, _between(x[3], RHO), _between(x[4], WING), _between(x[5], DECAY)
+def _columns(sample: Sample) -> Columns:
+    reach = np.cumsum(sample.tenors[:, ::-1], axis=1)[:, ::-1].T
+    units = sample.weight / sample.error
+    return Columns(sample.log_moneyness, reach, units / np.sqrt(sample.years), units * sample.vol)
 
 
 def _phi(theta: Array, eta: float, gamma: float) -> Array:
@@ -244,78 +237,22 @@ def _total_variance(k: Array, theta: Array, phi: Array, rho: float) -> Array:
 
 def residuals(x: Array, sample: Sample) -> Array:
     """Errors of a point of R^6 at the quotes, in units of their own uncertainty; shape (n,)."""
-    tenors, rho, wing, gamma = _parameters(x)
-    theta = sample.tenors @ tenors
-    w = _total_variance(sample.log_moneyness, theta, _phi(theta, wing / (1 + abs(rho)), gamma), rho)
-    scaled: Array = (np.sqrt(w / sample.years) - sample.vol) / sample.error * sample.weight
-    return scaled
+    return errors_of(x, _columns(sample))[0]
 
 
 def jacobian(x: Array, sample: Sample) -> Array:
-    """Shape (n, 6), by the chain rule through (theta, rho, eta, gamma)."""
-    tenors, rho, wing, gamma = _parameters(x)
-    k, weights = sample.log_moneyness, sample.tenors
-    theta = weights @ tenors
-    eta = wing / (1 + abs(rho))
-    phi = _phi(theta, eta, gamma)
-    root = np.sqrt((phi * k + rho) ** 2 + 1 - rho * rho)
-    w = theta / 2 * (1 + rho * phi * k + root)
-    by_phi = theta / 2 * (rho * k + (phi * k + rho) * k / root)
-    by_theta = w / theta + by_phi * phi * (-gamma / theta + (gamma - 1) / (1 + theta))
-    by_rho = theta / 2 * (phi * k + phi * k / root) - by_phi * phi * np.sign(rho) / (1 + abs(rho))
-    by_gamma = by_phi * phi * np.log((1 + theta) / theta)
-    first = 2 * _between(x[0], TOTAL_VOL) * _slope(x[0], TOTAL_VOL)
-    steps = np.exp(np.clip(x[1:3], -40, 3))
-    by_x = np.column_stack(
-        [
-            by_theta * weights.sum(axis=1) * first,
-            by_theta * (weights[:, 1] + weights[:, 2]) * steps[0],
-            by_theta * weights[:, 2] * steps[1],
-            by_rho * _slope(x[3], RHO),
-            by_phi * phi / wing * _slope(x[4], WING),
-            by_gamma * _slope(x[5], DECAY),
-        ]
-    )
-    vol = np.sqrt(w / sample.years)
-    scaled: Array = by_x * (sample.weight / (sample.error * 2 * vol * sample.years))[:, None]
-    return scaled
+    """Shape (n, 6)."""
+    return errors_of(x, _columns(sample))[1].T
 
 
 def polished(sample: Sample, begin: Array) -> Array:
-    """The point of R^6 with the smallest soft loss near `begin`, by Levenberg and Marquardt's steps.
-
-    SciPy's `least_squares` finds the same surfaces and takes ten times as long, most of it not in the residuals; the
-    court compares the two on every chain.
-    """
-    x, damping = begin.copy(), FIRST_DAMPING
-    found = residuals(x, sample)
-    loss = soft_loss(found)
-    for _ in range(MOST_STEPS):
-        slopes = jacobian(x, sample)
-        # the soft loss to first order about here, as weighted squares (Triggs et al., "Bundle adjustment", 2000)
-        weight = 1 / np.sqrt(1 + (found / ROBUST_SCALE) ** 2)
-        gram = (slopes * weight[:, None]).T @ slopes
-        downhill = -(slopes.T @ (weight * found))
-        diagonal = np.diag(np.diag(gram)) + 1e-9 * np.eye(len(x))
-        for _ in range(MOST_RETRIES):
-            tried = x + np.linalg.solve(gram + damping * diagonal, downhill)
-            errors = residuals(tried, sample)
-            lower = soft_loss(errors)
-            if lower <= loss:
-                break
-            damping *= DAMPING_STEP
-        else:
-            return x
-        fallen = loss - lower
-        x, found, loss, damping = tried, errors, lower, damping / DAMPING_STEP
-        if fallen <= SETTLED * loss:
-            return x
-    return x
+    """The point of R^6 with the smallest soft loss near `begin`."""
+    return searched([_columns(sample)], begin[None])[0][0]
 
 
 def soft_loss(residuals: Array) -> float:
     """Half the sum of soft squares (soft L1): squares up to `ROBUST_SCALE`, linear beyond."""
-    return float(ROBUST_SCALE**2 * np.sum(np.sqrt(1 + (residuals / ROBUST_SCALE) ** 2) - 1))
+    return float(soft_losses(residuals))
 
 
 def start(sample: Sample, previous: Surface | None) -> Array:
@@ -324,34 +261,31 @@ def start(sample: Sample, previous: Surface | None) -> Array:
         tenors = np.array([previous.total_vol_7d, previous.total_vol_30d, previous.total_vol_90d]) ** 2
         rho, wing, gamma = previous.rho, previous.wing, previous.decay
     else:
-        near = np.abs(sample.log_moneyness) <= np.median(np.abs(sample.log_moneyness))
-        level = float(np.median(sample.vol[near]))
+        away = np.abs(sample.log_moneyness)
+        level = _median(sample.vol[away <= _median(away)])
         tenors = level**2 * np.array(TENORS_DAYS) / YEAR_DAYS
         rho, wing, gamma = -0.1, 0.8, 0.4
-    steps = np.maximum(np.diff(tenors) - MIN_INCREMENT, 1e-5)
-    return np.array(
-        [
-            _inverse(float(np.sqrt(tenors[0])), TOTAL_VOL),
-            *np.log(steps),
-            _inverse(rho, RHO),
-            _inverse(wing, WING),
-            _inverse(gamma, DECAY),
-        ]
-    )
+    return begin_at(float(np.sqrt(tenors[0])), np.diff(tenors), rho, wing, gamma)
+
+
+def _median(values: Array) -> float:
+    """NumPy's, without its care for axes and NaN, which take ten times as long as the sorting."""
+    ordered = np.sort(values)
+    return float((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2)
 
 
 def published(x: Array, sample: Sample, basis_annual: float) -> Surface:
     """A point of R^6 in the coordinates of the wire."""
-    tenors, rho, wing, gamma = _parameters(x)
+    tenors, rho, wing, gamma = parameters(x)
     total_vol = np.sqrt(tenors)
     errors = residuals(x, sample) * sample.error / sample.weight
     return Surface(
         total_vol_7d=float(total_vol[0]),
         total_vol_30d=float(total_vol[1]),
         total_vol_90d=float(total_vol[2]),
-        rho=rho,
-        wing=wing,
-        decay=gamma,
+        rho=float(rho),
+        wing=float(wing),
+        decay=float(gamma),
         rmse_vol=float(np.sqrt(np.mean(errors**2))),
         quotes_used=len(sample.vol),
         basis=basis_annual,

@@ -17,7 +17,7 @@ from margrave.lanes import BOXES
 from margrave.messages import OptionQuote, Surface
 from margrave.mirror import surface as mirror
 from margrave.mirror.fixed_point import ONE
-from margrave.score import black76, surface
+from margrave.score import black76, descent, surface
 from tests.unit.decide.sample import words
 from tests.unit.score.chains import AS_OF_MS, DAY_MS, TRUE, made, recorded
 
@@ -177,7 +177,7 @@ def test_the_jacobian_is_the_derivative() -> None:
 @settings(deadline=None, max_examples=150)
 @given(st.lists(st.floats(-30, 30), min_size=6, max_size=6))
 def test_every_point_of_the_search_is_free_of_arbitrage(x: list[float]) -> None:
-    tenors, rho, wing, gamma = surface._parameters(np.array(x))
+    tenors, rho, wing, gamma = (part.tolist() for part in descent.parameters(np.array(x)))
     total = np.sqrt(tenors)
     assert_sound(
         Surface(

@@ -133,7 +133,7 @@ def _moments(states: Sequence[Running], usual: Floats, implied: Floats) -> volat
 
 
 def _stacked(states: Sequence[Running], name: str) -> Floats:
-    return np.stack([read(getattr(state, name)) for state in states])
+    return read(b"".join([getattr(state, name) for state in states])).reshape(len(states), -1)
 
 
 def _last(values: Floats, hours: int) -> Floats:

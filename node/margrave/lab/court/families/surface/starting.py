@@ -22,8 +22,9 @@ from margrave.lab.court.families.surface.cells import Shot
 from margrave.lab.court.families.surface.forecasting import unseen
 from margrave.messages import Surface
 from margrave.score import surface
+from margrave.score.descent import ROBUST_SCALE
 from margrave.score.registry import Model
-from margrave.score.surface import ROBUST_SCALE, YEAR_DAYS, Sample
+from margrave.score.surface import YEAR_DAYS, Sample
 
 Floats = NDArray[np.float64]
 
