@@ -99,9 +99,11 @@ def fitted(sample: Sample, previous: Surface | None = None, basis_annual: float 
 
 
 def _fitted(asked: Sequence[tuple[Sample, Surface | None, float]]) -> list[Surface]:
-    begins, several, of = [], [], []
+    begins: list[Array] = []
+    several: list[Columns] = []
+    of: list[int] = []
     for place, (sample, previous, _) in enumerate(asked):
-        columns = _columns(sample)
+        columns = columns_of(sample)
         for begin in (previous, None) if previous is not None else (None,):
             begins.append(start(sample, begin))
             several.append(columns)
@@ -218,7 +220,8 @@ def basis(quotes: Sequence[OptionQuote], as_of_ms: int, index: float | None = No
 # --- the fit --------------------------------------------------------------------------------------------------------
 
 
-def _columns(sample: Sample) -> Columns:
+def columns_of(sample: Sample) -> Columns:
+    """The sample as the search reads it."""
     reach = np.cumsum(sample.tenors[:, ::-1], axis=1)[:, ::-1].T
     units = sample.weight / sample.error
     return Columns(sample.log_moneyness, reach, units / np.sqrt(sample.years), units * sample.vol)
@@ -237,17 +240,17 @@ def _total_variance(k: Array, theta: Array, phi: Array, rho: float) -> Array:
 
 def residuals(x: Array, sample: Sample) -> Array:
     """Errors of a point of R^6 at the quotes, in units of their own uncertainty; shape (n,)."""
-    return errors_of(x, _columns(sample))[0]
+    return errors_of(x, columns_of(sample))[0]
 
 
 def jacobian(x: Array, sample: Sample) -> Array:
     """Shape (n, 6)."""
-    return errors_of(x, _columns(sample))[1].T
+    return errors_of(x, columns_of(sample))[1].T
 
 
 def polished(sample: Sample, begin: Array) -> Array:
     """The point of R^6 with the smallest soft loss near `begin`."""
-    return searched([_columns(sample)], begin[None])[0][0]
+    return searched([columns_of(sample)], begin[None])[0][0]
 
 
 def soft_loss(residuals: Array) -> float:

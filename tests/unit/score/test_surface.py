@@ -88,6 +88,45 @@ def test_the_same_chain_gives_the_same_bits() -> None:
     assert surface.calibrate(quotes, AS_OF_MS, TRUE) == surface.calibrate(quotes, AS_OF_MS, TRUE)
 
 
+def test_a_chain_among_many_gives_the_bits_that_it_gives_alone() -> None:
+    elsewhere = msgspec.structs.replace(TRUE, total_vol_7d=0.2, total_vol_30d=0.5, total_vol_90d=0.9, rho=0.5, wing=0.3)
+    noisy = made(noise_vol=0.01)
+    marks = [msgspec.structs.replace(q, bid=None, ask=None) for q in noisy]
+    some = [q for place, q in enumerate(noisy) if place % 3]
+    crowd = [made(noise_vol=0.001 * k) for k in range(2 * descent.TOGETHER)]
+    chains = [
+        (quotes, AS_OF_MS + late_ms, previous)
+        for quotes in (noisy, marks, some, made(days=(7.0, 28.0), strikes_each=10), *crowd)
+        for late_ms, previous in ((0, None), (DAY_MS // 3, TRUE), (DAY_MS, elsewhere))
+    ]
+    together = surface.calibrated(chains)
+    assert together == [surface.calibrate(*chain) for chain in chains]
+    assert len(set(map(repr, together))) > len(chains) // 2, "they differ, so that one taken for another would show"
+    assert surface.calibrated(chains[::-1]) == together[::-1]
+
+
+def test_a_chain_that_cannot_be_fitted_is_refused_and_its_neighbours_are_not() -> None:
+    first, refused, empty, last = surface.calibrated(
+        [(made(), AS_OF_MS, None), (made(days=(28.0,)), AS_OF_MS, TRUE), ((), AS_OF_MS, None), (made(), AS_OF_MS, TRUE)]
+    )
+    assert first == surface.calibrate(made(), AS_OF_MS)
+    assert last == surface.calibrate(made(), AS_OF_MS, TRUE)
+    assert isinstance(refused, Rejected)
+    assert "one expiry only" in refused.problem
+    assert isinstance(empty, Rejected)
+    assert surface.calibrated([]) == []
+
+
+def test_a_search_that_is_going_nowhere_ends_and_leaves_the_others_alone() -> None:
+    sample = surface.usable(made(noise_vol=0.01), AS_OF_MS)
+    columns = surface.columns_of(sample)
+    begins = np.array([surface.start(sample, None), np.full(6, math.nan), np.full(6, 500.0)])
+    ends, losses = descent.searched([columns] * 3, begins)
+    assert ends[0].tolist() == surface.polished(sample, begins[0]).tolist()
+    assert math.isnan(losses[1])
+    assert math.isfinite(losses[2])
+
+
 def test_twenty_quotes_are_enough() -> None:
     fit = surface.calibrate(made(days=(7.0, 28.0), strikes_each=10), AS_OF_MS)
     assert_sound(fit)
