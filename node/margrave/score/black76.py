@@ -67,8 +67,9 @@ def implied_vol(
         # a root that was hit is an end of the bracket: it has arrived, and is not to be bisected away
         inside = (newton >= low) & (newton <= high)
         step = np.where(inside, newton, (low + high) / 2)
-        settled = (error == 0) | (np.abs(step - total) <= 1e-10 * total)
-        total = np.where(error == 0, total, step)
+        step = np.where(error == 0, total, step)
+        settled = np.abs(step - total) <= 1e-10 * total
+        total = step
         if settled.all():
             break
     return np.where(solvable, total / root, np.nan)

@@ -95,7 +95,8 @@ def learnt(before: Carried, market: MarketSnapshot, horizon_h: int, policy: Wide
     """What the bars of this round teach; the same bars again teach nothing."""
     if not market.bars or market.bars[-1].open_time_ms + HOUR_MS <= before.judged_ms:
         return before
-    past = _Past.of(market)
+    asked_ms = min((said.from_ms for said in before.awaited), default=market.bars[-1].open_time_ms)
+    past = _Past.of(market, min(asked_ms, before.judged_ms))
     down, up, waiting = before.down, before.up, []
     gamma, bounds = GAMMA / horizon_h, (math.log(policy.least), math.log(policy.most))
     for said in before.awaited:
@@ -139,8 +140,10 @@ class _Past:
     newest_ms: int
 
     @classmethod
-    def of(cls, market: MarketSnapshot) -> _Past:
-        closes = {bar.open_time_ms + HOUR_MS: bar.close for bar in market.bars}
+    def of(cls, market: MarketSnapshot, from_ms: int) -> _Past:
+        """From the close at `from_ms` on: what is before it nobody asks for."""
+        opened_ms = from_ms - HOUR_MS
+        closes = {bar.open_time_ms + HOUR_MS: bar.close for bar in market.bars if bar.open_time_ms >= opened_ms}
         return cls(closes, closes.keys() - {at_ms + HOUR_MS for at_ms in market.disbelieved}, max(closes))
 
     def gain(self, from_ms: int, to_ms: int) -> float | None:

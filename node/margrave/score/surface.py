@@ -201,7 +201,8 @@ def basis(quotes: Sequence[OptionQuote], as_of_ms: int, index: float | None = No
 
     Without `index` the nearest forward stands in for it, and the basis is measured from there.
     """
-    forwards = {q.expiry_ms: q.forward for q in quotes if q.expiry_ms > as_of_ms}
+    quoted = dict(zip([q.expiry_ms for q in quotes], [q.forward for q in quotes], strict=True))
+    forwards = {expiry_ms: forward for expiry_ms, forward in quoted.items() if expiry_ms > as_of_ms}
     if not forwards:
         return 0.0
     expiries = np.array(sorted(forwards), dtype=np.float64)
@@ -214,7 +215,7 @@ def basis(quotes: Sequence[OptionQuote], as_of_ms: int, index: float | None = No
         forward, years = forward[1:], years[1:] - years[0]
     if (long := years * YEAR_DAYS >= TENORS_DAYS[0]).any():
         forward, years = forward[long], years[long]
-    return float(np.median((forward / index - 1) / years))
+    return _median((forward / index - 1) / years)
 
 
 # --- the fit --------------------------------------------------------------------------------------------------------
@@ -245,12 +246,14 @@ def residuals(x: Array, sample: Sample) -> Array:
 
 def jacobian(x: Array, sample: Sample) -> Array:
     """Shape (n, 6)."""
-    return errors_of(x, columns_of(sample))[1].T
+    slopes: Array = errors_of(x, columns_of(sample))[1].T
+    return slopes
 
 
 def polished(sample: Sample, begin: Array) -> Array:
     """The point of R^6 with the smallest soft loss near `begin`."""
-    return searched([columns_of(sample)], begin[None])[0][0]
+    end: Array = searched([columns_of(sample)], begin[None])[0][0]
+    return end
 
 
 def soft_loss(residuals: Array) -> float:

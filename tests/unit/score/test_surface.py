@@ -268,6 +268,15 @@ def test_a_price_gives_its_own_volatility_back(k: float, years: float, vol: floa
     assert found[0] == pytest.approx(vol, rel=1e-5)
 
 
+@given(st.floats(-1.0, 1.0), st.one_of(st.floats(), st.sampled_from([0.0, -1.0, 1e-3, 19.0, math.nan, math.inf])))
+def test_where_the_way_to_a_volatility_begins_does_not_change_where_it_ends(k: float, near: float) -> None:
+    at, years, call = np.array([k, k]), np.array([0.1, 0.5]), np.array([k >= 0, k >= 0])
+    vol = np.array([0.9, 0.6])
+    price = black76.price(at, vol * np.sqrt(years), call)
+    found = black76.implied_vol(price, at, years, call, near=np.array([near, 0.6]))
+    assert found == pytest.approx(vol, rel=1e-5)
+
+
 def test_prices_no_volatility_can_give_are_not_a_number() -> None:
     k, years, call = np.zeros(4), np.array([0.1, 0.1, 0.1, 0.0]), np.full(4, True)
     found = black76.implied_vol(np.array([0.0, 1.0, math.nan, 0.05]), k, years, call)
