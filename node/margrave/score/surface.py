@@ -112,7 +112,7 @@ def _fitted(asked: Sequence[tuple[Sample, Surface | None, float]]) -> list[Surfa
     for place, end, loss in zip(of, *searched(several, np.array(begins)), strict=True):
         if place not in best or loss < best[place][0]:  # of equals the first
             best[place] = loss, end
-    return [published(best[place][1], sample, basis) for place, (sample, _, basis) in enumerate(asked)]
+    return [published(best[place][1], sample, basis_annual) for place, (sample, _, basis_annual) in enumerate(asked)]
 
 
 def usable(quotes: Sequence[OptionQuote], as_of_ms: int) -> Sample:
