@@ -31,7 +31,7 @@ def test_one_in_a_thousand_of_the_training_hours_lies_above_one() -> None:
 
 def test_two_inputs_that_go_together_are_strange_apart() -> None:
     training = columns(4_000, 4)
-    a, b = (VOLATILITY_NAMES.index(name) for name in ("range_8h", "range_12h"))
+    a, b = (VOLATILITY_NAMES.index(name) for name in ("range_8h", "range_24h"))
     training[:, b] = training[:, a] + 0.05 * np.random.default_rng(5).normal(size=len(training))
     distance = fitted(training)
     together, apart = training[:1].copy(), training[:1].copy()

@@ -50,14 +50,14 @@ def test_each_further_step_of_an_input_is_further_away(model: Model, hours: Floa
 
 
 def test_the_input_that_is_far_is_named_first(model: Model, hours: Floats) -> None:
-    (found,) = Stranger(model).of(with_(hours[2], has_funding=1.0, funding=9.0, funding_size=9.0)[None])
-    assert found.far[0] in ("funding", "funding_size")
+    (found,) = Stranger(model).of(with_(hours[2], has_volume=1.0, volume_4h=9.0)[None])
+    assert found.far[0] == "volume_4h"
     assert found.strange
 
 
 def test_a_missing_source_sits_at_the_centre_whatever_stands_in_its_columns(model: Model, hours: Floats) -> None:
-    masked = [feature.name for feature in VOLATILITY if feature.mask == "has_funding"]
-    absent = with_(hours[3], has_funding=0.0)
+    masked = [feature.name for feature in VOLATILITY if feature.mask == "has_volume"]
+    absent = with_(hours[3], has_volume=0.0)
     anything = with_(absent, **dict.fromkeys(masked, 99.0))
     a, b = Stranger(model).of(np.stack((absent, anything)))
     assert a.distance == b.distance
