@@ -34,7 +34,7 @@ from margrave.messages import MarketSnapshot, Snapshot, Surface
 from margrave.operate.init import Plan, init
 from margrave.operate.replay import scorer_of
 from margrave.score.features import HOUR_MS
-from margrave.score.registry import Model, open_model
+from margrave.score.registry import Model, Tensor, open_model
 from margrave.score.scores import Scorer
 from margrave.settings import PROJECT_ROOT, Settings, load
 
@@ -63,6 +63,10 @@ score_twice(Path(sys.argv[1]))
 print((resident_kb() - before) / 1024)
 """
 """From a node's other libraries to a market that has been scored twice."""
+
+
+BY_MARKET: Final = ("batch", "assets", "asked", "seen")
+"""Axes of inputs that grow with what is asked about, as cards name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +142,10 @@ def model(opened: Model, registry: Path = REGISTRY) -> Measured:
         float(np.max(np.abs(values - golden[f"out_{name}"]) / (1 + np.abs(golden[f"out_{name}"]))))
         for name, values in found.items()
     ]
-    one = {key: value[:1] for key, value in inputs.items()}
-    many = {key: np.resize(value, (BATCH, *value.shape[1:])) for key, value in inputs.items()}
+    one, many = (
+        {tensor.name: of_so_many(inputs[tensor.name], tensor, count) for tensor in opened.card.inputs}
+        for count in (1, BATCH)
+    )
     return Measured(
         name=opened.name,
         dtype="float32" if any(tensor.dtype == "float32" for tensor in opened.card.outputs) else "float64",
@@ -149,6 +155,14 @@ def model(opened: Model, registry: Path = REGISTRY) -> Measured:
         one=timed(lambda: opened.run(one), RUNS),
         many=timed(lambda: opened.run(many), BATCH_RUNS),
     )
+
+
+def of_so_many(value: NDArray[Any], tensor: Tensor, count: int) -> NDArray[Any]:
+    """The golden input for `count` markets: what it has of them, over and over."""
+    for axis, name in enumerate(tensor.shape):
+        if name in BY_MARKET:
+            value = value.take(np.arange(count) % value.shape[axis], axis=axis)
+    return value
 
 
 def _parities(measured: Sequence[Measured]) -> list[dict[str, Any]]:
