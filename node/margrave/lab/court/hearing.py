@@ -94,16 +94,25 @@ def compared(
     losses: Mapping[str, Floats], times: Ints, baselines: Sequence[str], loss: str
 ) -> tuple[list[Against], dict[str, float]]:
     """(every family against every baseline but itself, each family's p-value for being among the best)."""
-    distinct, place = np.unique(times, return_inverse=True)
-    counts = np.bincount(place)
-    by_time = {name: np.bincount(place, weights=values) / counts for name, values in losses.items()}
+    by_time = {name: at_each_time(values, times) for name, values in losses.items()}
     rows = []
     for name in losses:
         for other in baselines:
             if other != name:
                 found: Difference = diebold_mariano(by_time[name], by_time[other])
                 rows.append(Against(name, other, loss, found.mean, found.t, found.p, found.times))
-    return rows, _confidence_set(by_time, distinct)
+    return rows, _confidence_set(by_time, np.unique(times))
+
+
+def at_each_time(losses: Floats, times: Ints) -> Floats:
+    """(distinct times, ascending): what each adds to the mean over all forecasts, in units of that mean.
+
+    Assets crash together, so a time is one observation; but one at which forty assets were judged says more than one at
+    which a single asset was, and the mean of this series is the mean over forecasts, which is what the tables show.
+    """
+    _, place = np.unique(times, return_inverse=True)
+    sums = np.bincount(place, weights=losses)
+    return np.asarray(sums * (len(sums) / len(losses)))
 
 
 def _confidence_set(by_time: Mapping[str, Floats], times: Ints) -> dict[str, float]:

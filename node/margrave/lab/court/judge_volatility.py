@@ -10,7 +10,7 @@ import numpy as np
 
 from margrave.lab.court import losses
 from margrave.lab.court.comparison import Difference, diebold_mariano
-from margrave.lab.court.hearing import Against, Agreed, Floats, agree, compared, date
+from margrave.lab.court.hearing import Against, Agreed, Floats, agree, at_each_time, compared, date
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.walk import Answers
 
@@ -124,8 +124,9 @@ def _over_best(
     which = np.array([names.index(best[asset]) if asset in best else 0 for asset in panel.assets])
     bound = stacked[which[agreed.assets], np.arange(len(agreed))]
     times = panel.known_ms[agreed.rows]
+    best_by_time = at_each_time(bound, times)
     return {
-        name: (float(values.mean() / bound.mean()), diebold_mariano(values, bound, times))
+        name: (float(values.mean() / bound.mean()), diebold_mariano(at_each_time(values, times), best_by_time))
         for name, values in loss.items()
     }
 

@@ -12,6 +12,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from margrave.lab.court import comparison, coverage, losses, shortfall
+from margrave.lab.court.hearing import at_each_time
 
 RNG = np.random.default_rng(7)
 
@@ -214,3 +215,11 @@ def test_holm_leaves_unanswered_questions_out_of_the_count() -> None:
     assert adjusted[0] == pytest.approx(0.02)
     assert np.isnan(adjusted[1])
     assert adjusted[2] == pytest.approx(0.04)
+
+
+def test_a_time_at_which_many_assets_were_judged_says_more_than_one_with_a_single_asset() -> None:
+    times = np.array([0, 1, 1, 1, 2, 2, 2])
+    losses = np.array([7.0, 1.0, 2.0, 3.0, 1.0, 1.0, 1.0])
+    series = at_each_time(losses, times)
+    assert series.tolist() == pytest.approx([3.0, 18 / 7, 9 / 7])
+    assert series.mean() == pytest.approx(losses.mean())
