@@ -326,7 +326,8 @@ the tails is at the mean of the training.
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> str:
     marks = ["---:" if side == "r" else "---" for side, _ in zip(sides, heads, strict=False)]
     lines = [heads, marks, *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    # |Z2| is a name, and Markdown would begin a cell at each of its bars
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
 def _number(value: float | None) -> str:
