@@ -10,6 +10,7 @@ import pytest
 from arch import arch_model
 
 from margrave.lab.court.families import volatility
+from margrave.lab.court.families.registered import Registered
 from margrave.lab.court.families.volatility import egarch, garch
 from margrave.lab.court.families.volatility.measures import (
     LEVEL_H,
@@ -25,7 +26,10 @@ from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.walk import audit
 
+BEGINS_H = 500_640
+"""In 2027: models of the registry speak of no hour that they may have seen."""
 FAMILIES = {family.name: family for family, _ in volatility.FAMILIES}
+FITTED = [name for name, family in FAMILIES.items() if not isinstance(family, Registered)]
 ASSETS = ("BUSY", "CALM", "NEW")
 HOURS = 3_400
 STARTS_AT = 900
@@ -62,7 +66,7 @@ def market() -> Panel:
     for column in columns.values():
         column[GAP, 1] = np.nan
         column[:STARTS_AT, 2] = np.nan
-    return Panel(np.arange(HOURS, dtype=np.int64) * HOUR_MS, ASSETS, **columns)
+    return Panel((BEGINS_H + np.arange(HOURS, dtype=np.int64)) * HOUR_MS, ASSETS, **columns)
 
 
 @cache
@@ -183,7 +187,7 @@ def test_every_family_speaks_of_what_it_knows_and_of_nothing_else(name: str) -> 
     assert (said[2] / true > 0.05).all()
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", FITTED)
 def test_an_asset_too_short_to_fit_is_not_spoken_of_and_harms_nobody(name: str) -> None:
     short = market().upto(STARTS_AT + 400)
     rows = np.array([short.hours - 1])
