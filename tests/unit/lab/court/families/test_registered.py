@@ -37,7 +37,7 @@ GARCH, NET = "gjr_garch_t/1", "tail_net/1"
 def panel(begins_ms: int = max(UNSEEN_MS.values())) -> Panel:
     """The simulated market, moved to a time that no model has seen."""
     found = simulated.market()
-    return replace(found, open_ms=found.open_ms + begins_ms)
+    return replace(found, open_ms=found.open_ms - found.open_ms[0] + begins_ms)
 
 
 def variance(name: str, seen: Panel, rows: np.ndarray = ROWS, horizon_h: int = 4) -> np.ndarray:
