@@ -21,6 +21,28 @@ from margrave.score.features import Floats
 from train import export
 from train.dataset import HORIZON_H, LOG_CAP
 
+SQUARES: Final = """
+    size = Shape <start = 1, end = 2> (returns_1h)
+    length = Squeeze (size)
+    zero = Constant <value_int: int = 0> ()
+    one = Constant <value_int: int = 1> ()
+    column = Constant <value_ints: ints = [1]> ()
+    position = Range (zero, length, one)
+    bars_column = Unsqueeze (bars, column)
+    first = Sub (length, bars_column)
+    known = GreaterOrEqual (position, first)
+    square = Mul (returns_1h, returns_1h)
+    known_square = Where (known, square, none)
+"""
+"""From `returns_1h` and `bars`: which hours are a market's own, and their squared returns."""
+LEVEL: Final = f"""{SQUARES}
+    total = ReduceSum <keepdims = 1> (known_square, column)
+    count = Cast <to = 11> (bars_column)
+    mean = Div (total, count)
+    level = Max (mean, floor)
+"""
+"""And their mean, which the variance is brought back to."""
+
 PROBABILITIES: Final = {"q975": 0.025, "q995": 0.005, "es99": 0.01, "q9995": 0.0005, "es999": 0.001}
 
 
@@ -86,22 +108,7 @@ def graph(recursion: Recursion, tail: Tail) -> onnx.ModelProto:
             => (double[batch] sigma, double[batch, ten] ladder, double[batch, four] es_quantiles,
                 double[batch, hours_ahead] variance_path)
         {{
-            size = Shape <start = 1, end = 2> (returns_1h)
-            length = Squeeze (size)
-            zero = Constant <value_int: int = 0> ()
-            one = Constant <value_int: int = 1> ()
-            column = Constant <value_ints: ints = [1]> ()
-            position = Range (zero, length, one)
-            bars_column = Unsqueeze (bars, column)
-            first = Sub (length, bars_column)
-            known = GreaterOrEqual (position, first)
-
-            square = Mul (returns_1h, returns_1h)
-            known_square = Where (known, square, none)
-            total = ReduceSum <keepdims = 1> (known_square, column)
-            count = Cast <to = 11> (bars_column)
-            mean = Div (total, count)
-            level = Max (mean, floor)
+            {LEVEL}
 
             negative = Less (returns_1h, none)
             weight = Where (negative, alpha_gamma, alpha)

@@ -15,6 +15,7 @@ from margrave.lab.court.families.volatility.har import NARROWEST, WIDEST
 from margrave.lab.court.family import HORIZONS_H
 from margrave.score import features
 from train import export
+from train.gjr_graph import SQUARES
 
 Floats = NDArray[np.float64]
 
@@ -43,18 +44,7 @@ class Spec:
         return IMPLIED[0] in self.columns
 
 
-FROM_RETURNS: Final = """
-    size = Shape <start = 1, end = 2> (returns_1h)
-    length = Squeeze (size)
-    zero = Constant <value_int: int = 0> ()
-    one = Constant <value_int: int = 1> ()
-    column = Constant <value_ints: ints = [1]> ()
-    position = Range (zero, length, one)
-    bars_column = Unsqueeze (bars, column)
-    first = Sub (length, bars_column)
-    known = GreaterOrEqual (position, first)
-    square = Mul (returns_1h, returns_1h)
-    known_square = Where (known, square, none)
+FROM_RETURNS: Final = f"""{SQUARES}
     sums = MatMul (known_square, windows)
     known_double = Cast <to = 11> (known)
     counts = MatMul (known_double, windows)

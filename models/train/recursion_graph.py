@@ -32,7 +32,7 @@ from margrave.lab.court.families.volatility.recursions import Recursion
 from margrave.lab.court.family import HORIZONS_H, LEVELS, TAIL_HORIZONS_H
 from margrave.score import features
 from train import export
-from train.gjr_graph import Tail
+from train.gjr_graph import LEVEL, Tail
 
 Floats = NDArray[np.float64]
 
@@ -44,23 +44,6 @@ INPUTS: Final = "double[batch, hours] returns_1h, int64[batch] bars"
 OUTPUTS: Final = "double[batch, horizons] log_variance, double[batch, spans, two, levels] var, \
 double[batch, spans, two, levels] es"
 
-KNOWN: Final = """
-    size = Shape <start = 1, end = 2> (returns_1h)
-    length = Squeeze (size)
-    zero = Constant <value_int: int = 0> ()
-    one = Constant <value_int: int = 1> ()
-    column = Constant <value_ints: ints = [1]> ()
-    position = Range (zero, length, one)
-    bars_column = Unsqueeze (bars, column)
-    first = Sub (length, bars_column)
-    known = GreaterOrEqual (position, first)
-    square = Mul (returns_1h, returns_1h)
-    known_square = Where (known, square, none)
-    total = ReduceSum <keepdims = 1> (known_square, column)
-    count = Cast <to = 11> (bars_column)
-    mean = Div (total, count)
-    level = Max (mean, floor)
-"""
 LINEAR: Final = """
     sign = Sign (returns_1h)
     leaning = Mul (sign, skew)
@@ -134,7 +117,7 @@ def linear(name: str, shape: Shape, tails: Sequence[Tail]) -> onnx.ModelProto:
         "fade": fade,
         "hours_ahead": hours,
     }
-    return _model(name, KNOWN + LINEAR + TAILS, numbers | _tail_numbers(tails))
+    return _model(name, LEVEL + LINEAR + TAILS, numbers | _tail_numbers(tails))
 
 
 def exponential(name: str, shape: Exponential, tails: Sequence[Tail]) -> onnx.ModelProto:
@@ -157,7 +140,7 @@ def exponential(name: str, shape: Exponential, tails: Sequence[Tail]) -> onnx.Mo
         "least_log": -MOST_LOG,
         "within": (steps[:, None] < np.array(HORIZONS_H)).astype(np.float64),
     }
-    body = f"""{KNOWN}
+    body = f"""{LEVEL}
         level_root = Sqrt (level)
         standard = Div (returns_1h, level_root)
         by_hour = Transpose <perm = [1, 0]> (standard)
