@@ -98,10 +98,12 @@ def gas_command(
 
 
 @app.command("fuzz")
-def fuzz_command() -> None:
+def fuzz_command(
+    match: Annotated[str, typer.Option(help="only files that match a glob")] = "contracts/test/**",
+) -> None:
     """Every Solidity test in the long profile: 10,000 runs a property, long invariant runs."""
     began = time.monotonic()
-    outcome = long.run()
+    outcome = long.run(match)
     for name, reason in outcome.failed:
         typer.echo(f"failed  {name}: {reason}")
     typer.echo(
