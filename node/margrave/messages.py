@@ -25,6 +25,7 @@ from margrave.verdicts import (
     HoldReason,
     MarketStatus,
     Outcome,
+    Regime,
     Rejection,
     ReportKind,
     Trigger,
@@ -467,6 +468,22 @@ class Reason(Message, frozen=True, kw_only=True):
     sentence: str
 
 
+class HurtPath(Message, frozen=True, kw_only=True):
+    """One way that distress travels: where it begins, whom it reaches, and what it costs there."""
+
+    source: str
+    target: str
+    loss: float
+    """Share of the target's value."""
+
+
+class Attributed(Message, frozen=True, kw_only=True):
+    """What one group of inputs adds to the score against a reference, in score points; see `score.attribution`."""
+
+    name: str
+    points: float
+
+
 class MarketScores(Message, frozen=True, kw_only=True):
     market: str
     price: float
@@ -494,6 +511,19 @@ class MarketScores(Message, frozen=True, kw_only=True):
     drift: DriftLevel = DriftLevel.STEADY
     drift_reasons: tuple[DriftReason, ...] = ()
     """What the detectors found, while the level stands."""
+    masked: tuple[str, ...] = ()
+    """Inputs that nobody supplied this round, sorted; each lowers the confidence."""
+    fallbacks: tuple[str, ...] = ()
+    """Lanes beside the ladder on which a formula spoke and no learnt model: `cascade`, `contagion`."""
+    cascade_probability_1h: float = 0.0
+    contagion_rank: float | None = None
+    """How much of all others' losses this market's distress would be, in [0, 1]; `None` where nobody can say."""
+    contagion_paths: tuple[HurtPath, ...] = ()
+    """Who hurts whom, the largest loss first."""
+    regime: Regime | None = None
+    """What kind of day the market has, in a word."""
+    attribution: tuple[Attributed, ...] = ()
+    """Which inputs made the score what it is; the points sum to the score less the reference's, uncapped."""
 
 
 class Scores(Message, frozen=True, kw_only=True):

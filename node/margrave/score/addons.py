@@ -15,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.messages import Ladder, MarketSnapshot
+from margrave.score.cascade.message import Cascade
+from margrave.score.contagion.message import Contagion
 
 Array = NDArray[np.float64]
 
 REFERENCE_MPOR_S: Final = 14_400
+HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
 
 
@@ -89,16 +92,6 @@ LADDER_PROBABILITIES: Final = (0.025, 0.005, 0.0005)
 SMALLEST_PROBABILITY: Final = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class Cascade:
-    """A liquidation cascade within 24 hours: how likely, and how far it would push the price (share of it)."""
-
-    probability: float
-    size: float
-    buffer: float
-    """The relative move of the index that eats the protocol's collateral down to its maintenance margin."""
-
-
 def cascade(
     ladder: Ladder,
     mpor_s: int,
@@ -106,29 +99,41 @@ def cascade(
     open_interest_usd: float | None,
     depth_usd: float | None,
 ) -> Cascade:
-    """Probability that a day's move passes the collateral buffer, and the impact of what must then be sold.
+    """Probability that a day's (an hour's) move passes the collateral buffer, and the impact of what must then be sold.
 
     buffer = (ratio - 1) * 7.5 %: the collateral above maintenance, as a move of the index. It is taken at a fixed
     maintenance, not at the ladder's own, so that a wider tail always makes the cascade likelier. The ladder is
-    stretched from the MPOR to a day by the square root of time, and log probability is interpolated in the move,
+    stretched from the MPOR to the day by the square root of time, and log probability is interpolated in the move,
     falling strictly (from one half a side at no move), with the last rungs' tail index beyond them.
 
     What must then be sold is `LIQUIDATED_PER_MOVE` times a day's ES99 of the open interest; its impact is the
     square-root law on depth, since a cascade takes hours and books refill meanwhile.
     """
     stretch = math.sqrt(DAY_S / mpor_s)
+    said = {"collateral_ratio": collateral_ratio, "open_interest_usd": open_interest_usd, "depth_usd": depth_usd}
     ratio = UNKNOWN_COLLATERAL_RATIO if collateral_ratio is None else collateral_ratio
     worst = max(ladder.down_es99, ladder.up_es99)
     buffer = max(ratio - 1, 0.0) * MAINTENANCE_SHARE
-    down = tail_probability(buffer / stretch, (ladder.down_q975, ladder.down_q995, ladder.down_q9995))
-    up = tail_probability(buffer / stretch, (ladder.up_q975, ladder.up_q995, ladder.up_q9995))
     share = min(LIQUIDATED_PER_MOVE * worst * stretch, 1.0)
     if open_interest_usd is None or depth_usd is None:
         over = UNKNOWN_OPEN_INTEREST_OVER_DEPTH
     else:
         over = open_interest_usd / max(depth_usd, 1.0)
     size = -math.expm1(-DEPTH_BAND * math.sqrt(share * over))
-    return Cascade(probability=min(down + up, 1.0), size=size, buffer=buffer)
+    return Cascade(
+        probability=_either_side(buffer / stretch, ladder),
+        probability_1h=_either_side(buffer / math.sqrt(HOUR_S / mpor_s), ladder),
+        size=size,
+        buffer=buffer,
+        masked=tuple(name for name, value in said.items() if value is None),
+    )
+
+
+def _either_side(move: float, ladder: Ladder) -> float:
+    """Probability that the index moves by more than `move`, up or down, over the ladder's own horizon."""
+    down = tail_probability(move, (ladder.down_q975, ladder.down_q995, ladder.down_q9995))
+    up = tail_probability(move, (ladder.up_q975, ladder.up_q995, ladder.up_q9995))
+    return min(down + up, 1.0)
 
 
 def tail_probability(move: float, quantiles: Sequence[float]) -> float:
@@ -151,7 +156,7 @@ CONTAGION_SHARE: Final = 0.10
 """Of another market's ES99: what its liquidations cost here beyond this market's own tail."""
 
 
-def contagion(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> dict[str, float]:
+def contagion(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> dict[str, Contagion]:
     """Add-on a market: `CONTAGION_SHARE` of the worst other market's ES99, times their tail dependence.
 
     chi(i, j) = P(i in its worst 5 % of hours | j in its), over the last 168 hours they share, on each side (Coles,
@@ -164,11 +169,11 @@ def contagion(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) 
     alone = CONTAGION_SHARE * np.maximum(down, up)
     returns = _common_returns(scored)
     if len(scored) < 2 or len(returns) < CONTAGION_HOURS // 2:
-        return {m.market: float(a) for m, a in zip(scored, alone, strict=True)}
+        return {m.market: Contagion(addon=float(a)) for m, a in zip(scored, alone, strict=True)}
     lower = _tail_dependence(-returns)
     upper = _tail_dependence(returns)
     worst = np.maximum(_others_worst(lower * down[None, :]), _others_worst(upper * up[None, :]))
-    return {m.market: float(w) for m, w in zip(scored, CONTAGION_SHARE * worst, strict=True)}
+    return {m.market: Contagion(addon=float(w)) for m, w in zip(scored, CONTAGION_SHARE * worst, strict=True)}
 
 
 def _common_returns(markets: Sequence[MarketSnapshot]) -> Array:

@@ -20,7 +20,9 @@ import numpy as np
 
 from margrave.messages import Ladder, MarketSnapshot, Reason, Surface
 from margrave.score import black76
-from margrave.score.addons import Cascade, VolShock
+from margrave.score.addons import VolShock
+from margrave.score.cascade.message import Cascade
+from margrave.score.contagion.message import Contagion
 from margrave.verdicts import DriftLevel
 
 CAP: Final = 10_000.0
@@ -47,7 +49,7 @@ def compose(
     shock: VolShock,
     liquidity: float,
     cascade: Cascade,
-    contagion: float,
+    contagion: Contagion,
 ) -> Scored:
     """The score with its reasons, largest first; their points sum to the score before it is capped."""
     down = straddle_loss(-ladder.down_es99)
@@ -69,7 +71,7 @@ def compose(
             f"accounts withstand {_withstood(cascade.buffer)}; liquidations beyond it, {cascade.probability:.1%} "
             f"likely within a day, would move the index by another {cascade.size:.1%}",
         ),
-        _reason("contagion", contagion, f"stress in other markets can add {contagion:.2%}"),
+        _reason("contagion", contagion.addon, f"stress in other markets can add {contagion.addon:.2%}"),
     ]
     reasons.sort(key=lambda r: (-r.points, r.name))
     return Scored(score=min(math.fsum(r.points for r in reasons), CAP), reasons=tuple(reasons))

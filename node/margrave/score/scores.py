@@ -15,6 +15,7 @@ from margrave.lanes import ASCENDING, BOXES, Words
 from margrave.messages import Ladder, MarketHold, MarketScores, MarketSnapshot, Scores, Snapshot, Surface
 from margrave.score import addons, composite
 from margrave.score.carried import HOUR_MS, Carried, awaiting, factor, fresh, learnt, widened
+from margrave.score.contagion.message import Contagion
 from margrave.score.features.catalogue import LEVEL_H
 from margrave.score.hourly import Floats, settled
 from margrave.score.surface import calibrated
@@ -188,7 +189,7 @@ class Scorer:
         ladder: Ladder,
         state: Carried,
         surface: Surface,
-        contagion: float,
+        contagion: Contagion,
     ) -> MarketScores | MarketHold:
         settings, mpor_s = self.markets[market.market], self.policy.round.mpor_s
         shock = addons.vol_shock(ladder, mpor_s)
@@ -197,7 +198,7 @@ class Scorer:
         scored = composite.compose(
             market.market, mpor_s, settings.reference_size_usd, ladder, surface, shock, liquidity, cascade, contagion
         )
-        missing = sorted({*forecast.masked, *addons.masked(market)})
+        missing = sorted({*forecast.masked, *addons.masked(market), *cascade.masked, *contagion.masked})
         confidence = composite.confidence(
             market,
             len(settings.instruments),
@@ -214,7 +215,7 @@ class Scorer:
             "liquidity": liquidity,
             "cascade_probability": cascade.probability,
             "cascade_size": cascade.size,
-            "contagion": contagion,
+            "contagion": contagion.addon,
             "score": scored.score,
             "confidence": confidence,
             "total_vol_7d": surface.total_vol_7d,
@@ -242,7 +243,7 @@ class Scorer:
             liquidity=liquidity,
             cascade_probability=cascade.probability,
             cascade_size=cascade.size,
-            contagion=contagion,
+            contagion=contagion.addon,
             score=scored.score,
             confidence=confidence,
             reasons=scored.reasons,
@@ -252,6 +253,10 @@ class Scorer:
             widening_up=factor(ladder.up_es99, own.up_es99, up=True),
             drift=state.drift.level,
             drift_reasons=state.drift.reasons,
+            masked=tuple(missing),
+            cascade_probability_1h=cascade.probability_1h,
+            contagion_rank=contagion.rank,
+            contagion_paths=contagion.paths,
         )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from margrave.messages import Ladder, MarketSnapshot
 from margrave.score import addons
+from margrave.score.cascade import Cascade
 from tests.unit.score.chains import data_dir
 from tests.unit.score.sample import CALM, MPOR_S, bars, market, scaled
 
@@ -110,7 +114,7 @@ def test_a_larger_move_is_never_likelier(a: float, b: float, rungs: list[float])
 
 def cascade(
     factor: float = 1, ratio: float | None = 2.0, interest: float | None = 1e10, depth: float | None = 1e8
-) -> addons.Cascade:
+) -> Cascade:
     return addons.cascade(scaled(CALM, factor), MPOR_S, ratio, interest, depth)
 
 
@@ -125,6 +129,7 @@ def test_a_wider_tail_never_makes_a_cascade_smaller_or_less_likely(a: float, b: 
     low, high = sorted((a, b))
     assert cascade(low).size <= cascade(high).size < 1
     assert cascade(low).probability <= cascade(high).probability
+    assert cascade(low).probability_1h <= cascade(high).probability_1h
 
 
 @given(st.sampled_from(["down_q975", "down_q995", "down_q9995", "up_q975", "up_q995", "up_q9995"]), st.floats(1, 1.5))
@@ -142,6 +147,15 @@ def test_a_cascade_at_double_collateral_is_worked_by_hand() -> None:
     up = addons.tail_probability(move, (0.016, 0.027, 0.051))
     assert found.probability == pytest.approx(down + up)
     assert found.size == pytest.approx(-np.expm1(-0.01 * (1.5 * 0.034 * 6**0.5 * 100) ** 0.5))
+    hour = 0.075 / 0.25**0.5
+    late = (0.017, 0.029, 0.055), (0.016, 0.027, 0.051)
+    assert found.probability_1h == pytest.approx(sum(addons.tail_probability(hour, rungs) for rungs in late))
+
+
+@given(st.floats(0, 10), factors)
+def test_a_cascade_within_the_hour_is_never_likelier_than_within_the_day(ratio: float, factor: float) -> None:
+    found = cascade(factor, ratio)
+    assert 0 < found.probability_1h <= found.probability
 
 
 @given(sizes, sizes)
@@ -159,6 +173,8 @@ def test_collateral_at_maintenance_is_a_cascade_already_under_way() -> None:
 def test_what_is_not_known_is_taken_for_worse_than_usual() -> None:
     assert cascade(ratio=None).probability > cascade(ratio=2.0).probability
     assert cascade(interest=None).size == cascade(depth=None).size == cascade(interest=1e10, depth=1e8).size
+    assert cascade(ratio=None, depth=None).masked == ("collateral_ratio", "depth_usd")
+    assert cascade().masked == ()
 
 
 # --- contagion ------------------------------------------------------------------------------------------------------
@@ -168,38 +184,42 @@ def walk(seed: int, count: int = 240) -> list[float]:
     return list(70_000 * np.exp(np.cumsum(np.random.default_rng(seed).standard_t(4, count) * 0.004)))
 
 
+def charges(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> dict[str, float]:
+    return {name: found.addon for name, found in addons.contagion(markets, ladders).items()}
+
+
 def test_markets_that_fall_together_are_charged_for_each_other() -> None:
     one, other = market("BTC", bars=bars(walk(1))), market("ETH", bars=bars(walk(1)))
-    charged = addons.contagion([one, other], {"BTC": CALM, "ETH": scaled(CALM, 2)})
+    charged = charges([one, other], {"BTC": CALM, "ETH": scaled(CALM, 2)})
     assert charged == {"BTC": pytest.approx(0.1 * 0.068), "ETH": pytest.approx(0.1 * 0.034)}
 
 
 def test_markets_that_go_their_own_ways_are_charged_little() -> None:
     one, other = market("BTC", bars=bars(walk(1))), market("ETH", bars=bars(walk(2)))
-    charged = addons.contagion([one, other], {"BTC": CALM, "ETH": CALM})
+    charged = charges([one, other], {"BTC": CALM, "ETH": CALM})
     assert max(charged.values()) < 0.4 * 0.1 * 0.034
 
 
 def test_a_market_alone_is_charged_as_if_it_had_a_twin() -> None:
-    assert addons.contagion([market()], {"BTC": CALM}) == {"BTC": pytest.approx(0.0034)}
+    assert charges([market()], {"BTC": CALM}) == {"BTC": pytest.approx(0.0034)}
 
 
 def test_too_little_common_history_counts_as_moving_together() -> None:
     one, other = market("BTC", bars=bars(walk(1))), market("ETH", bars=bars(walk(2))[-20:])
-    assert addons.contagion([one, other], {"BTC": CALM, "ETH": CALM})["BTC"] == pytest.approx(0.0034)
+    assert charges([one, other], {"BTC": CALM, "ETH": CALM})["BTC"] == pytest.approx(0.0034)
 
 
 def test_a_market_without_a_forecast_takes_no_part() -> None:
     one, other = market("BTC", bars=bars(walk(1))), market("ETH", bars=bars(walk(1)))
-    assert addons.contagion([one, other], {"BTC": CALM}) == {"BTC": pytest.approx(0.0034)}
-    assert addons.contagion([], {}) == {}
+    assert charges([one, other], {"BTC": CALM}) == {"BTC": pytest.approx(0.0034)}
+    assert charges([], {}) == {}
 
 
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=5), factors)
 def test_contagion_never_exceeds_its_share_of_the_worst_other_tail(seeds: list[int], factor: float) -> None:
     markets = [market(f"M{i}", bars=bars(walk(seed)), quotes=()) for i, seed in enumerate(seeds)]
     ladders = {m.market: scaled(CALM, factor) for m in markets}
-    charged = addons.contagion(markets, ladders)
+    charged = charges(markets, ladders)
     assert all(0 <= c <= 0.1 * factor * 0.034 + 1e-12 for c in charged.values())
 
 

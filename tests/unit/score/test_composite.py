@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from margrave.messages import Ladder, SourcePrice, Surface
 from margrave.score import addons, composite
-from margrave.score.addons import Cascade, VolShock
+from margrave.score.addons import VolShock
+from margrave.score.cascade import Cascade
 from margrave.score.composite import Scored
+from margrave.score.contagion import Contagion
 from tests.unit.score.chains import TRUE
 from tests.unit.score.sample import CALM, MPOR_S, market, scaled
 
@@ -37,7 +39,7 @@ def composed(
         addons.vol_shock(ladder, MPOR_S),
         addons.liquidity(1e6, 1e-4, depth_usd),
         addons.cascade(ladder, MPOR_S, ratio, interest, depth_usd),
-        contagion,
+        Contagion(addon=contagion),
     )
 
 
@@ -50,12 +52,14 @@ def test_the_reference_straddle_loses_what_its_gamma_says_on_a_small_move_and_th
 
 
 def test_the_score_is_the_loss_in_basis_points_of_the_standard_margin() -> None:
+    none = Cascade(probability=0.0, probability_1h=0.0, size=0.0, buffer=1.0)
     quiet = composite.compose(
-        "BTC", MPOR_S, 1e6, CALM, FITTED, VolShock(up=0.0, down=0.0), 0.0, Cascade(0.0, 0.0, 1.0), 0.0
+        "BTC", MPOR_S, 1e6, CALM, FITTED, VolShock(up=0.0, down=0.0), 0.0, none, Contagion(addon=0.0)
     )
     assert quiet.score == pytest.approx(composite.straddle_loss(0.034) / 0.15 * 10_000, rel=0.2)
+    even = Cascade(probability=0.5, probability_1h=0.1, size=0.03, buffer=0.01)
     shocked = composite.compose(
-        "BTC", MPOR_S, 1e6, CALM, FITTED, VolShock(up=0.1, down=0.0), 0.003, Cascade(0.5, 0.03, 0.01), 0.006
+        "BTC", MPOR_S, 1e6, CALM, FITTED, VolShock(up=0.1, down=0.0), 0.003, even, Contagion(addon=0.006)
     )
     added = 0.79788 * FITTED.total_vol_30d * 0.1 + 0.003 + 0.015 + 0.006
     assert shocked.score - quiet.score == pytest.approx(added / 0.15 * 10_000, rel=1e-4)
