@@ -1,0 +1,101 @@
+"""Verbs of who judges the models and the whole: the court, and the demo."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from margrave.cli.terminal import out, the_lab
+
+verbs = typer.Typer()
+
+
+@verbs.command()
+def backtest(
+    data: Annotated[Path, typer.Option("--data", help="A folder of Parquet data sets: bars, implied vol, funding.")],
+    family: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--family", help="Only this family against the baselines, or this kind or chamber; repeat for more."
+        ),
+    ] = None,
+    assets: Annotated[str, typer.Option("--assets", help="Only these, by comma: BTC,ETH.")] = "",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The four assets with most bars, the last 180 days, two refits.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON object on stdout.")] = False,
+    folder: Annotated[
+        Path, typer.Option("--out", help="Where answers are kept (a second run goes on) and the report goes.")
+    ] = Path("backtest-output"),
+    engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; every core without.")] = None,
+) -> None:
+    """Judge the risk models on history they have not seen: refits, losses, coverage, and who beats whom."""
+
+    if engine not in ("local", "ray"):
+        raise typer.BadParameter("choose one of local and ray")
+    with the_lab():
+        from margrave.lab.court import backtest as court
+        from margrave.lab.court import page, report
+        from margrave.lab.court.engine import EngineName
+    wish = court.Wish(
+        data=data,
+        out=folder,
+        families=tuple(family or ()),
+        assets=tuple(name.strip().upper() for name in assets.split(",") if name.strip()),
+        quick=quick,
+        engine=EngineName(engine),
+        workers=workers,
+    )
+    judged = court.backtest(wish, lambda line: typer.echo(f"[backtest] {line}", err=True))
+    path = page.write(judged, folder)
+    if as_json:
+        sys.stdout.buffer.write(report.encoded(judged) + b"\n")
+        return
+    for line in report.lines(judged):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+    out.print(f"{path}", markup=False, highlight=False)
+
+
+@verbs.command()
+def demo(
+    recording: Annotated[Path | None, typer.Option(help="Replay real history from this folder.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Public venue endpoints, no keys.")] = False,
+    scenario: Annotated[str, typer.Option(help="Drill to run, from config/scenarios.")] = "may-2021",
+    start: Annotated[
+        str | None, typer.Option("--from", help="First round of a recording or drill (ISO time, UTC).")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="End by itself after so many rounds.")] = None,
+    speed: Annotated[float | None, typer.Option(min=0.001, help="Market seconds a wall second.")] = None,
+    co_signed: Annotated[
+        bool, typer.Option("--co-signed", help="Members agree on the medians and sign those, instead of own words.")
+    ] = False,
+    folder: Annotated[Path, typer.Option("--out", help="Where summary.json, index.html and the pictures go.")] = Path(
+        "demo-output"
+    ),
+    wait: Annotated[
+        bool, typer.Option(help="At the end, wait for Enter before stopping the chain and the nodes.")
+    ] = True,
+) -> None:
+    """The whole job on this machine: a local chain, four nodes, venues, and a margin requirement that moves."""
+    from margrave.lab.demo.inputs import Wish
+    from margrave.lab.demo.stage import perform
+
+    if recording is not None and live:
+        raise typer.BadParameter("choose one of --recording and --live")
+    wish = Wish(
+        recording=recording,
+        live=live,
+        scenario=scenario,
+        start=start,
+        rounds=rounds,
+        speed=speed,
+        out=folder,
+        wait=wait and sys.stdin.isatty(),
+        co_signed=co_signed,
+    )
+    raise typer.Exit(asyncio.run(perform(wish)))

@@ -1,0 +1,37 @@
+"""What the verbs share: the terminal they print to, the file they are told, and how a missing extra is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from margrave.errors import Fatal
+
+out = Console(soft_wrap=True)
+
+Config = Annotated[
+    Path, typer.Option("--config", "-c", envvar="MARGRAVE_CONFIG", help="The node's node.toml.", show_default=True)
+]
+HERE = Path("node.toml")
+COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@contextmanager
+def the_lab() -> Iterator[None]:
+    """For imports of what the extra `lab` brings: without it, one line says so."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Fatal(f"{error.name} is not installed", advice="pip install 'margrave[lab]'") from error
+
+
+def text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Fatal(f"{path}: {error.strerror}", advice="check the path") from error
