@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
+from margrave.errors import Fatal
 from margrave.score.registry import Ablation, Arrays, Card, Metric, Model, open_model
 
 REGISTRY: Final = Path(__file__).resolve().parents[1] / "registry"
@@ -104,6 +105,15 @@ def parity(graph: onnx.ModelProto, inputs: Arrays, want: Mapping[str, np.ndarray
     """Largest difference of a graph's outputs to those of what it was written from, relative to 1 + their magnitude."""
     found = run(graph.SerializeToString(deterministic=True), inputs)
     return max(float(np.max(np.abs(found[name] - values) / (1 + np.abs(values)))) for name, values in want.items())
+
+
+def agreeing(name: str, both: str, difference: float, most: float) -> None:
+    """
+    Raises:
+        Fatal: the graph and what it was written from differ by more, or by no number.
+    """
+    if not difference <= most:
+        raise Fatal(f"{name}: {both} differ by {difference:.1e}, {most:.0e} allowed", advice="do not publish it")
 
 
 def asker(graph: bytes) -> Callable[[Arrays], dict[str, np.ndarray[Any, Any]]]:

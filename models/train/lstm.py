@@ -28,9 +28,10 @@ from margrave.lab.court.families.registered_inputs import Pairs, returns
 from margrave.lab.court.family import HORIZONS_H
 from margrave.lab.court.judge_volatility import FLOOR
 from margrave.score import features
-from train import dataset, export, judged
+from train import dataset, export, judged, torch_export
 from train.pool import Pool, command, pool
 from train.recursions import INPUTS, LOG_VARIANCE
+from train.torch_export import ROWS
 
 NAME: Final = "lstm/1"
 COMMAND: Final = "MARGRAVE_DATA=… PYTHONPATH=node:models python -m train.lstm"
@@ -160,23 +161,9 @@ def train(found: Pool) -> tuple[Lstm, list[float]]:
 
 def to_onnx(net: Lstm) -> onnx.ModelProto:
     example = (torch.full((2, features.LONG_H), 0.01, dtype=torch.float64), torch.full((2,), features.LONG_H))
-    batch = torch.export.Dim("batch", min=1, max=100_000)
-    program = torch.onnx.export(
-        net,
-        example,
-        dynamo=True,
-        opset_version=export.OPSET,
-        verbose=False,
-        input_names=["returns_1h", "bars"],
-        output_names=["log_variance", "quantiles"],
-        dynamic_shapes=({0: batch}, {0: batch}),
+    return torch_export.to_onnx(
+        net, example, ("returns_1h", "bars"), ("log_variance", "quantiles"), ({0: ROWS}, {0: ROWS})
     )
-    model: onnx.ModelProto = program.model_proto
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    del model.metadata_props[:]
-    return model
 
 
 def golden(found: Pool) -> dict[str, NDArray[Any]]:
@@ -195,11 +182,7 @@ def card(found: Pool, difference: float, scores: list[float]) -> dict[str, Any]:
         ),
         "command": COMMAND,
         "features_version": features.VERSION,
-        "trained_from": found.trained_from,
-        "trained_to": dataset.TRAIN_END,
-        "assets": list(found.assets),
-        "left_out": list(dataset.LEFT_OUT),
-        "data_manifest_sha256": dataset.manifest_hash(found.folder),
+        **found.said,
         "tolerance": 1e-5,
         "parity": difference,
         "seeds": [SEED],
@@ -239,8 +222,7 @@ def main() -> None:
     answered = export.run(model.SerializeToString(), inputs)
     pairs = zip(("log_variance", "quantiles"), wanted, strict=True)
     difference = max(float((np.abs(answered[k] - w.numpy()) / (1 + np.abs(w.numpy()))).max()) for k, w in pairs)
-    if not difference <= 1e-5:
-        raise Fatal(f"{NAME}: torch and onnxruntime differ by {difference:.1e}", advice="do not publish it")
+    export.agreeing(NAME, "torch and onnxruntime", difference, 1e-5)
     export.publish(model, inputs, card(found, difference, scores), {})
     print(f"{NAME}: parity {difference:.1e}", flush=True)
     judged.write([NAME], found)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,17 @@ class Pool:
     def trained_from(self) -> str:
         first = int(np.flatnonzero(self.training.present.any(axis=1))[0])
         return day(int(self.panel.open_ms[first]))
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the card of a model that is trained on all of it says of the data."""
+        return {
+            "trained_from": self.trained_from,
+            "trained_to": dataset.TRAIN_END,
+            "assets": list(self.assets),
+            "left_out": list(dataset.LEFT_OUT),
+            "data_manifest_sha256": dataset.manifest_hash(self.folder),
+        }
 
 
 def ms(when: str) -> int:

@@ -30,8 +30,9 @@ from torch import Tensor, nn
 
 from margrave.score import features
 from margrave.score.features import Floats
-from train import export
+from train import export, torch_export
 from train.dataset import HORIZON_H, LOG_CAP
+from train.torch_export import ROWS
 
 THRESHOLD: Final = 0.05
 XI_MAX: Final = 0.3
@@ -175,23 +176,8 @@ def simple(log_magnitude: Tensor) -> Tensor:
 def to_onnx(net: TailNet) -> onnx.ModelProto:
     net.eval()
     example = (torch.zeros(2, len(features.NAMES)), torch.zeros(2))
-    batch = torch.export.Dim("batch", min=1, max=100_000)
-    program = torch.onnx.export(
-        net,
-        example,
-        dynamo=True,
-        opset_version=export.OPSET,
-        verbose=False,
-        input_names=["features", "log_level"],
-        output_names=["sigma", "ladder", "es_quantiles", "unlike"],
-        dynamic_shapes=({0: batch}, {0: batch}),
-    )
-    model: onnx.ModelProto = program.model_proto
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    del model.metadata_props[:]
-    return model
+    outputs = ("sigma", "ladder", "es_quantiles", "unlike")
+    return torch_export.to_onnx(net, example, ("features", "log_level"), outputs, ({0: ROWS}, {0: ROWS}))
 
 
 def parity(net: TailNet, model: onnx.ModelProto, x: Tensor, log_level: Tensor) -> float:

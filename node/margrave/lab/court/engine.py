@@ -90,8 +90,8 @@ def _held(here: Room, sitting: Sitting) -> Held:
 
 
 SESSIONS_A_PROCESS: Final = 6
-"""Then it gives way to a new one: each session with forty assets leaves a quarter of a gigabyte behind in memory that
-nobody holds and the allocator does not give back."""
+"""Then it gives way to a new one: with forty assets a process grows by some quarter of a gigabyte a session, and
+collecting garbage between sessions does not shrink it."""
 
 
 @dataclass(frozen=True, slots=True)
