@@ -75,12 +75,13 @@ class DriftReason(StrEnum):
 
 
 class Regime(StrEnum):
-    """What kind of day a market has; a word for people, see `score.unlike`."""
+    """What kind of day a market has, from the quietest on; a word for people, see `score.regime`."""
 
     CALM = "calm"
     NORMAL = "normal"
+    ELEVATED = "elevated"  # the score is above what is usual for this market
     STRESSED = "stressed"
-    CRASH = "crash"
+    CRISIS = "crisis"
 
 
 class HoldReason(StrEnum):

@@ -1,15 +1,12 @@
-"""How far a market's inputs lie from anything that the models were trained on, which of them lie far, and the regime.
+"""How far a market's inputs lie from anything that the models were trained on, and which of them lie far.
 
 The distance is `unlike/1`'s (see its card): above 1 is beyond 99.9 % of the training hours. It is asked before the
 models are believed, because what a network says of inputs it has never seen is nobody's estimate.
-
-The regime is a word for people, by a rule of two figures: volatility over what it was these sixteen weeks, and the
-fall of the last day. No model reads it and nothing is bounded by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +16,6 @@ from numpy.typing import NDArray
 from margrave.errors import Fatal
 from margrave.score.features.catalogue import VOLATILITY_NAMES
 from margrave.score.registry import Model
-from margrave.verdicts import Regime
 
 Floats = NDArray[np.float64]
 
@@ -34,13 +30,6 @@ the hour wander for weeks in quiet years too (1 to 7 findings a year each), and 
 WATCHED_SD: Final = 4.0
 WATCHED_DISTANCE: Final = 2.0
 
-CALM_BELOW: Final = -0.35
-STRESSED_ABOVE: Final = 0.35
-CRASH_ABOVE: Final = 0.7
-"""Log volatility of the last day over that of sixteen weeks: 0.7 is twice as much."""
-CRASH_FALL_SD: Final = 2.5
-"""Of the last day, in standard deviations of a day of the last four weeks."""
-
 
 @dataclass(frozen=True, slots=True)
 class Unlike:
@@ -51,8 +40,6 @@ class Unlike:
     """Inputs more than `FAR_SD` from the centre, furthest first, `NAMED` at most."""
     figures: Mapping[str, float]
     """What `drift.Seen.features` takes: in [0, 1]; empty where the distance is not finite."""
-    regime: Regime | None
-    """`None` where what it is told by is absent."""
 
     @property
     def strange(self) -> bool:
@@ -89,33 +76,16 @@ class Stranger:
         if not len(columns):
             return []
         out = self.model.run({"columns": np.ascontiguousarray(columns)})
-        rows = zip(out["unlike"], out["standard"], columns, strict=True)
-        return [self._one(float(distance), standard, row) for distance, standard, row in rows]
+        rows = zip(out["unlike"], out["standard"], strict=True)
+        return [self._one(float(distance), standard) for distance, standard in rows]
 
-    def _one(self, distance: float, standard: Floats, row: Floats) -> Unlike:
+    def _one(self, distance: float, standard: Floats) -> Unlike:
         if not np.isfinite(distance):
-            return Unlike(float("inf"), (), {}, None)
+            return Unlike(float("inf"), (), {})
         order = np.argsort(-np.abs(standard), kind="stable")[:NAMED]
         far = tuple(self.used[place] for place in order if abs(standard[place]) > FAR_SD)
         figures = {"unlike": min(distance / WATCHED_DISTANCE, 1.0)}
         for name in WATCHED:
             place = float(standard[self.used.index(name)])
             figures[name] = min(max(place / WATCHED_SD, -1.0), 1.0) / 2.0 + 0.5
-        return Unlike(distance, far, figures, regime(row))
-
-
-def regime(row: Sequence[float] | Floats) -> Regime | None:
-    """
-    Args:
-        row: (VOLATILITY,) one market's inputs.
-    """
-    named = dict(zip(VOLATILITY_NAMES, row, strict=True))
-    if not named["has_long"] or not np.isfinite(list(row)).all():
-        return None
-    # inputs are logs of variances, the rule speaks of volatility
-    volatility = 0.5 * (named["range_24h"] + named["level_to_long"])
-    if volatility > CRASH_ABOVE and named["fall_24h"] > CRASH_FALL_SD:
-        return Regime.CRASH
-    if volatility > STRESSED_ABOVE:
-        return Regime.STRESSED
-    return Regime.CALM if volatility < CALM_BELOW else Regime.NORMAL
+        return Unlike(distance, far, figures)

@@ -9,8 +9,7 @@ from margrave.errors import Fatal
 from margrave.score.drift import Drift, Seen
 from margrave.score.features.catalogue import VOLATILITY, VOLATILITY_NAMES
 from margrave.score.registry import Model, open_model
-from margrave.score.unlike import UNLIKE, WATCHED, Stranger, regime
-from margrave.verdicts import Regime
+from margrave.score.unlike import UNLIKE, WATCHED, Stranger
 
 REGISTRY = Path(__file__).parents[3] / "models" / "registry"
 Floats = NDArray[np.float64]
@@ -71,7 +70,6 @@ def test_an_input_that_is_no_number_is_strange_and_moves_no_detector(
     assert found.strange
     if np.isnan(broken):
         assert found.figures == {}
-        assert found.regime is None
         assert Drift().after(Seen(features=found.figures)).features == {}
 
 
@@ -89,25 +87,3 @@ def test_a_model_of_other_columns_is_refused(model: Model) -> None:
     card = msgspec.structs.replace(model.card, columns=VOLATILITY_NAMES[:-1])
     with pytest.raises(Fatal, match="other columns"):
         Stranger(Model(card, model.session))
-
-
-@pytest.mark.parametrize(
-    ("range_24h", "level_to_long", "fall_24h", "expected"),
-    [
-        (-1.0, 0.0, 0.0, Regime.CALM),
-        (0.0, 0.0, 0.0, Regime.NORMAL),
-        (0.9, 0.0, 0.0, Regime.STRESSED),
-        (1.5, 0.2, 0.0, Regime.STRESSED),
-        (1.5, 0.2, 3.0, Regime.CRASH),
-        (0.2, 0.0, 3.0, Regime.NORMAL),
-    ],
-)
-def test_the_regime_is_told_by_volatility_and_the_fall(
-    hours: Floats, range_24h: float, level_to_long: float, fall_24h: float, expected: Regime
-) -> None:
-    row = with_(hours[0], has_long=1.0, range_24h=range_24h, level_to_long=level_to_long, fall_24h=fall_24h)
-    assert regime(row) is expected
-
-
-def test_without_a_long_past_there_is_no_regime(hours: Floats) -> None:
-    assert regime(with_(hours[0], has_long=0.0)) is None
