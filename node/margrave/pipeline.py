@@ -38,11 +38,13 @@ from margrave.ops.clock import Clock
 from margrave.ops.metrics import Metrics
 from margrave.publish.publisher import Publisher
 from margrave.score.carried import Carried
+from margrave.score.regime import ORDER
 from margrave.score.scores import Scorer
 from margrave.score.scores import carried as aged
+from margrave.score.systemic import LEARNT_LANES
 from margrave.settings import Settings
 from margrave.store.journal import Journal
-from margrave.verdicts import DriftLevel, HoldReason, Outcome, ReportKind
+from margrave.verdicts import DriftLevel, HoldReason, Outcome, Regime, ReportKind
 
 ALL_SHARE: Final = 0.3
 """Of the period: until then every member's attestation is awaited; afterwards a quorum is enough."""
@@ -61,6 +63,13 @@ DRIFT_ADVICE: Final = {
     DriftLevel.FLAGGED: "no action: confidence is lower; see docs/operate.md if it lasts for days",
     DriftLevel.WIDENED: "no action: margins are wider by [widening] of policy.toml until it is over",
     DriftLevel.BASELINE: "tell governance if it lasts for days: the models may have to be trained anew",
+}
+REGIME_ADVICE: Final = {
+    Regime.CALM: "no action",
+    Regime.NORMAL: "no action",
+    Regime.ELEVATED: "no action: the score says why",
+    Regime.STRESSED: "see that this node and its keys stay up: rounds count now",
+    Regime.CRISIS: "tell governance; nothing has to be set, margins follow the lanes by themselves",
 }
 MOST_UNREAD: Final = 200
 """Refusals of adapters that a round journals, one a source, market, thing and reason; all of them are counted."""
@@ -158,12 +167,19 @@ class Pipeline:
             scores, self.carried = self.scorer.score(snapshot, self.surfaces, self.carried)
         self.surfaces = {**self.surfaces, **{m.market: m.surface for m in scores.markets}}
         self._tell_drift(scores)
+        self._tell_regimes(scores)
         self.last_scores = scores
         for market in scores.markets:
             self.metrics.price.labels(market=market.market).set(market.price)
             self.metrics.score.labels(market=market.market).set(market.score)
             self.metrics.confidence.labels(market=market.market).set(market.confidence)
             self.metrics.drift_level.labels(market=market.market).set(market.drift)
+            self.metrics.cascade.labels(market=market.market).set(market.cascade_probability)
+            self.metrics.contagion.labels(market=market.market).set(market.contagion)
+            for lane in LEARNT_LANES:
+                self.metrics.formula_speaks.labels(market=market.market, lane=lane).set(lane in market.fallbacks)
+            if market.regime is not None:
+                self.metrics.regime.labels(market=market.market).set(ORDER.index(market.regime))
             for side, factor in (("down", market.widening_down), ("up", market.widening_up)):
                 self.metrics.widening_factor.labels(market=market.market, side=side).set(factor)
         self._tell_holds(tuple(hold for hold in scores.holds if hold not in snapshot.holds))
@@ -282,6 +298,20 @@ class Pipeline:
                 level=market.drift.name.lower(),
                 reasons=", ".join(market.drift_reasons),
                 advice=DRIFT_ADVICE[market.drift],
+            )
+
+    def _tell_regimes(self, scores: Scores) -> None:
+        """A line for each market whose regime is not the one of the last round."""
+        before = {m.market: m.regime for m in self.last_scores.markets} if self.last_scores else {}
+        for market in scores.markets:
+            if market.regime is None or market.regime is before.get(market.market, Regime.NORMAL):
+                continue
+            log.get().warning(
+                "regime",
+                market=market.market,
+                regime=market.regime,
+                score=round(market.score),
+                advice=REGIME_ADVICE[market.regime],
             )
 
     def _tell_holds(self, holds: Sequence[MarketHold]) -> None:

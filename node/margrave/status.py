@@ -38,6 +38,19 @@ def status(pipeline: Pipeline, last: Sequence[Receipt], sources: Mapping[str, So
                 "drift": m.drift.name.lower(),
                 "drift_reasons": list(m.drift_reasons),
                 "widening": {"down": m.widening_down, "up": m.widening_up},
+                "regime": m.regime,
+                "fallbacks": list(m.fallbacks),
+                "masked": list(m.masked),
+                "cascade": {
+                    "within_24h": m.cascade_probability,
+                    "within_1h": m.cascade_probability_1h,
+                    "size": m.cascade_size,
+                },
+                "contagion": {
+                    "addon": m.contagion,
+                    "rank": m.contagion_rank,
+                    "paths": [{"source": p.source, "target": p.target, "loss": p.loss} for p in m.contagion_paths],
+                },
                 "reasons": [{"name": r.name, "points": r.points, "sentence": r.sentence} for r in m.reasons],
             }
             for m in (scores.markets if scores else ())

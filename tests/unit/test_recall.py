@@ -107,10 +107,16 @@ def test_every_round_replays_with_what_it_carried(settings: Settings, scorer: Sc
     with journal_of(settings) as journal:
         live(scorer, journal, range(FIRST, FIRST + LIVED), {"BTC": TRUE}, {})
         rounds = journal.rounds()
-        widened = [journal.scores(round_).markets[0].widening_down for round_ in rounds]
+        recorded = [journal.scores(round_).markets[0] for round_ in rounds]
+        widened = [market.widening_down for market in recorded]
     assert widened[0] == 1.0
     assert widened[-1] != 1.0
-    assert [r.differences for r in replay(settings, rounds)] == [()] * LIVED
+    again = replay(settings, rounds)
+    assert [r.differences for r in again] == [()] * LIVED
+    for r, market in zip(again, recorded, strict=True):
+        told = r.again.markets[0]
+        assert (told.regime, told.masked, told.fallbacks) == (market.regime, market.masked, market.fallbacks)
+        assert (told.contagion_rank, told.contagion_paths) == (market.contagion_rank, market.contagion_paths)
 
 
 def test_what_came_while_a_node_was_down_is_judged_when_it_is_back(settings: Settings, scorer: Scorer) -> None:
@@ -217,3 +223,4 @@ def test_kill_9_right_after_a_round_loses_nothing(settings: Settings, scorer: Sc
     with journal_of(settings) as journal:
         again = recalled(settings, scorer, journal, at_ms(FIRST + LIVED - 1))
     assert again.carried == msgspec.json.decode(done.stdout, type=dict[str, Carried])
+    assert again.carried["BTC"].regime.at_ms == at_ms(FIRST + LIVED - 1)

@@ -48,6 +48,10 @@ class Metrics:
     confidence: Gauge = field(init=False)
     drift_level: Gauge = field(init=False)
     widening_factor: Gauge = field(init=False)
+    cascade: Gauge = field(init=False)
+    contagion: Gauge = field(init=False)
+    formula_speaks: Gauge = field(init=False)
+    regime: Gauge = field(init=False)
     onchain_age: Gauge = field(init=False)
     peer_up: Gauge = field(init=False)
     quorum_size: Gauge = field(init=False)
@@ -113,6 +117,17 @@ class Metrics:
             "widening_factor",
             Gauge("margrave_widening_factor", "What experience puts on the 1 % tail", ["market", "side"], registry=at),
         )
+        probability = "Probability of a liquidation cascade within 24 hours"
+        put("cascade", Gauge("margrave_cascade_probability", probability, ["market"], registry=at))
+        put("contagion", Gauge("margrave_contagion", "Add-on for stress elsewhere, fraction", ["market"], registry=at))
+        put(
+            "formula_speaks",
+            Gauge(
+                "margrave_formula_speaks", "1 while no learnt model speaks on a lane", ["market", "lane"], registry=at
+            ),
+        )
+        regimes = "0 calm, 1 normal, 2 elevated, 3 stressed, 4 crisis"
+        put("regime", Gauge("margrave_regime", regimes, ["market"], registry=at))
         put("onchain_age", Gauge("margrave_onchain_age_seconds", "Age of the words on chain", ["market"], registry=at))
         put("peer_up", Gauge("margrave_peer_up", "1 while a peer answers", ["peer"], registry=at))
         put("quorum_size", Gauge("margrave_quorum_size", "Valid attestations of the last round", registry=at))

@@ -121,18 +121,19 @@ def cascade(
         over = open_interest_usd / max(depth_usd, 1.0)
     size = -math.expm1(-DEPTH_BAND * math.sqrt(share * over))
     return Cascade(
-        probability=_either_side(buffer / stretch, ladder),
-        probability_1h=_either_side(buffer / math.sqrt(HOUR_S / mpor_s), ladder),
+        probability=either_side(buffer, ladder, DAY_S, mpor_s),
+        probability_1h=either_side(buffer, ladder, HOUR_S, mpor_s),
         size=size,
         buffer=buffer,
         masked=tuple(name for name, value in said.items() if value is None),
     )
 
 
-def _either_side(move: float, ladder: Ladder) -> float:
-    """Probability that the index moves by more than `move`, up or down, over the ladder's own horizon."""
-    down = tail_probability(move, (ladder.down_q975, ladder.down_q995, ladder.down_q9995))
-    up = tail_probability(move, (ladder.up_q975, ladder.up_q995, ladder.up_q9995))
+def either_side(move: float, ladder: Ladder, within_s: int, mpor_s: int) -> float:
+    """Probability that the index moves by more than `move`, up or down, within some seconds."""
+    scaled = move / math.sqrt(within_s / mpor_s)
+    down = tail_probability(scaled, (ladder.down_q975, ladder.down_q995, ladder.down_q9995))
+    up = tail_probability(scaled, (ladder.up_q975, ladder.up_q995, ladder.up_q9995))
     return min(down + up, 1.0)
 
 

@@ -23,10 +23,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from margrave.messages import Ladder, MarketSnapshot
+from margrave.messages import Ladder, MarketScores, MarketSnapshot
 from margrave.score.conformal import GAMMA, Widening
 from margrave.score.drift import Drift, Seen, score
 from margrave.score.features.running import Running
+from margrave.score.regime import Regarded, RegimeState, step
 from margrave.settings import WideningPolicy
 from margrave.verdicts import DriftLevel
 
@@ -85,10 +86,26 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Close of the newest hour whose outcome is known to this."""
     awaited: tuple[Awaited, ...] = ()
     """Ascending."""
+    regime: RegimeState = RegimeState()
+    """As the last round that was scored left it."""
 
 
 def fresh(model_set: bytes) -> Carried:
     return Carried(model_set=model_set, down=Widening.none(LEVELS), up=Widening.none(LEVELS))
+
+
+def regarded(before: Carried, now_ms: int, market: MarketSnapshot, scores: MarketScores) -> Carried:
+    """What a round's own scores add: the regime is told by them, and by what the venues tell of funding and force."""
+    forced = (market.liquidated_long_usd_per_hour, market.liquidated_short_usd_per_hour)
+    seen = Regarded(
+        now_ms=now_ms,
+        score=scores.score,
+        drift=scores.drift,
+        funding_8h=market.funding_8h,
+        liquidated_usd_per_hour=None if forced == (None, None) else sum(usd or 0.0 for usd in forced),
+        open_interest_usd=market.open_interest_usd,
+    )
+    return msgspec.structs.replace(before, regime=step(before.regime, seen))
 
 
 def learnt(before: Carried, market: MarketSnapshot, horizon_h: int, policy: WideningPolicy) -> Carried:

@@ -14,11 +14,13 @@ from margrave.errors import Rejected
 from margrave.lanes import ASCENDING, BOXES, Words
 from margrave.messages import Ladder, MarketHold, MarketScores, MarketSnapshot, Scores, Snapshot, Surface
 from margrave.score import addons, composite
-from margrave.score.carried import HOUR_MS, Carried, awaiting, factor, fresh, learnt, widened
+from margrave.score.carried import HOUR_MS, Carried, awaiting, factor, fresh, learnt, regarded, widened
+from margrave.score.cascade.message import Cascade
 from margrave.score.contagion.message import Contagion
 from margrave.score.features.catalogue import LEVEL_H
 from margrave.score.hourly import Floats, settled
 from margrave.score.surface import calibrated
+from margrave.score.systemic import Systemic, fallbacks
 from margrave.settings import MarketSettings, Policy
 from margrave.verdicts import HoldReason, Rejection
 
@@ -33,6 +35,8 @@ BEGUN_MOST: Final = 4_000
 MAX_ERROR: Final = 0.30
 """Of the 30-day volatility: a surface further off is not published. Some three days without a chain, or a chain that
 no surface fits. Crashes bend the wings: recorded ones reach 0.15 and must still be published."""
+
+FORMULAS: Final = Systemic()
 
 
 class Forecast(Protocol):
@@ -72,9 +76,15 @@ class Scorer:
     same inputs of the next round."""
 
     def __init__(
-        self, forecaster: Forecasts, markets: Mapping[str, MarketSettings], policy: Policy, model_set: bytes
+        self,
+        forecaster: Forecasts,
+        markets: Mapping[str, MarketSettings],
+        policy: Policy,
+        model_set: bytes,
+        systemic: Systemic = FORMULAS,
     ) -> None:
         self.forecaster = forecaster
+        self.systemic = systemic
         self.markets = markets
         self.policy = policy
         self.horizon_h = max(1, round(policy.round.mpor_s * 1_000 / HOUR_MS))
@@ -114,14 +124,20 @@ class Scorer:
                 continue
             forecasts[market.market], fitted[market.market] = forecast, surface
         ladders = {name: widened(f.ladder, states[name], self.policy.widening) for name, f in forecasts.items()}
-        contagion = addons.contagion(snapshot.markets, ladders)
+        cascades = self.systemic.cascades(snapshot.markets, ladders, self.policy.round.mpor_s)
+        contagions = self.systemic.contagions(snapshot.markets, ladders)
         scored: list[MarketScores] = []
         for market in snapshot.markets:
             name = market.market
             if name in forecasts:
-                row = self._market(market, forecasts[name], ladders[name], states[name], fitted[name], contagion[name])
-                (holds if isinstance(row, MarketHold) else scored).append(row)  # type: ignore[arg-type]
+                systemic = cascades[name], contagions[name]
+                row = self._market(market, forecasts[name], ladders[name], states[name], fitted[name], *systemic)
                 states[name] = self._awaiting(market, forecasts[name], states[name])
+                if isinstance(row, MarketHold):
+                    holds.append(row)
+                    continue
+                states[name] = regarded(states[name], snapshot.as_of_ms, market, row)
+                scored.append(msgspec.structs.replace(row, regime=states[name].regime.regime))
         scores = Scores(
             round=snapshot.round,
             as_of_ms=snapshot.as_of_ms,
@@ -189,22 +205,23 @@ class Scorer:
         ladder: Ladder,
         state: Carried,
         surface: Surface,
+        cascade: Cascade,
         contagion: Contagion,
     ) -> MarketScores | MarketHold:
         settings, mpor_s = self.markets[market.market], self.policy.round.mpor_s
         shock = addons.vol_shock(ladder, mpor_s)
         liquidity = addons.liquidity(settings.reference_size_usd, market.half_spread, market.depth_usd)
-        cascade = addons.cascade(ladder, mpor_s, market.collateral_ratio, market.open_interest_usd, market.depth_usd)
         scored = composite.compose(
             market.market, mpor_s, settings.reference_size_usd, ladder, surface, shock, liquidity, cascade, contagion
         )
         missing = sorted({*forecast.masked, *addons.masked(market), *cascade.masked, *contagion.masked})
+        formulas = fallbacks(cascade, contagion)
         confidence = composite.confidence(
             market,
             len(settings.instruments),
             surface,
             forecast.unlike,
-            missing,
+            (*missing, *formulas),
             fallback=forecast.fallback,
             drift=state.drift.level,
         )
@@ -254,6 +271,7 @@ class Scorer:
             drift=state.drift.level,
             drift_reasons=state.drift.reasons,
             masked=tuple(missing),
+            fallbacks=formulas,
             cascade_probability_1h=cascade.probability_1h,
             contagion_rank=contagion.rank,
             contagion_paths=contagion.paths,

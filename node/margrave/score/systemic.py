@@ -1,0 +1,112 @@
+"""Cascade and contagion of a round: what the learnt models say, where there are any, held to what venues alone show.
+
+The attack here is a lending feed that says that nobody is at risk. Health factors come from one chain through one
+watcher, no second source can outvote them, and a model that reads them answers what they want it to. So, in the manner
+of the ladder's own floor:
+
+* no probability is published below that of a day's (an hour's) move which no book known withstands, `BEYOND_ANY_BOOK`
+  by the ladder, and the ladder is of venues' prices alone;
+* no size and no add-on is published below `FLOOR` of the formula's, which reads ladder, depth, open interest and bars,
+  all of venues.
+
+Where a model does not speak for a market, or says what is no number, the formula of `score.addons` does: on the safe
+side of what nobody supplied, under the same floors, and named among the fallbacks. That lowers confidence, which is how
+a contract is told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import msgspec
+
+from margrave.messages import Ladder, MarketSnapshot
+from margrave.score import addons
+from margrave.score.cascade.message import Cascade
+from margrave.score.contagion.message import Contagion
+
+FLOOR: Final = 1 / 3
+"""The same as the ladder's (`score.forecast.BASELINE_FLOOR`)."""
+BEYOND_ANY_BOOK: Final = 0.15
+"""A move of the index. On 2020-03-12 and 2021-05-19 falls of this order liquidated loans at twice their collateral."""
+
+
+LEARNT_LANES: Final = ("cascade", "contagion")
+"""What a model may speak of here, by the names of its families."""
+
+
+class CascadeModel(Protocol):
+    """`score.cascade.served.Cascades` is one."""
+
+    def forecast(
+        self, markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder], mpor_s: int
+    ) -> Mapping[str, Cascade]: ...
+
+
+class ContagionModel(Protocol):
+    """`score.contagion.served.Contagions` is one."""
+
+    def forecast(self, markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> Mapping[str, Contagion]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Systemic:
+    """Of one model set; without models, the formulas."""
+
+    cascade_model: CascadeModel | None = None
+    contagion_model: ContagionModel | None = None
+
+    def cascades(
+        self, markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder], mpor_s: int
+    ) -> dict[str, Cascade]:
+        """Of every market with a ladder."""
+        model = self.cascade_model
+        said = {} if model is None else model.forecast(markets, ladders, mpor_s)
+        return {
+            market.market: held_cascade(said.get(market.market), ladders[market.market], market, mpor_s)
+            for market in markets
+            if market.market in ladders
+        }
+
+    def contagions(self, markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> dict[str, Contagion]:
+        """Of every market with a ladder."""
+        model = self.contagion_model
+        said = {} if model is None else model.forecast(markets, ladders)
+        formula = addons.contagion(markets, ladders)
+        return {name: held_contagion(said.get(name), of) for name, of in formula.items()}
+
+
+def held_cascade(said: Cascade | None, ladder: Ladder, market: MarketSnapshot, mpor_s: int) -> Cascade:
+    """What a model said of a market, or the formula where it said nothing sound, no lower than venues alone allow."""
+    formula = addons.cascade(ladder, mpor_s, market.collateral_ratio, market.open_interest_usd, market.depth_usd)
+    spoken = formula if said is None or not _sound(said) else said
+    day = max(spoken.probability, addons.either_side(BEYOND_ANY_BOOK, ladder, addons.DAY_S, mpor_s))
+    hour = max(spoken.probability_1h, addons.either_side(BEYOND_ANY_BOOK, ladder, addons.HOUR_S, mpor_s))
+    return msgspec.structs.replace(
+        spoken,
+        probability=min(day, 1.0),
+        probability_1h=min(hour, day, 1.0),
+        size=min(max(spoken.size, (FLOOR if spoken.learned else 1.0) * formula.size), 1.0),
+    )
+
+
+def _sound(said: Cascade) -> bool:
+    figures = (said.probability, said.probability_1h, said.size, said.buffer)
+    return all(math.isfinite(figure) and figure >= 0 for figure in figures)
+
+
+def held_contagion(said: Contagion | None, formula: Contagion) -> Contagion:
+    """What a model said of a market, no lower than `FLOOR` of the formula; the formula where it said nothing sound."""
+    if said is None or not (math.isfinite(said.addon) and said.addon >= 0):
+        return formula
+    least = FLOOR if said.learned else 1.0
+    return msgspec.structs.replace(said, addon=max(said.addon, least * formula.addon))
+
+
+def fallbacks(cascade: Cascade, contagion: Contagion) -> tuple[str, ...]:
+    """The lanes on which no model spoke."""
+    learned = cascade.learned, contagion.learned
+    return tuple(name for name, spoken in zip(LEARNT_LANES, learned, strict=True) if not spoken)
