@@ -66,6 +66,7 @@ class Kind(StrEnum):
     SUPPLY_CHANGE_24H = "supply_change_24h"  # mints less burns over 24 hours, fraction of a stablecoin's supply
     TRANSFER_VELOCITY = "transfer_velocity"  # transferred in 24 hours over the supply
     HEALTH_AT_RISK = "health_at_risk"  # share of a lending protocol's debt with a health factor below 1.05
+    LENDING_DEBT = "lending_debt"  # USD owed to a lending protocol against this market: what its buckets add up to
     FEAR_GREED = "fear_greed"  # 0 (extreme fear) to 100 (extreme greed)
     FUNDING_POSITIONING = "funding_positioning"  # funding against its own 30 days, standard deviations
     NEWS_TONE = "news_tone"  # mean tone of the day's headlines, -1 to 1
@@ -99,6 +100,7 @@ SEVERAL_OF_ONE_SOURCE: Final = frozenset(
         Kind.SUPPLY_CHANGE_24H,
         Kind.TRANSFER_VELOCITY,
         Kind.HEALTH_AT_RISK,
+        Kind.LENDING_DEBT,
     }
 )
 """Kinds of which one chain tells several at once (two oracles, three stablecoins): the instrument parts them."""

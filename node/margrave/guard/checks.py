@@ -30,6 +30,8 @@ from margrave.verdicts import Rejection
 
 HOUR_S: Final = 3_600.0
 
+MOST_USD: Final = 1e13
+"""More than all there is to trade: a size of 10^30 is a wrong unit."""
 RANGES: Final[Mapping[Kind, tuple[float, float]]] = {
     Kind.INDEX_PRICE: (1e-8, 1e10),
     Kind.MARK_PRICE: (1e-8, 1e10),
@@ -50,14 +52,13 @@ RANGES: Final[Mapping[Kind, tuple[float, float]]] = {
     Kind.SUPPLY_CHANGE_24H: (-1.0, 10.0),
     Kind.TRANSFER_VELOCITY: (0.0, 1e3),
     Kind.HEALTH_AT_RISK: (0.0, 1.0),
+    Kind.LENDING_DEBT: (0.0, MOST_USD),
     Kind.FEAR_GREED: (0.0, 100.0),
     Kind.FUNDING_POSITIONING: (-100.0, 100.0),
     Kind.NEWS_TONE: (-1.0, 1.0),
 }
 """Wider than anything seen, narrower than a wrong unit: a volatility of 62 is percent points sent as a fraction."""
 PRICES: Final = frozenset(kind for kind, limits in RANGES.items() if limits == (1e-8, 1e10))
-MOST_USD: Final = 1e13
-"""More than all there is to trade: a size of 10^30 is a wrong unit."""
 
 SLOW_S: Final[Mapping[Kind, float]] = {
     Kind.FUNDING_8H: 9 * HOUR_S,  # a rate stands for its whole interval
@@ -68,6 +69,7 @@ SLOW_S: Final[Mapping[Kind, float]] = {
     Kind.SUPPLY_CHANGE_24H: 2 * HOUR_S,
     Kind.TRANSFER_VELOCITY: 2 * HOUR_S,
     Kind.HEALTH_AT_RISK: 2 * HOUR_S,
+    Kind.LENDING_DEBT: 2 * HOUR_S,
     Kind.LONG_SHORT_RATIO: 2 * HOUR_S,
     Kind.TOP_LONG_SHORT_RATIO: 2 * HOUR_S,
     Kind.TAKER_RATIO: 2 * HOUR_S,
@@ -226,6 +228,8 @@ def _health_flaw(health: HealthReading) -> Flaw | None:
         return Flaw(Rejection.MALFORMED, f"{len(edges)} edges and {len(health.debt_usd)} buckets of debt")
     if not all(map(math.isfinite, edges)):
         return Flaw(Rejection.NOT_FINITE, f"edges {edges}")
+    if edges and edges[0] <= 0:
+        return Flaw(Rejection.NOT_POSITIVE, f"a health factor of {edges[0]:g}")
     if any(b <= a for a, b in pairwise(edges)):
         return Flaw(Rejection.MALFORMED, "health factors do not ascend")
     return _amounts_flaw((*health.debt_usd, *health.collateral_usd))

@@ -133,10 +133,16 @@ def _place(reading: AnyReading, market: Gathered, age_s: float) -> None:
             market.liquidations.append(reading)
         case HealthReading():
             market.health.append(reading)
+            market.scalars.setdefault(Kind.LENDING_DEBT, {})[lender(reading)] = (sum(reading.debt_usd), age_s)
         case PoolReading():
             market.pools.append(reading)
         case NoticeReading():
             market.notices.append(reading)
+
+
+def lender(health: HealthReading) -> str:
+    """Who says it, as scalars of the same protocol are told."""
+    return f"{health.source} {health.instrument}"
 
 
 def _refuse(reading: AnyReading, flaw: checks.Flaw) -> Refusal:

@@ -22,6 +22,7 @@ LOG_ALLOWED: Final[Mapping[Kind, float]] = {
     Kind.VOL_INDEX: 0.25,  # DVOL's largest day of four years was 0.40, and the price moved with it
     Kind.OPEN_INTEREST: 0.5,  # a third closed at once, or two thirds more opened
     Kind.COLLATERAL_RATIO: 0.25,
+    Kind.LENDING_DEBT: 0.5,
 }
 PRICE_SLOPE: Final = 2.0
 """Log move of a figure that one of the price explains."""

@@ -8,7 +8,7 @@ from functools import partial
 
 from margrave.guard import agreement, anchors, bars, breaker, checks, jumps, levels, summary, winsor
 from margrave.guard.agreement import Agreement, VenuePrice
-from margrave.guard.gathered import OBSERVERS, Gathered, gather
+from margrave.guard.gathered import OBSERVERS, Gathered, gather, lender
 from margrave.guard.memory import (
     Level,
     Memory,
@@ -209,6 +209,8 @@ def _mask_levels(
     standing = levels.remembered(market.scalars, before, masked, now_ms)
     for kind, who in masked:
         del market.scalars[kind][who]
+    disbelieved = {who for kind, who in masked if kind in (Kind.HEALTH_AT_RISK, Kind.LENDING_DEBT)}
+    market.health[:] = [health for health in market.health if lender(health) not in disbelieved]
     return masked, standing
 
 
