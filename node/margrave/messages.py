@@ -17,6 +17,7 @@ import msgspec
 
 from margrave.lanes import Words
 from margrave.mirror.limits import PolicyWords, Timing
+from margrave.mirror.typed_data import UNEXPLAINED
 from margrave.verdicts import (
     Doubt,
     DriftLevel,
@@ -624,6 +625,8 @@ class Report(Message, frozen=True, kw_only=True):
     policy_digest: bytes
     rows: tuple[ReportRow, ...]
     halts: tuple[MarketHalt, ...]
+    attributions_hash: bytes = UNEXPLAINED
+    """32 bytes over the attributions of its rows (`score.attribution`): what is signed beside the words."""
     due: bool
     """Whether this node would publish it. One that it would not is signed all the same: where figures lie close to a
     threshold some members find a market due and others do not yet, and the first need the others' signatures."""
@@ -640,6 +643,15 @@ class Hold(Message, frozen=True, kw_only=True):
 # --- attest -> publish ----------------------------------------------------------------------------------------------
 
 
+class Explained(msgspec.Struct, frozen=True, array_like=True):
+    """A member's word for why its own words are what they are: a hash over its attributions, signed with the words'."""
+
+    attributions_hash: bytes
+    """32 bytes."""
+    signature: bytes
+    """64 bytes, r and vs (EIP-2098)."""
+
+
 class Attestation(Message, frozen=True, kw_only=True):
     """One member's signed own words for one round."""
 
@@ -651,6 +663,12 @@ class Attestation(Message, frozen=True, kw_only=True):
     """risk, market, risk, market, … as signed."""
     signature: bytes
     """64 bytes, r and vs (EIP-2098)."""
+    explained: Explained | None = None
+    """Words count without it: who withholds it has its place in the evidence, and zeros there."""
+
+    @property
+    def explanation_hash(self) -> bytes:
+        return UNEXPLAINED if self.explained is None else self.explained.attributions_hash
 
 
 class Bundle(Message, frozen=True, kw_only=True):
@@ -670,10 +688,12 @@ class Bundle(Message, frozen=True, kw_only=True):
 
 
 class Stated(msgspec.Struct, frozen=True, array_like=True):
-    """One member's own words in a proposal, by their hash (keccak over the packed words)."""
+    """One member's own words in a proposal, by their hash (keccak over the packed words), and why, by that one's."""
 
     member: str
     words_hash: bytes
+    explanation_hash: bytes = UNEXPLAINED
+    """Of the explanation that the proposer holds of it."""
 
 
 class Proposal(Message, frozen=True, kw_only=True):

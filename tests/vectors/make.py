@@ -224,7 +224,9 @@ def digests_vectors(rng: random.Random) -> Vectors:
     digests = [
         typed_data.own_words_digest(chain_id, oracle, 1, round_, 0, model_set, policies[0], told) for told in own
     ]
-    evidence = typed_data.evidence_root([(i, typed_data.words_hash(told)) for i, told in enumerate(own)])
+    evidence = typed_data.evidence_root(
+        [(i, typed_data.words_hash(told), keccak(text=f"why {i}")) for i, told in enumerate(own)]
+    )
     medians_ = [_median([told[market] for told in rows]) for market in range(2)]
     agreed = [word for row in medians_ for word in (row.risk, row.market)]
     digest = typed_data.co_signed_digest(chain_id, oracle, 2, round_ + 1, 0, model_set, policies[1], evidence, agreed)

@@ -6,12 +6,14 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from margrave.attest import quorum
 from margrave.attest.exchange import Exchange
 from margrave.attest.quorum import Domain
 from margrave.chain.signer import Signer
-from margrave.messages import Attestation, Bundle, Epoch, Hold, Report
-from margrave.mirror.typed_data import own_words_digest
+from margrave.messages import Attestation, Bundle, Epoch, Explained, Hold, Report
+from margrave.mirror.typed_data import UNEXPLAINED, own_words_digest
 from margrave.ops.clock import Clock
 from margrave.verdicts import HoldReason
 
@@ -43,9 +45,17 @@ class Attester:
             words=words,
             signature=self.signer.sign_digest(digest),
         )
+        own = self._explained(own, report.attributions_hash)
         journal.signed(own)
         self.exchange.pool.add(own)
         return own
+
+    def _explained(self, own: Attestation, attributions_hash: bytes) -> Attestation:
+        """With the explanation that the pledged report names: after a restart the same one."""
+        if attributions_hash == UNEXPLAINED:
+            return own
+        digest = quorum.explanation_digest_of(own, attributions_hash, self.exchange.domain)
+        return msgspec.structs.replace(own, explained=Explained(attributions_hash, self.signer.sign_digest(digest)))
 
     async def gather(self, round_: int, epoch: Epoch, *, all_until_ms: int, until_ms: int) -> Bundle | Hold:
         """Pull from peers until every member has spoken; after `all_until_ms` a quorum is enough."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from margrave.attest import proposals, quorum
 from margrave.attest.ballots import Ballots
 from margrave.attest.peers import Peers
@@ -45,11 +47,23 @@ class Exchange:
         if self.pool.knows(claimed):
             return
         try:
-            verified = quorum.verify(claimed, epoch, self.domain, round_=round_)
+            verified = self._explained(url, quorum.verify(claimed, epoch, self.domain, round_=round_), epoch)
             if self.pool.add(verified):
                 self.journal.received(verified)
         except Rejected as rejected:
             self._refuse(url, "attestation refused", rejected)
+
+    def _explained(self, url: str, words: Attestation, epoch: Epoch) -> Attestation:
+        """The verified words with their explanation if that is the member's own, else without: who explains nothing,
+        or whose explanation a peer has changed, costs nobody its words."""
+        if words.explained is None:
+            return words
+        try:
+            quorum.verify_explained(words.explained, words, epoch, self.domain)
+        except Rejected as rejected:
+            self._refuse(url, "explanation refused", rejected)
+            return msgspec.structs.replace(words, explained=None)
+        return words
 
     def _take_votes(self, url: str, claimed: CoSigned, round_: int, epoch: Epoch) -> None:
         try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Final
 
 from margrave.errors import Rejected
 from margrave.messages import Attestation, Stated
-from margrave.mirror.typed_data import words_hash
+from margrave.mirror.typed_data import UNEXPLAINED, words_hash
 from margrave.verdicts import Rejection
 
 ROUNDS_KEPT: Final = 64
@@ -19,7 +20,8 @@ class Pool:
     """Bounded in memory; holds only what was verified. A member's first attestation of a round is the one that counts.
 
     Other ones of the same member are kept aside: they prove that it signed twice, and a peer that saw another one first
-    may have built on it.
+    may have built on it. An explanation that comes after the words it explains joins them. The attack here is a peer
+    that passes words on without it: it must not get them in as another report, nor keep the explanation out.
     """
 
     def __init__(self) -> None:
@@ -29,15 +31,22 @@ class Pool:
         """Keep it; returns whether it is new.
 
         Raises:
-            Rejected: EQUIVOCATION, when the member has signed other words for this round: the first one counts.
+            Rejected: EQUIVOCATION, when the member has signed other words for this round, or another explanation of the
+                same: the first one counts.
         """
         of_round = self._rounds.setdefault(attestation.round, {})
         versions = of_round.setdefault(attestation.member, {})
         while len(self._rounds) > ROUNDS_KEPT:
             self._rounds.popitem(last=False)
         name = _name(attestation)
-        if name in versions:
+        if self.knows(attestation):
             return False
+        bare = _words_of(attestation) + UNEXPLAINED
+        if bare in versions:  # and the explanation of these words comes now
+            explained = {name if each == bare else each: known for each, known in versions.items()}
+            versions.clear()
+            versions.update(explained | {name: attestation})
+            return True
         if len(versions) < VERSIONS_KEPT:
             versions[name] = attestation
         if len(versions) == 1:
@@ -49,8 +58,10 @@ class Pool:
         )
 
     def knows(self, attestation: Attestation) -> bool:
-        """Whether these very words of the member are here: a signature over the same words says nothing new."""
-        return _name(attestation) in self._rounds.get(attestation.round, {}).get(attestation.member, {})
+        """Whether these very words of the member are here, and the explanation if there is one: a signature over the
+        same says nothing new."""
+        versions = self._rounds.get(attestation.round, {}).get(attestation.member, {})
+        return _found(versions, _words_of(attestation), attestation.explanation_hash) is not None
 
     def of(self, round_: int) -> list[Attestation]:
         """What counts: one attestation a member."""
@@ -61,14 +72,25 @@ class Pool:
         return [each for versions in self._rounds.get(round_, {}).values() for each in versions.values()]
 
     def stated(self, round_: int, first_market: int, stated: Stated) -> Attestation | None:
-        """The very words that a proposal states, if they are here."""
+        """The very words that a proposal states, if they are here, and their explanation if it states one."""
         versions = self._rounds.get(round_, {}).get(stated.member, {})
-        return versions.get(first_market.to_bytes(2, "big") + stated.words_hash)
+        return _found(versions, first_market.to_bytes(2, "big") + stated.words_hash, stated.explanation_hash)
 
     def two_faced(self, round_: int) -> frozenset[str]:
         """Members that signed two different reports for the round."""
         return frozenset(m for m, versions in self._rounds.get(round_, {}).items() if len(versions) > 1)
 
 
+def _found(versions: Mapping[bytes, Attestation], words: bytes, explanation_hash: bytes) -> Attestation | None:
+    """Words without an explanation are found with any."""
+    if explanation_hash != UNEXPLAINED:
+        return versions.get(words + explanation_hash)
+    return next((each for name, each in versions.items() if name.startswith(words)), None)
+
+
 def _name(attestation: Attestation) -> bytes:
+    return _words_of(attestation) + attestation.explanation_hash
+
+
+def _words_of(attestation: Attestation) -> bytes:
     return attestation.first_market.to_bytes(2, "big") + words_hash(attestation.words)

@@ -12,7 +12,8 @@ from margrave.mirror.typed_data import co_signed_digest, evidence_root, words_ha
 from margrave.verdicts import Rejection
 
 Evidence = Callable[[int, int, Stated], Attestation | None]
-"""(round, first market, what is stated) to the verified own words behind it, if they are here."""
+"""(round, first market, what is stated) to the verified own words behind it, and their explanation where one is stated,
+if they are here."""
 
 
 def propose(bundle: Bundle) -> Proposal:
@@ -21,7 +22,7 @@ def propose(bundle: Bundle) -> Proposal:
         round=bundle.round,
         epoch=bundle.epoch,
         first_market=bundle.first_market,
-        stated=tuple(Stated(a.member, words_hash(a.words)) for a in bundle.attestations),
+        stated=tuple(Stated(a.member, words_hash(a.words), a.explanation_hash) for a in bundle.attestations),
         words=_medians(bundle.attestations),
     )
 
@@ -47,7 +48,9 @@ def examine(proposal: Proposal, epoch: Epoch, round_: int, evidence: Evidence) -
     for stated in proposal.stated:
         own = evidence(round_, proposal.first_market, stated)
         if own is None:
-            raise Rejected(Rejection.NO_EVIDENCE, f"the own words it states of {stated.member} were not shown")
+            raise Rejected(
+                Rejection.NO_EVIDENCE, f"the own words or explanation it states of {stated.member} were not shown"
+            )
         shown.append(own)
     if len({len(own.words) for own in shown} | {len(proposal.words)}) > 1:
         raise Rejected(Rejection.MALFORMED, "its words are not of the markets that the stated own words are of")
@@ -63,8 +66,10 @@ def examine(proposal: Proposal, epoch: Epoch, round_: int, evidence: Evidence) -
 
 
 def root_of(proposal: Proposal, epoch: Epoch) -> bytes:
-    """32 bytes that name the own words inside, on chain."""
-    return evidence_root([(epoch.members.index(each.member), each.words_hash) for each in proposal.stated])
+    """32 bytes that name the own words inside and their explanations, on chain."""
+    return evidence_root(
+        [(epoch.members.index(each.member), each.words_hash, each.explanation_hash) for each in proposal.stated]
+    )
 
 
 def digest_of(proposal: Proposal, epoch: Epoch, *, chain_id: int, oracle: str) -> bytes:

@@ -13,8 +13,8 @@ from margrave.attest import proposals
 from margrave.chain.signer import HALF_ORDER
 from margrave.errors import Rejected
 from margrave.lanes import Words
-from margrave.messages import Attestation, Bundle, CoSignature, Epoch, Proposal
-from margrave.mirror.typed_data import own_words_digest
+from margrave.messages import Attestation, Bundle, CoSignature, Epoch, Explained, Proposal
+from margrave.mirror.typed_data import UNEXPLAINED, explanation_digest, own_words_digest, words_hash
 from margrave.mirror.words import on_wire
 from margrave.verdicts import Rejection
 
@@ -42,7 +42,8 @@ def digest_of(attestation: Attestation, epoch: Epoch, domain: Domain) -> bytes:
 
 
 def verify(attestation: Attestation, epoch: Epoch, domain: Domain, *, round_: int) -> Attestation:
-    """The attestation, if a member signed it for this round, chain, contract, epoch, model set and policy.
+    """The attestation, if a member signed it for this round, chain, contract, epoch, model set and policy. Whether the
+    member also signed its explanation is another question (`verify_explained`).
 
     Raises:
         Rejected: WRONG_ROUND, MALFORMED, or WRONG_SIGNER with both addresses.
@@ -66,6 +67,34 @@ def verify(attestation: Attestation, epoch: Epoch, domain: Domain, *, round_: in
         raise Rejected(Rejection.MALFORMED, "half an abstention: one word of a market is zero and the other is not")
     _insist(attestation.member, attestation.signature, digest_of(attestation, epoch, domain), epoch)
     return attestation
+
+
+def explanation_digest_of(attestation: Attestation, attributions_hash: bytes, domain: Domain) -> bytes:
+    """What the member signs by its explanation of these words."""
+    return explanation_digest(
+        chain_id=domain.chain_id,
+        oracle=domain.oracle,
+        epoch=attestation.epoch,
+        round=attestation.round,
+        first_market=attestation.first_market,
+        own_words_hash=words_hash(attestation.words),
+        attributions_hash=attributions_hash,
+    )
+
+
+def verify_explained(explained: Explained, attestation: Attestation, epoch: Epoch, domain: Domain) -> Explained:
+    """The explanation, if the member of these verified words gave it of them.
+
+    Raises:
+        Rejected: MALFORMED, or WRONG_SIGNER with both addresses.
+    """
+    if len(explained.attributions_hash) != len(UNEXPLAINED) or explained.attributions_hash == UNEXPLAINED:
+        raise Rejected(Rejection.MALFORMED, "its hash is not of an explanation")
+    if len(explained.signature) != 64:
+        raise Rejected(Rejection.MALFORMED, "signature is not 64 bytes")
+    digest = explanation_digest_of(attestation, explained.attributions_hash, domain)
+    _insist(attestation.member, explained.signature, digest, epoch)
+    return explained
 
 
 def verify_vote(vote: CoSignature, proposal: Proposal, epoch: Epoch, domain: Domain) -> CoSignature:

@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 
 from margrave.errors import Rejected
-from margrave.messages import Attestation, CoSignature, CoSigned, Proposal, Stated
+from margrave.messages import Attestation, CoSignature, CoSigned, Explained, Proposal, Stated
+from margrave.mirror.typed_data import UNEXPLAINED
 from margrave.ops import strict_json
 from margrave.verdicts import Rejection
 
@@ -28,17 +29,28 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     co_signed: tuple[CoSigned, ...] = ()
 
 
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()
+
+
+class _Explained(msgspec.Struct, frozen=True, kw_only=True):
+    attributions_hash: str
+    signature: str
+
+
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
     member: str
     epoch: int
     first_market: int
     words: tuple[str, ...]
     signature: str
+    explained: _Explained | None = None
 
 
 class _Stated(msgspec.Struct, frozen=True, kw_only=True):
     member: str
     words_hash: str
+    explanation_hash: str = _hex(UNEXPLAINED)
 
 
 class _Vote(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +80,7 @@ def encode(round_: int, attestations: Sequence[Attestation], co_signed: Sequence
             first_market=a.first_market,
             words=_hex_words(a.words),
             signature=_hex(a.signature),
+            explained=_told(a.explained),
         )
         for a in attestations
     )
@@ -75,7 +88,10 @@ def encode(round_: int, attestations: Sequence[Attestation], co_signed: Sequence
         _CoSigned(
             epoch=each.epoch,
             first_market=each.first_market,
-            stated=tuple(_Stated(member=s.member, words_hash=_hex(s.words_hash)) for s in each.proposal.stated),
+            stated=tuple(
+                _Stated(member=s.member, words_hash=_hex(s.words_hash), explanation_hash=_hex(s.explanation_hash))
+                for s in each.proposal.stated
+            ),
             words=_hex_words(each.proposal.words),
             signatures=tuple(_Vote(member=v.member, signature=_hex(v.signature)) for v in each.signatures),
         )
@@ -111,7 +127,16 @@ def _attestation(round_: int, row: _Row) -> Attestation:
         first_market=_id(row.first_market),
         words=_words(row.words),
         signature=_bytes(row.signature),
+        explained=None
+        if row.explained is None
+        else Explained(_bytes(row.explained.attributions_hash), _bytes(row.explained.signature)),
     )
+
+
+def _told(explained: Explained | None) -> _Explained | None:
+    if explained is None:
+        return None
+    return _Explained(attributions_hash=_hex(explained.attributions_hash), signature=_hex(explained.signature))
 
 
 def _co_signed(round_: int, row: _CoSigned) -> CoSigned:
@@ -119,7 +144,9 @@ def _co_signed(round_: int, row: _CoSigned) -> CoSigned:
         round=round_,
         epoch=row.epoch,
         first_market=_id(row.first_market),
-        stated=tuple(Stated(each.member, _bytes(each.words_hash)) for each in row.stated),
+        stated=tuple(
+            Stated(each.member, _bytes(each.words_hash), _bytes(each.explanation_hash)) for each in row.stated
+        ),
         words=_words(row.words),
     )
     votes = tuple(CoSignature(member=each.member, signature=_bytes(each.signature)) for each in row.signatures)
@@ -146,10 +173,6 @@ def _id(market: int) -> int:
 
 def _hex_words(words: Sequence[int]) -> tuple[str, ...]:
     return tuple(f"{word:#066x}" for word in words)
-
-
-def _hex(data: bytes) -> str:
-    return "0x" + data.hex()
 
 
 def _bytes(told: str) -> bytes:

@@ -116,7 +116,10 @@ class Oracle:
                 "publish", args=[bundle.round, bundle.first_market, *_signed(bundle.attestations, epoch), words]
             )
         else:
-            stated = [(epoch.members.index(each.member), each.words_hash) for each in bundle.proposal.stated]
+            stated = [
+                (epoch.members.index(each.member), each.words_hash, each.explanation_hash)
+                for each in bundle.proposal.stated
+            ]
             encoded = self._contract.encode_abi(
                 "publishCoSigned",
                 args=[

@@ -1,5 +1,5 @@
 """What members sign: EIP-712 typed data of own words and of co-signed medians, as contracts/src/oracle/Reports.sol
-hashes it."""
+hashes it; and of explanations, which only members read: the contract takes the root that names them as it comes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ CO_SIGNED_TYPE: Final = (
     "CoSigned(uint32 epoch,uint32 round,uint16 firstMarket,bytes32 modelSet,bytes32 policy,bytes32 evidenceRoot,"
     "uint256[] words)"
 )
+EXPLANATION_TYPE: Final = (
+    "Explanation(uint32 epoch,uint32 round,uint16 firstMarket,bytes32 wordsHash,bytes32 attributionsHash)"
+)
+UNEXPLAINED: Final = bytes(32)
+"""Stands for the explanation of a member that gave none: no keccak is zero."""
 ORACLE_NAME: Final = "Margrave"
 VERSION: Final = "1"
 
@@ -85,14 +90,41 @@ def co_signed_digest(
     return hash_typed_data(domain_separator(chain_id, oracle), struct)
 
 
+def explanation_digest(
+    chain_id: int,
+    oracle: str,
+    epoch: int,
+    round: int,  # noqa: A002 - the field's name in the signed type
+    first_market: int,
+    own_words_hash: bytes,
+    attributions_hash: bytes,
+) -> bytes:
+    """The 32 bytes by which a member binds the explanation of its own words to them.
+
+    Args:
+        chain_id: as for own words; so are all but the last two.
+        oracle: address of the RiskOracle.
+        epoch: that binds the round.
+        round: observed at `round * period`.
+        first_market: id of the first market.
+        own_words_hash: 32 bytes, `words_hash` of what is explained.
+        attributions_hash: 32 bytes, `score.attribution.attributions_hash`.
+    """
+    types = ["bytes32", "uint32", "uint32", "uint16", "bytes32", "bytes32"]
+    bound = [epoch, round, first_market, own_words_hash, attributions_hash]
+    struct = keccak(encode(types, [keccak(text=EXPLANATION_TYPE), *bound]))
+    return hash_typed_data(domain_separator(chain_id, oracle), struct)
+
+
 def words_hash(words: Sequence[int]) -> bytes:
     """32 bytes: keccak over the packed words, as EIP-712 hashes an array."""
     return keccak(b"".join(word.to_bytes(32, "big") for word in words))
 
 
-def evidence_root(stated: Sequence[tuple[int, bytes]]) -> bytes:
-    """32 bytes that name own words: for each member, in order, its index in one byte and the hash of its words."""
-    return keccak(b"".join(bytes([index]) + own_words for index, own_words in stated))
+def evidence_root(stated: Sequence[tuple[int, bytes, bytes]]) -> bytes:
+    """32 bytes that name own words and why: for each member, in order, its index in one byte, the hash of its words and
+    the hash of its explanation, `UNEXPLAINED` where it gave none."""
+    return keccak(b"".join(bytes([index]) + own_words + explanation for index, own_words, explanation in stated))
 
 
 def hash_typed_data(domain: bytes, struct: bytes) -> bytes:

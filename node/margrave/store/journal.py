@@ -143,11 +143,19 @@ class Journal:
         self.received(own)
 
     def received(self, attestation: Attestation) -> None:
-        """Keep a verified attestation; the first of a member for a round wins."""
-        self._db.execute(
-            "INSERT OR IGNORE INTO attestation (round, member, body) VALUES (?, ?, ?)",
-            (attestation.round, attestation.member, _pack(attestation)),
-        )
+        """Keep a verified attestation; the first of a member for a round wins. An explanation that comes later joins the
+        words that it is of."""
+        where = (attestation.round, attestation.member)
+        with self._transaction():
+            row = self._db.execute("SELECT body FROM attestation WHERE round = ? AND member = ?", where).fetchone()
+            if row is not None:
+                known = _unpack(row[0], Attestation)
+                if known.explained is not None or known.words != attestation.words:
+                    return
+            self._db.execute(
+                "INSERT OR REPLACE INTO attestation (round, member, body) VALUES (?, ?, ?)",
+                (*where, _pack(attestation)),
+            )
 
     def pledge_co_signed(self, proposal: Proposal, digest: bytes) -> None:
         """Bind this node to one co-signed digest for a round, before it signs.

@@ -13,7 +13,7 @@ from eth_account.signers.local import LocalAccount
 from margrave.attest import proposals, quorum
 from margrave.attest.quorum import Domain
 from margrave.chain.signer import KeystoreSigner
-from margrave.messages import Attestation, CoSignature, Epoch, Proposal
+from margrave.messages import Attestation, CoSignature, Epoch, Explained, Proposal
 from margrave.mirror.limits import Timing
 from margrave.mirror.typed_data import own_words_digest
 from margrave.verdicts import ReportKind
@@ -34,8 +34,15 @@ class Committee:
         return KeystoreSigner(self.accounts[index])
 
     def attest(
-        self, index: int, *, words: tuple[int, ...] = WORDS, round_: int = ROUND, chain_id: int = CHAIN_ID
+        self,
+        index: int,
+        *,
+        words: tuple[int, ...] = WORDS,
+        round_: int = ROUND,
+        chain_id: int = CHAIN_ID,
+        why: bytes | None = None,
     ) -> Attestation:
+        """A member's own words, explained where `why` hashes to something."""
         signer = self.signer(index)
         digest = own_words_digest(
             chain_id=chain_id,
@@ -47,7 +54,7 @@ class Committee:
             policy_digest=self.epoch.policy_digest,
             words=words,
         )
-        return Attestation(
+        own = Attestation(
             member=signer.address,
             round=round_,
             epoch=self.epoch.number,
@@ -55,6 +62,10 @@ class Committee:
             words=words,
             signature=signer.sign_digest(digest),
         )
+        if why is None:
+            return own
+        by = signer.sign_digest(quorum.explanation_digest_of(own, why, Domain(chain_id, ORACLE)))
+        return msgspec.structs.replace(own, explained=Explained(why, by))
 
     def proposal(self, own_words: Iterable[Attestation]) -> Proposal:
         bundle = quorum.gather(own_words, self.epoch)

@@ -6,7 +6,14 @@ import pytest
 from eth_account.messages import SignableMessage, _hash_eip191_message, encode_typed_data
 from eth_utils.crypto import keccak
 
-from margrave.mirror.typed_data import co_signed_digest, evidence_root, own_words_digest, words_hash
+from margrave.mirror.typed_data import (
+    UNEXPLAINED,
+    co_signed_digest,
+    evidence_root,
+    explanation_digest,
+    own_words_digest,
+    words_hash,
+)
 
 ORACLE = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 WORDS = (1, 2**255 - 1, 3, 4)
@@ -47,11 +54,24 @@ def test_co_signed_medians_hash_as_eip712_says() -> None:
     assert co_signed_digest(31337, ORACLE, 4, 9, 2, MODEL_SET, POLICY, root, WORDS) == hashed(message)
 
 
-def test_the_evidence_root_names_whose_own_words_and_in_which_order() -> None:
-    a, b = words_hash((1, 2)), words_hash((1, 3))
-    roots = {evidence_root(stated) for stated in ([(0, a), (1, b)], [(1, b), (0, a)], [(0, a)], [(0, b), (1, a)])}
-    assert len(roots) == 4
-    assert evidence_root([(0, a), (3, b)]) == keccak(b"\x00" + a + b"\x03" + b)
+def test_explanations_hash_as_eip712_says() -> None:
+    own, why = words_hash(WORDS), keccak(text="why")
+    fields = ("epoch", "round", "firstMarket", "wordsHash", "attributionsHash")
+    types = ("uint32", "uint32", "uint16", "bytes32", "bytes32")
+    message = encode_typed_data(
+        {"name": "Margrave", "version": "1", "chainId": 31337, "verifyingContract": ORACLE},
+        {"Explanation": [{"name": name, "type": kind} for name, kind in zip(fields, types, strict=True)]},
+        dict(zip(fields, (4, 9, 2, own, why), strict=True)),
+    )
+    assert explanation_digest(31337, ORACLE, 4, 9, 2, own, why) == hashed(message)
+
+
+def test_the_evidence_root_names_whose_own_words_why_and_in_which_order() -> None:
+    a, b, x, y = (keccak(text=each) for each in "abxy")
+    sets = ([(0, a, x), (1, b, x)], [(1, b, x), (0, a, x)], [(0, a, x)], [(0, b, x), (1, a, x)], [(0, a, y), (1, b, x)])
+    assert len({evidence_root(stated) for stated in sets}) == len(sets)
+    told = evidence_root([(0, a, x), (3, b, UNEXPLAINED)])
+    assert told == keccak(b"\x00" + a + x + b"\x03" + b + bytes(32))
 
 
 @pytest.mark.parametrize("change", range(8))

@@ -19,7 +19,7 @@ from margrave.errors import Fatal
 from margrave.lab.bench.peers.wire import Chain
 from margrave.lanes import Words
 from margrave.mirror.medians import medians
-from margrave.mirror.typed_data import co_signed_digest, evidence_root, own_words_digest, words_hash
+from margrave.mirror.typed_data import UNEXPLAINED, co_signed_digest, evidence_root, own_words_digest, words_hash
 from margrave.settings import PROJECT_ROOT, Policy
 from margrave.verdicts import ReportKind
 
@@ -154,7 +154,7 @@ class Committee:
             return self.oracle.functions.publish(
                 round_, 0, *self._signatures(digests), [word for words in own for word in words]
             )
-        root = evidence_root([(member, words_hash(words)) for member, words in enumerate(own)])
+        root = evidence_root([(member, words_hash(words), UNEXPLAINED) for member, words in enumerate(own)])
         agreed = [medians([row[market] for row in rows]) for market in range(len(rows[0]))]
         words = [word for each in agreed for word in ((0, 0) if each is None else (each.risk, each.market))]
         digest = co_signed_digest(*self._bound(round_), root, words)
