@@ -190,6 +190,11 @@ def test_very_many_markets_that_begin_at_once_share_a_bounded_work(scorer: Score
             asked.append(len(markets))
             return [MarketHold(market=m.market, reason=HoldReason.NO_SURFACE, detail="") for m in markets]
 
+        def forecasts(
+            self, worlds: Sequence[tuple[Sequence[MarketSnapshot], Mapping[str, Carried]]]
+        ) -> list[list[MarketHold]]:
+            return [self.forecast(markets, carried) for markets, carried in worlds]
+
     names = [f"M{i}" for i in range(200)]
     crowd = [msgspec.structs.replace(one, market=name) for name in names]
     settings_of = dict.fromkeys(names, next(iter(scorer.markets.values())))

@@ -29,7 +29,7 @@ from margrave.score import hourly
 from margrave.score.asked import BASELINE_H, Row, batch, log_closes, needs
 from margrave.score.carried import Carried
 from margrave.score.features.hours import Hour
-from margrave.score.features.served import serve
+from margrave.score.features.served import joined, serve
 from margrave.score.registry import Card, Model, open_model
 from margrave.settings import ModelPolicy
 from margrave.verdicts import DriftLevel, HoldReason
@@ -136,18 +136,47 @@ class Forecaster:
         Args:
             carried: of every market, settled with this round's bars.
         """
-        prepared = [self._prepare(market, carried[market.market]) for market in markets]
-        rows = [item for item in prepared if not isinstance(item, MarketHold)]
-        closed = self._answers(rows)
-        by_name = {market.market: market for market in markets}
-        moved = {row.market for row in rows if _has_moved(row, by_name[row.market])}
-        ahead = self._answers([self._running_hour(row, by_name[row.market]) for row in rows]) if moved else {}
+        (found,) = self.forecasts([(markets, carried)])
+        return found
+
+    def forecasts(
+        self, worlds: Sequence[tuple[Sequence[MarketSnapshot], Mapping[str, Carried]]]
+    ) -> list[list[Forecast | MarketHold]]:
+        """`forecast` of each of some worlds, in one batched run: markets of one world know nothing of another's."""
+        prepared = [
+            [self._prepare(market, carried[market.market]) for market in markets] for markets, carried in worlds
+        ]
+        rows = [[item for item in world if not isinstance(item, MarketHold)] for world in prepared]
+        named = [{market.market: market for market in markets} for markets, _ in worlds]
+        moved = [
+            {row.market for row in world if _has_moved(row, by_name[row.market])}
+            for world, by_name in zip(rows, named, strict=True)
+        ]
+        running = [
+            [self._running_hour(row, by_name[row.market]) for row in world] if any_moved else []
+            for world, by_name, any_moved in zip(rows, named, moved, strict=True)
+        ]
+        return [
+            self._settled(items, carried, closed, {name: ahead[name] for name in who})
+            for items, (_, carried), closed, ahead, who in zip(
+                prepared, worlds, self._answers(rows), self._answers(running), moved, strict=True
+            )
+        ]
+
+    def _settled(
+        self,
+        prepared: Sequence[Row | MarketHold],
+        carried: Mapping[str, Carried],
+        closed: Mapping[str, _Told],
+        ahead: Mapping[str, _Told],
+    ) -> list[Forecast | MarketHold]:
+        """Of one world; `ahead` has the markets that have moved since their last close."""
         found: list[Forecast | MarketHold] = []
         for item in prepared:
             if isinstance(item, MarketHold):
                 found.append(item)
                 continue
-            answers = [closed[item.market], *([ahead[item.market]] if item.market in moved else [])]
+            answers = [closed[item.market], *([ahead[item.market]] if item.market in ahead else [])]
             drifted = carried[item.market].drift.level is DriftLevel.BASELINE
             found.append(self._settle(item.market, answers, drifted=drifted))
         return found
@@ -182,23 +211,31 @@ class Forecaster:
         returns = np.append(row.returns, np.log(bar.close / bar.open))[-BASELINE_H:]
         return Row(row.market, returns, running)
 
-    def _answers(self, rows: Sequence[Row]) -> dict[str, _Told]:
+    def _answers(self, worlds: Sequence[Sequence[Row]]) -> list[dict[str, _Told]]:
+        """By market, a world each."""
+        rows = [row for world in worlds for row in world]
         if not rows:
-            return {}
-        served = serve([row.running for row in rows if row.running is not None], self.prior)
+            return [{} for _ in worlds]
+        served = joined(
+            [serve([row.running for row in world if row.running is not None], self.prior) for world in worlds if world]
+        )
         asked = batch(rows, served)
         main, baseline = self.main.run(asked.of(self.main.card)), self.baseline.run(asked.of(self.baseline.card))
         simple = self._sigma(self.baseline.card, baseline)
         own = self._sigma(self.volatility.card, self.volatility.run(asked.of(self.volatility.card)))
         sigma = np.where(np.isfinite(own), own, simple)
-        return {
-            row.market: _Told(
-                main=self._answer(self.main.card, main, place, sigma),
-                baseline=self._answer(self.baseline.card, baseline, place, simple),
-                masked=asked.masked(place),
-            )
-            for place, row in enumerate(rows)
-        }
+        places = iter(range(len(rows)))
+        return [
+            {
+                row.market: _Told(
+                    main=self._answer(self.main.card, main, place, sigma),
+                    baseline=self._answer(self.baseline.card, baseline, place, simple),
+                    masked=asked.masked(place),
+                )
+                for row, place in zip(world, places, strict=False)
+            }
+            for world in worlds
+        ]
 
     def _sigma(self, card: Card, out: Mapping[str, Floats]) -> Floats:
         """(rows,) annualised volatility over the horizon."""

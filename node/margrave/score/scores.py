@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -14,6 +14,7 @@ from margrave.errors import Rejected
 from margrave.lanes import ASCENDING, BOXES, Words
 from margrave.messages import Ladder, MarketHold, MarketScores, MarketSnapshot, Scores, Snapshot, Surface
 from margrave.score import addons, composite
+from margrave.score.addons import VolShock
 from margrave.score.carried import HOUR_MS, Carried, awaiting, factor, fresh, learnt, regarded, widened
 from margrave.score.cascade.message import Cascade
 from margrave.score.contagion.message import Contagion
@@ -69,6 +70,18 @@ class Forecasts(Protocol):
     def forecast(
         self, markets: Sequence[MarketSnapshot], carried: Mapping[str, Carried]
     ) -> Sequence[Forecast | MarketHold]: ...
+
+    def forecasts(
+        self, worlds: Sequence[tuple[Sequence[MarketSnapshot], Mapping[str, Carried]]]
+    ) -> Sequence[Sequence[Forecast | MarketHold]]: ...
+
+
+class Composed(NamedTuple):
+    """A market's score, and the parts of it that the composition makes itself."""
+
+    shock: VolShock
+    liquidity: float
+    scored: composite.Scored
 
 
 class Scorer:
@@ -198,6 +211,16 @@ class Scorer:
         detail = f"{problem}, and the last surface is by now uncertain by {relative_error(kept):.0%} of itself"
         return MarketHold(market=market.market, reason=HoldReason.NO_SURFACE, detail=detail)
 
+    def composed(
+        self, market: MarketSnapshot, ladder: Ladder, surface: Surface, cascade: Cascade, contagion: Contagion
+    ) -> Composed:
+        """The score, and what it takes beside what is given. `score.attribution` asks it of other inputs too."""
+        size_usd, mpor_s = self.markets[market.market].reference_size_usd, self.policy.round.mpor_s
+        shock = addons.vol_shock(ladder, mpor_s)
+        liquidity = addons.liquidity(size_usd, market.half_spread, market.depth_usd)
+        parts = (ladder, surface, shock, liquidity, cascade, contagion)
+        return Composed(shock, liquidity, composite.compose(market.market, mpor_s, size_usd, *parts))
+
     def _market(
         self,
         market: MarketSnapshot,
@@ -208,12 +231,8 @@ class Scorer:
         cascade: Cascade,
         contagion: Contagion,
     ) -> MarketScores | MarketHold:
-        settings, mpor_s = self.markets[market.market], self.policy.round.mpor_s
-        shock = addons.vol_shock(ladder, mpor_s)
-        liquidity = addons.liquidity(settings.reference_size_usd, market.half_spread, market.depth_usd)
-        scored = composite.compose(
-            market.market, mpor_s, settings.reference_size_usd, ladder, surface, shock, liquidity, cascade, contagion
-        )
+        settings = self.markets[market.market]
+        shock, liquidity, scored = self.composed(market, ladder, surface, cascade, contagion)
         missing = sorted({*forecast.masked, *addons.masked(market), *cascade.masked, *contagion.masked})
         formulas = fallbacks(cascade, contagion)
         confidence = composite.confidence(

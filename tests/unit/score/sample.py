@@ -94,3 +94,8 @@ class Forecaster:
     def forecast(self, markets: Sequence[MarketSnapshot], carried: Mapping[str, Carried]) -> list[Told | MarketHold]:
         self.drifted = {name for name, state in carried.items() if state.drift.level is DriftLevel.BASELINE}
         return [self.told.get(m.market, Told(market=m.market)) for m in markets]
+
+    def forecasts(
+        self, worlds: Sequence[tuple[Sequence[MarketSnapshot], Mapping[str, Carried]]]
+    ) -> list[list[Told | MarketHold]]:
+        return [self.forecast(markets, carried) for markets, carried in worlds]

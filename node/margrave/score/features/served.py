@@ -78,6 +78,19 @@ def serve(states: Sequence[Running], prior: Floats) -> Served:
     return found
 
 
+def joined(parts: Sequence[Served]) -> Served:
+    """Rows of markets that know nothing of each other's, one part after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Served(
+        tuple(market for part in parts for market in part.markets),
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("volatility", "log_usual", "tails", "log_anchor")
+        ),
+    )
+
+
 def _fill(found: Served, places: npt.NDArray[np.int64], states: Sequence[Running], prior: Floats) -> None:
     """The rows of the markets whose last hour is the same."""
     assets = tuple(state.market for state in states)
