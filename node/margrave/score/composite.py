@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -77,6 +78,7 @@ def compose(
     return Scored(score=min(math.fsum(r.points for r in reasons), CAP), reasons=tuple(reasons))
 
 
+@lru_cache(maxsize=1024)
 def straddle_loss(move: float) -> float:
     """What the writer of the reference straddle loses when the index moves by `move`, as a share of the index."""
     spot = 1 + max(move, -0.999)

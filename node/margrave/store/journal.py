@@ -143,8 +143,7 @@ class Journal:
         self.received(own)
 
     def received(self, attestation: Attestation) -> None:
-        """Keep a verified attestation; the first of a member for a round wins. An explanation that comes later joins the
-        words that it is of."""
+        """Keep a verified attestation; the first of a member for a round wins. Its explanation may come later."""
         where = (attestation.round, attestation.member)
         with self._transaction():
             row = self._db.execute("SELECT body FROM attestation WHERE round = ? AND member = ?", where).fetchone()
