@@ -247,9 +247,8 @@ class Game:
     def __init__(self, scorer: Scorer, market: str, now: World, reference: World) -> None:
         self._scorer, self._market, self._now, self._reference = scorer, market, now, reference
         self.players = tuple(each for each in Input if self._differ(each))
-        read = scorer.contagion_reads
-        self._touching = SPEAKS | {each for each, fields in FIELDS.items() if not read.isdisjoint(fields)}
-        """What contagion follows from."""
+        self._touching = SPEAKS if scorer.systemic.contagion_model is None else frozenset(Input) - {Input.CHAIN}
+        """What contagion follows from: the formula reads bars and ladders only."""
         levels = {world[market].carried.drift.level for world in (now, reference)}
         self._heard = SPEAKS - {Input.EXPERIENCE} if DriftLevel.BASELINE not in levels else SPEAKS
         """What the models are told: of experience they hear only that the baseline is to speak."""
@@ -325,7 +324,8 @@ class Game:
             name = f"{self._market} {place}"
             rows[name] = each, msgspec.structs.replace(self._own(each).market, market=name)
             said[name] = ladders[each & SPEAKS][self._market]
-        found = self._scorer.cascades([market for _, market in rows.values()], said)
+        mpor_s = self._scorer.policy.round.mpor_s
+        found = self._scorer.systemic.cascades([market for _, market in rows.values()], said, mpor_s)
         return {each: found[name] for name, (each, _) in rows.items()}
 
     def _contagions(
@@ -334,7 +334,7 @@ class Game:
         found = {}
         for each in asked:
             markets = [facts.market for facts in self._world(each).values()]
-            found[each] = self._scorer.contagions(markets, ladders[each & SPEAKS])[self._market]
+            found[each] = self._scorer.systemic.contagions(markets, ladders[each & SPEAKS])[self._market]
         return found
 
 

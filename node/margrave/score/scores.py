@@ -102,8 +102,6 @@ class Scorer:
         self.policy = policy
         self.horizon_h = max(1, round(policy.round.mpor_s * 1_000 / HOUR_MS))
         self.model_set = model_set
-        self.contagion_reads: frozenset[str] = frozenset()
-        """Fields of a snapshot that contagion follows from, beside its bars and the ladders."""
 
     def score(
         self,
