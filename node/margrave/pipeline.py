@@ -1,4 +1,4 @@
-"""One round, from readings to a receipt: collect -> guard -> score -> decide -> attest -> publish."""
+"""One round, from readings to a receipt: collect -> guard -> score -> decide -> explain -> attest -> publish."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ from margrave.ops import log
 from margrave.ops.clock import Clock
 from margrave.ops.metrics import Metrics
 from margrave.publish.publisher import Publisher
+from margrave.score.attribution import attributions_hash, explained
 from margrave.score.carried import Carried
 from margrave.score.regime import ORDER
 from margrave.score.scores import Scorer
@@ -135,6 +136,7 @@ class Pipeline:
             return self._held(report)
         if self.member not in epoch.members:
             return self._held(self._no_member(round_, epoch))
+        report = await asyncio.to_thread(self._explain, snapshot, scores, report)
         self.attester.sign(report)
         bundle = await self._attest(report, epoch)
         if isinstance(bundle, Hold):
@@ -203,6 +205,16 @@ class Pipeline:
                     advice="look at the market; governance resumes it when the figures are honest again",
                 )
         return report
+
+    def _explain(self, snapshot: Snapshot, scores: Scores, report: Report) -> Report:
+        """Why the figures of the report are what they are: its hash is signed beside them, so it comes before."""
+        with self._timed("explain"):
+            ids = {row.market: row.market_id for row in report.rows if row.trigger is not None}
+            scores = explained(self.scorer, snapshot, scores, self.carried, ids)
+            self.last_scores = scores
+            self.journal.scored(scores)
+            rows = [(ids[row.market], row) for row in scores.markets if row.market in ids]
+            return msgspec.structs.replace(report, attributions_hash=attributions_hash(rows))
 
     async def _attest(self, report: Report, epoch: Epoch) -> AnyBundle | Hold:
         """What to publish. A report that is not due here is signed for those who find it so, and left to them."""

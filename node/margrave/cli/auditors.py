@@ -24,7 +24,7 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Make past rounds again from their recorded inputs and compare every published lane."""
-    from margrave.operate.replay import recorded_rounds
+    from margrave.operate.replay import Explanation, recorded_rounds
     from margrave.operate.replay import replay as again
     from margrave.settings import load
 
@@ -34,13 +34,14 @@ def replay(
         out.print("\n".join(str(round_) for round_ in known) or "the journal is empty")
         return
     made = again(settings, rounds or known)
-    same = all(not r.differences for r in made)
+    same = all(r.same for r in made)
     if as_json:
         rows = [
             {
                 "round": r.round,
                 "outcome": r.outcome,
                 "markets": len(r.again.markets),
+                "explanation": r.explanation.name.lower(),
                 "differences": [
                     {"market": d.market, "lane": d.lane, "recorded": d.recorded, "replayed": d.replayed}
                     for d in r.differences
@@ -52,6 +53,8 @@ def replay(
     else:
         for r in made:
             verdict = "the same words" if not r.differences else f"{len(r.differences)} lanes differ"
+            if r.explanation is not Explanation.NONE:
+                verdict += f", {r.explanation}" + ("" if r.same else f" ({r.apart:.2f} points apart)")
             out.print(f"round {r.round}: {len(r.again.markets)} markets, {verdict}; it ended {r.outcome or 'unknown'}")
             for d in r.differences:
                 out.print(f"  {d.market} {d.lane}: recorded {d.recorded:g}, now {d.replayed:g}")

@@ -137,9 +137,8 @@ def world_of(snapshot: Snapshot, scores: Scores, carried: Mapping[str, Carried])
         carried: what `Scorer.score` returned for the snapshot.
     """
     surfaces = {row.market: row.surface for row in scores.markets}
-    return {
-        m.market: Facts(m, carried[m.market], surfaces.get(m.market)) for m in snapshot.markets if m.market in carried
-    }
+    heard = [m for m in snapshot.markets if m.market in carried and m.bars]
+    return {m.market: Facts(m, carried[m.market], surfaces.get(m.market)) for m in heard}
 
 
 def calm_world(scorer: Scorer, now: World) -> dict[str, Facts]:
