@@ -168,13 +168,20 @@ def contagion(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) 
     down = np.array([ladders[m.market].down_es99 for m in scored])
     up = np.array([ladders[m.market].up_es99 for m in scored])
     alone = CONTAGION_SHARE * np.maximum(down, up)
-    returns = _common_returns(scored)
-    if len(scored) < 2 or len(returns) < CONTAGION_HOURS // 2:
+    dependences = tail_dependences(scored)
+    if dependences is None:
         return {m.market: Contagion(addon=float(a)) for m, a in zip(scored, alone, strict=True)}
-    lower = _tail_dependence(-returns)
-    upper = _tail_dependence(returns)
+    lower, upper = dependences
     worst = np.maximum(_others_worst(lower * down[None, :]), _others_worst(upper * up[None, :]))
     return {m.market: Contagion(addon=float(w)) for m, w in zip(scored, CONTAGION_SHARE * worst, strict=True)}
+
+
+def tail_dependences(markets: Sequence[MarketSnapshot]) -> tuple[Array, Array] | None:
+    """chi (i, j) of falls and of rises; `None` of fewer than two markets, or with too little common history."""
+    returns = _common_returns(markets)
+    if len(markets) < 2 or len(returns) < CONTAGION_HOURS // 2:
+        return None
+    return _tail_dependence(-returns), _tail_dependence(returns)
 
 
 def _common_returns(markets: Sequence[MarketSnapshot]) -> Array:

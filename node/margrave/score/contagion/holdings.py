@@ -1,0 +1,136 @@
+"""The exposure graph of a round: what the chain shows of who holds and owes what, and how markets fall together where
+nobody shows it.
+
+::
+
+    market ---collateral---> accounts of one health bucket ---borrowed---> protocol ---borrowed---> its lenders
+    market ---comoves------> market            (tail dependence of their returns; no holding is known)
+    stablecoins ---comoves-> market            (margin is kept in them; where a peg was read)
+
+Accounts of a bucket between health factors a and b are sold out while their collateral falls by 1 - 1/a to 1 - 1/b:
+a health factor is how far collateral is above what would have it seized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from margrave.messages import HealthReading, Ladder, MarketSnapshot
+from margrave.score import addons
+from margrave.score.contagion.graph import Drawing, Evidence, Exposures, Floats, NodeKind
+
+STABLECOINS: Final = "stablecoins"
+UNSEEN_COLLATERAL_OVER_DEPTH: Final = addons.UNKNOWN_OPEN_INTEREST_OVER_DEPTH
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The graph of a round, and what nobody told."""
+
+    graph: Exposures
+    markets: tuple[str, ...]
+    """Those scored; each is a node of its name."""
+    worst: Floats
+    """(markets,) the worse of each one's ES99."""
+    peg: float | None
+    """Of the stablecoin furthest from a dollar; `None` where none was read."""
+    holdings: bool
+    """Some protocol's health or some pool was read."""
+    history: bool
+    """The markets have hours enough in common to see them fall together."""
+
+
+def seen(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> Seen:
+    """
+    Raises:
+        Rejected: a health reading's amounts are negative or no numbers.
+    """
+    scored = [market for market in markets if market.market in ladders]
+    draw = Drawing()
+    for market in scored:
+        held = max(sum(sum(reading.collateral_usd) for reading in market.health), 1.0)
+        draw.node(market.market, NodeKind.ASSET, outside=held, depth=_depth_usd(market, held))
+        for reading in market.health:
+            _accounts(draw, market.market, reading)
+    weights, history = falling_together(scored, ladders)
+    for j, source in enumerate(scored):
+        for i, target in enumerate(scored):
+            if i != j and weights[i, j] > 0:
+                usd = float(weights[i, j]) * draw.outside(target.market)
+                draw.edge(source.market, target.market, usd, Evidence.COMOVES)
+    peg = _peg(scored)
+    if peg is not None:
+        draw.node(STABLECOINS, NodeKind.STABLECOIN, outside=1.0)
+        for market in scored:
+            usd = addons.CONTAGION_SHARE * draw.outside(market.market)
+            draw.edge(STABLECOINS, market.market, usd, Evidence.COMOVES)
+    return Seen(
+        graph=draw.done(),
+        markets=tuple(market.market for market in scored),
+        worst=_worst(scored, ladders),
+        peg=peg,
+        holdings=any(market.health or market.pools for market in scored),
+        history=history,
+    )
+
+
+def falling_together(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> tuple[Floats, bool]:
+    """(i, j): the share of j's fall that i follows it by, and whether history says so; with too little of it, the
+    share is taken as if they fell one to one. The formula of `addons.contagion`, pair by pair."""
+    down = np.array([ladders[m.market].down_es99 for m in markets])
+    up = np.array([ladders[m.market].up_es99 for m in markets])
+    dependences = addons.tail_dependences(markets)
+    if dependences is None:
+        return np.full((len(markets), len(markets)), addons.CONTAGION_SHARE), len(markets) < 2
+    lower, upper = dependences
+    worst = np.maximum(np.maximum(down, up), 1e-12)
+    followed = np.maximum(lower * down[None, :], upper * up[None, :]) / worst[None, :]
+    return addons.CONTAGION_SHARE * followed, True
+
+
+def _worst(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> Floats:
+    return np.array([max(ladders[m.market].down_es99, ladders[m.market].up_es99) for m in markets])
+
+
+def _depth_usd(market: MarketSnapshot, held_usd: float) -> float:
+    """The sale that moves the price by the factor e, of a book as dense as it is within 1 %."""
+    pools = sum(pool.bid_depth_usd for pool in market.pools)
+    depth = held_usd / UNSEEN_COLLATERAL_OVER_DEPTH if market.depth_usd is None else market.depth_usd
+    return max(depth + pools, 1.0) / addons.DEPTH_BAND
+
+
+def _peg(markets: Sequence[MarketSnapshot]) -> float | None:
+    pegs = [market.peg for market in markets if market.peg is not None]
+    return min(pegs, key=lambda peg: -abs(1 - peg), default=None)
+
+
+def _accounts(draw: Drawing, market: str, reading: HealthReading) -> None:
+    edges = (0.0, *reading.edges, np.inf)
+    lenders = f"lenders of {reading.protocol}"
+    if reading.protocol not in draw:
+        draw.node(reading.protocol, NodeKind.PROTOCOL)
+        draw.node(lenders, NodeKind.ACCOUNTS)
+    for place, (debt, collateral) in enumerate(zip(reading.debt_usd, reading.collateral_usd, strict=True)):
+        low, high = float(edges[place]), float(edges[place + 1])
+        if debt == 0 and collateral == 0:
+            continue
+        name = f"{reading.protocol} accounts on {market}, health {_between(low, high)}"
+        draw.node(name, NodeKind.ACCOUNTS, band=(_fall(low), _fall(high)))
+        draw.edge(market, name, collateral, Evidence.COLLATERAL)
+        draw.edge(name, reading.protocol, debt, Evidence.BORROWED)
+        draw.edge(reading.protocol, lenders, debt, Evidence.BORROWED)
+
+
+def _fall(health: float) -> float:
+    """The fall of collateral that brings a health factor to one."""
+    return 0.0 if health <= 1 else 1 - 1 / health
+
+
+def _between(low: float, high: float) -> str:
+    if np.isinf(high):
+        return f"above {low:g}"
+    return f"below {high:g}" if low <= 0 else f"{low:g} to {high:g}"
