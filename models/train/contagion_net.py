@@ -41,7 +41,7 @@ class Leap(nn.Module):
 
 
 class Network(nn.Module):
-    """(nodes, scenarios) loss shares of a graph of any size; inputs as `margrave.score.contagion.network` makes them."""
+    """(nodes, scenarios) loss shares of any graph, from what `margrave.score.contagion.network` makes of it."""
 
     def __init__(self, rounds: int = ROUNDS) -> None:
         super().__init__()

@@ -90,7 +90,7 @@ def _solved(among: Floats, given: Floats, of_claims: float) -> Floats:
         paid = np.linalg.solve(system, given)
     except np.linalg.LinAlgError:
         paid = np.linalg.lstsq(system, given, rcond=None)[0]
-    return np.maximum(paid, 0.0)
+    return np.asarray(np.maximum(paid, 0.0))
 
 
 def _check(liabilities: Floats, means: Floats, owed: Floats, of_means: float, of_claims: float) -> None:

@@ -3,11 +3,11 @@
 An edge `src -> dst` of so many dollars is what `dst` loses if `src` is worth nothing: `src` owes it, or is the asset
 that `dst` holds. Distress flows along the arrow. Forced sales flow against it: who is sold out sells what it holds.
 
-Four facts a node, in dollars. `outside` is what it has and no edge shows; for an asset or a stablecoin, what there is
+Five facts a node, in dollars. `outside` is what it has and no edge shows; for an asset or a stablecoin, what there is
 of it. `owed` is what it owes beyond the graph, of the same seniority as its edges. `depth` is the sale that moves its
 price by the factor e, infinite where it is not sold. `forced` says who must sell what it holds as it loses, `band`
-between which losses. From them follow what it has, what it owes and what is its own; an asset is worth what it is worth and owes nothing
-beyond that.
+between which losses. From them follow what it has, what it owes and what is its own; an asset is worth what it is worth
+and owes nothing beyond that.
 """
 
 from __future__ import annotations
@@ -128,6 +128,14 @@ class Exposures:
         own = np.maximum(self.own / self.size, 0.0)[:, None] * np.array([PATIENCE, 1.0])
         return np.where(np.isnan(self.band), own, self.band)
 
+    @cached_property
+    def press(self) -> Floats:
+        """(E,) how far the log price of the source falls if the edge's holder is sold out: of all that it holds alike,
+        until its debts are paid. Who owes nothing is never sold out."""
+        covers = np.minimum(np.maximum(self.claims, 0.0) / self.size, 1.0)[self.dst]
+        soft = self.priced[self.src] & self.forced[self.dst] & ~self.priced[self.dst]
+        return np.where(soft, covers * self.amounts / self.depth[self.src], 0.0)
+
     def place(self, name: str) -> int:
         return self.names.index(name)
 
@@ -194,7 +202,9 @@ class Drawing:
         to sell within it."""
         if band is not None:
             if not 0 <= band[0] <= band[1] <= 1:
-                raise Rejected(Rejection.OUT_OF_RANGE, f"{name} is sold out between losses of {band[0]:g} and {band[1]:g}")
+                raise Rejected(
+                    Rejection.OUT_OF_RANGE, f"{name} is sold out between losses of {band[0]:g} and {band[1]:g}"
+                )
             self._bands[name], forced = band, True
         if name in self._nodes:
             known, had, did_owe, deep, must = self._nodes[name]
@@ -237,7 +247,9 @@ class Drawing:
                 raise Rejected(Rejection.OUT_OF_RANGE, f"{src} is exposed to itself")
             for end in (src, dst):
                 if end not in at:
-                    raise Rejected(Rejection.MALFORMED, f"the edge {src} -> {dst} ends at {end}, which nobody described")
+                    raise Rejected(
+                        Rejection.MALFORMED, f"the edge {src} -> {dst} ends at {end}, which nobody described"
+                    )
         return Exposures(
             names=names,
             kinds=tuple(row[0] for row in rows),

@@ -24,12 +24,9 @@ def tensors(graph: Exposures, shock: Floats) -> Tensors:
     rows = checked_shocks(graph, shock)
     size, priced, forced = graph.size, graph.priced, graph.forced
     first, last = graph.sold_between.T
-    nodes = np.stack(
-        [graph.outside / size, graph.own / size, graph.claims / size, priced, forced, first, last], axis=1
-    )
-    soft = priced[graph.src] & forced[graph.dst]
+    nodes = np.stack([graph.outside / size, graph.own / size, graph.claims / size, priced, forced, first, last], axis=1)
     per = {"shock": rows.T, "nodes": nodes, "stake": graph.amounts / size[graph.dst],
-           "press": np.where(soft, graph.amounts / graph.depth[graph.src], 0.0)}  # fmt: skip
+           "press": graph.press}  # fmt: skip
     told: Tensors = {name: np.clip(values, -MOST, MOST).astype(np.float32) for name, values in per.items()}
     return told | {"src": graph.src, "dst": graph.dst}
 

@@ -5,7 +5,7 @@ Of every node, `size` being what it has::
 
     lost   = shock * outside + sum over its edges in of amount * (1 - value of the source)
     value  = (1 - clip((lost - own) / claims, 0, 1)) * exp(-sold of it / depth)
-    sold   = clip((lost / size - first) / (last - first), 0, 1) of what it holds, if it is forced to
+    sold   = clip((lost / size - first) / (last - first), 0, 1) of what pays its debts, if it is forced to
 
 `own` is zero of what has a price: its value falls with every loss. All three are monotone in each other, so there is a
 greatest fixed point (Tarski) and iteration from «nobody lost anything» ends there. Without prices it is Eisenberg and
@@ -40,7 +40,7 @@ class Distress:
     loss: Floats
     """Share of what each node had that is gone, in [0, 1]; of what has a price, the fall of it."""
     sold: Floats
-    """Share of what each node holds that it was forced to sell."""
+    """Share of what each node must sell to pay its debts that it was forced to sell."""
     rounds: int
     settled: bool
     """The fixed point was reached; otherwise what was reached is still above it."""
@@ -115,10 +115,9 @@ def direct(graph: Exposures, shock: Floats) -> Floats:
 
 
 def _pressed(graph: Exposures) -> csr_array:
-    """(asset, holder): how far the log price falls if the holder sells all."""
-    soft = graph.priced[graph.src] & graph.forced[graph.dst] & np.isfinite(graph.depth[graph.src])
-    per = graph.amounts[soft] / graph.depth[graph.src[soft]]
-    return csr_array((per, (graph.src[soft], graph.dst[soft])), shape=(len(graph), len(graph)))
+    """(asset, holder): how far the log price falls if the holder is sold out."""
+    soft = graph.press > 0
+    return csr_array((graph.press[soft], (graph.src[soft], graph.dst[soft])), shape=(len(graph), len(graph)))
 
 
 def _sold(graph: Exposures, lost: Floats) -> Floats:

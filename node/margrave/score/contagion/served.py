@@ -25,6 +25,8 @@ from margrave.score.registry import Model
 MOST_PATHS: Final = 5
 LEAST_LOSS: Final = 1e-4
 """A basis point: the lane has no finer unit."""
+MOST_ADDON: Final = 0.5
+"""Of the index, the lane's own bound: beyond it an add-on would halt the market that it is to protect."""
 
 
 class Contagions:
@@ -50,7 +52,7 @@ class Contagions:
         ranks = ranked(known, hurt)
         return {
             name: Contagion(
-                addon=max(formula[name].addon, min(float(_reaching(known, hurt, place).max(initial=0.0)), 1.0)),
+                addon=max(formula[name].addon, min(float(_reaching(known, hurt, place).max(initial=0.0)), MOST_ADDON)),
                 rank=ranks[place],
                 paths=paths(known, hurt, place),
                 masked=masked,

@@ -1,1 +1,1 @@
-"""Contagion before the court: graphs drawn at random and found in a folder, their edges week by week, a case replayed."""
+"""Contagion before the court: graphs drawn at random and found in a folder, edges week by week, a case replayed."""

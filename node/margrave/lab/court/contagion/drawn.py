@@ -163,7 +163,9 @@ def _system(rng: np.random.Generator, nodes: int, pairs: list[tuple[int, int]]) 
     own = rng.uniform(0.0, 0.3, size=nodes) * rng.uniform(0.3, 1.0)
     means = np.maximum((due + beyond) / (1 - own) - held, 0.02 * (due + held) + 1.0)
     for n in range(nodes):
-        draw.node(f"n{n}", NodeKind.PROTOCOL if n % 3 else NodeKind.VENUE, outside=float(means[n]), owed=float(beyond[n]))
+        draw.node(
+            f"n{n}", NodeKind.PROTOCOL if n % 3 else NodeKind.VENUE, outside=float(means[n]), owed=float(beyond[n])
+        )
     for (a, b), usd in within.items():
         draw.edge(f"n{a}", f"n{b}", usd, Evidence.BORROWED)
     return draw.done()
