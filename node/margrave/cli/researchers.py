@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -99,3 +100,58 @@ def demo(
         co_signed=co_signed,
     )
     raise typer.Exit(asyncio.run(perform(wish)))
+
+
+@verbs.command()
+def cascade(
+    positions: Annotated[
+        Path, typer.Option(help="CSV or Parquet: account, asset, kind, amount; or a snapshot of open positions.")
+    ],
+    shock: Annotated[str, typer.Option(help="How far prices fall: -20% or -0.2.")],
+    asset: Annotated[
+        str, typer.Option(help="Whose price, by comma, wrapped forms with it; without, all that is collateral.")
+    ] = "",
+    depth: Annotated[
+        float | None, typer.Option(help="USD that each coin's book takes for one percent of its price.")
+    ] = None,
+    law: Annotated[str, typer.Option(help="square_root or even: how prices fall with what is sold.")] = "square_root",
+    price: Annotated[list[str] | None, typer.Option(help="A price, as BTC=64000; repeat for more.")] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="Table of symbol and price_usd; without, one beside the positions.")
+    ] = None,
+    parameters: Annotated[
+        Path | None, typer.Option(help="Table of thresholds and bonuses, or Aave's reserves.")
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="Liquidation threshold where no table gives one.")] = 0.78,
+    bonus: Annotated[float, typer.Option(help="Liquidation bonus where no table gives one.")] = 0.05,
+    rules: Annotated[str, typer.Option(help="Close factor: aave-v3, aave-v3.3, aave-v2 or whole.")] = "aave-v3",
+    as_shown: Annotated[
+        bool, typer.Option("--as-shown", help="Keep accounts whose shown collateral does not bear their debt.")
+    ] = False,
+    folder: Annotated[Path | None, typer.Option("--out", help="Where the drawing goes.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """What a fall of prices does to a file of positions: liquidations round by round, impact, bad debt."""
+    with the_lab():
+        from margrave.lab.fire_sale import asked, plots, told
+    wish = asked.wish(
+        file=positions,
+        shock=shock,
+        assets=asset,
+        depth_usd=told.DEPTH_USD if depth is None else depth,
+        law=law,
+        prices=price or (),
+        price_file=prices,
+        parameters=parameters,
+        threshold=threshold,
+        bonus=bonus,
+        rules=rules,
+        as_shown=as_shown,
+    )
+    found = told.tell(wish)
+    drawn = [] if folder is None else plots.write(found, folder)
+    if as_json:
+        sys.stdout.write(json.dumps(found.encoded()) + "\n")
+        return
+    for line in (*found.lines(), *map(str, drawn)):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""`margrave cascade`: a file of positions under a shock, as a table, a drawing and one JSON object."""
