@@ -66,15 +66,18 @@ def explain(
     round_: Annotated[int, typer.Argument(metavar="ROUND", help="A round of the journal (`margrave replay --list`).")],
     market: Annotated[str, typer.Argument(help="A market, as markets.toml names it.")],
     config: Config = HERE,
+    below: Annotated[float, typer.Option(help="What would bring the score below so many points.")] = 3_000,
+    in_parts: Annotated[bool, typer.Option("--parts", help="The price path in its parts too: some seconds.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Say in plain sentences what a round kept and refused of a market and why, and what was decided."""
+    """Say in plain sentences what a round kept and refused of a market, why its score is what it is and moved, what
+    would bring it below a threshold, and what was decided."""
     from dataclasses import asdict
 
     from margrave.operate.explain import explain as tell
     from margrave.settings import load
 
-    told = tell(load(config), round_, market)
+    told = tell(load(config), round_, market, below=below, in_parts=in_parts)
     sys.stdout.write(json.dumps(asdict(told)) + "\n" if as_json else "\n".join(told.lines()) + "\n")
 
 

@@ -11,7 +11,9 @@ from typing import Final
 from margrave.errors import Rejected
 from margrave.lanes import price_usd
 from margrave.messages import EVERY_MARKET, MarketHold, MarketScores, MarketSnapshot, Refusal, Report, Snapshot
-from margrave.operate.replay import open_journal
+from margrave.mirror.typed_data import UNEXPLAINED
+from margrave.operate.replay import open_journal, scorer_of
+from margrave.operate.why import Why, why
 from margrave.settings import Settings
 from margrave.store.journal import Journal
 from margrave.verdicts import Doubt, DriftLevel, DriftReason, HoldReason, Rejection, Trigger
@@ -76,6 +78,8 @@ TRIGGERED: Final[Mapping[Trigger, str]] = {
 }
 OPTIONAL: Final = ("half_spread", "depth_usd", "perp_basis", "funding_8h", "open_interest_usd", "vol_index")
 MOST_REASONS: Final = 5
+BELOW: Final = 3_000.0
+"""Points: about what a market scores on an ordinary day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +92,24 @@ class Explanation:
     refused: tuple[str, ...]
     doubted: tuple[str, ...]
     scored: tuple[str, ...]
+    why: Why
     decided: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        return [*self.seen, *self.refused, *self.doubted, *self.scored, *self.decided]
+        return [*self.seen, *self.refused, *self.doubted, *self.scored, *self.why.lines(), *self.decided]
 
 
-def explain(settings: Settings, round_: int, market: str) -> Explanation:
-    """Raises `Rejected` when the journal does not hold the round, or the round knows no such market."""
+def explain(
+    settings: Settings, round_: int, market: str, *, below: float = BELOW, in_parts: bool = False
+) -> Explanation:
+    """
+    Args:
+        below: for what score the counterfactual is asked, points.
+        in_parts: whether the price path is told in its parts.
+
+    Raises:
+        Rejected: the journal does not hold the round, or the round knows no such market.
+    """
     with contextlib.closing(open_journal(settings)) as journal:
         snapshot = journal.snapshot(round_)
         found = _found(snapshot, market)
@@ -106,6 +120,7 @@ def explain(settings: Settings, round_: int, market: str) -> Explanation:
             refused=tuple(_refusal(r) for r in snapshot.refusals if r.market in (market, EVERY_MARKET)),
             doubted=tuple(_doubts(found)),
             scored=tuple(_scored(journal, round_, market)),
+            why=_why(settings, journal, round_, market, below=below, in_parts=in_parts),
             decided=tuple(_decided(journal, round_, market)),
         )
 
@@ -182,6 +197,12 @@ def _experience(row: MarketScores) -> list[str]:
     return told
 
 
+def _why(settings: Settings, journal: Journal, round_: int, market: str, *, below: float, in_parts: bool) -> Why:
+    if not journal.has_scored(round_):  # and the models need not be read
+        return Why()
+    return why(scorer_of(settings), journal, round_, market, below=below, in_parts=in_parts)
+
+
 def _decided(journal: Journal, round_: int, market: str) -> list[str]:
     told = []
     try:
@@ -204,4 +225,6 @@ def _row(report: Report, market: str) -> list[str]:
             told.append("This node abstained from it.")
         elif row.market == market and row.trigger is not None:
             told.append(f"Signed at {price_usd(row.words):,.8g} USD, because {TRIGGERED[row.trigger]}.")
+            if report.attributions_hash != UNEXPLAINED:
+                told.append(f"Signed with it: what its inputs add, as 0x{report.attributions_hash.hex()}.")
     return told or ["It was not in the report that was signed."]

@@ -25,10 +25,12 @@ from scipy.special import ndtri
 
 from margrave.messages import Bar, HealthReading, MarketSnapshot, Surface
 from margrave.score.carried import HOUR_MS, Beside, Carried, fresh
+from margrave.score.coalitions import Facts
 from margrave.score.features.catalogue import LEVEL_H
 from margrave.score.features.clock import WEEK_H, new_york_hour_of_week
 from margrave.score.features.hours import Hour
-from margrave.score.features.running import Running
+from margrave.score.features.running import Running, read
+from margrave.score.features.tails import SERIES
 
 Floats = NDArray[np.float64]
 
@@ -54,16 +56,29 @@ BODY: Final = 0.7
 WEEKS: Final = 17
 
 
-def market(name: str, reference_size_usd: float, newest_ms: int, price: float, prior: Floats) -> MarketSnapshot:
-    """What a guard would vouch for.
+def facts(like: MarketSnapshot, reference_size_usd: float, prior: Floats, model_set: bytes) -> Facts:
+    """The reference of a market: at its hour, its price and its usual volume, of which nothing in a score depends.
 
     Args:
-        newest_ms: opening time of the newest closed hour.
-        price: USD; nothing in a score depends on it.
+        like: with closed bars.
         prior: (168,) the hour-of-week table of the models' cards.
     """
+    newest_ms, price = like.bars[-1].open_time_ms, like.price
+    traded = [bar.volume for bar in like.bars if bar.volume > 0]
+    volume = math.exp(math.fsum(map(math.log, traded)) / len(traded)) if traded else 1.0
+    return Facts(
+        market(like.market, reference_size_usd, newest_ms, price, volume, prior),
+        carried(like.market, newest_ms, price, volume, prior, model_set),
+        SURFACE,
+    )
+
+
+def market(
+    name: str, reference_size_usd: float, newest_ms: int, price: float, volume: float, prior: Floats
+) -> MarketSnapshot:
+    """What a guard would vouch for."""
     depth_usd = DEPTH_OVER_SIZE * reference_size_usd
-    bars = tuple(_at(bar, price) for bar in _bars(newest_ms, prior.tobytes())[-LEVEL_H - 49 :])
+    bars = tuple(_at(bar, price, volume) for bar in _bars(newest_ms, prior.tobytes())[-LEVEL_H - 49 :])
     return MarketSnapshot(
         market=name,
         price=bars[-1].close,
@@ -83,12 +98,19 @@ def market(name: str, reference_size_usd: float, newest_ms: int, price: float, p
     )
 
 
-def carried(name: str, newest_ms: int, price: float, prior: Floats, model_set: bytes) -> Carried:
+def carried(name: str, newest_ms: int, price: float, volume: float, prior: Floats, model_set: bytes) -> Carried:
     """What a node would know of it: every hour, and no forecast that was ever wrong."""
     running = _running(newest_ms, prior.tobytes())
+    logs = np.array([math.log(volume) if series == "volume" else 0.0 for series, _ in SERIES])
     return msgspec.structs.replace(
         fresh(model_set),
-        running=msgspec.structs.replace(running, market=name, close=running.close * price),
+        running=msgspec.structs.replace(
+            running,
+            market=name,
+            close=running.close * price,
+            volumes=(read(running.volumes) * volume).tobytes(),
+            sums=(read(running.sums) + logs * read(running.weights)).tobytes(),
+        ),
         beside=Beside(newest_ms, IMPLIED_VOL, FUNDING_8H),
         judged_ms=newest_ms + HOUR_MS,
     )
@@ -160,5 +182,6 @@ def _running(newest_ms: int, prior: bytes) -> Running:
     return Running.start(NAME, hours, np.frombuffer(prior))
 
 
-def _at(bar: Bar, price: float) -> Bar:
-    return Bar(bar.open_time_ms, bar.open * price, bar.high * price, bar.low * price, bar.close * price, bar.volume)
+def _at(bar: Bar, price: float, volume: float) -> Bar:
+    opened, high, low, close = (each * price for each in (bar.open, bar.high, bar.low, bar.close))
+    return Bar(bar.open_time_ms, opened, high, low, close, bar.volume * volume)

@@ -224,6 +224,10 @@ class Journal:
                 advice="replay it with the release that wrote it",
             ) from error
 
+    def has_scored(self, round_: int) -> bool:
+        row = self._db.execute("SELECT scores IS NOT NULL FROM round WHERE round = ?", (round_,)).fetchone()
+        return row is not None and bool(row[0])
+
     def scores(self, round_: int) -> Scores:
         return _unpack(self._blob(round_, "scores"), Scores)
 
