@@ -19,6 +19,7 @@ NAMES: Final[Mapping[str, str]] = {
     "replay": "rounds an hour made again from the journal",
     "books": "book events a second on one core, from a recorded frame to a changed book",
     "models": "parity, milliseconds and memory of the models, and of all that a node computes of a market",
+    "cascade": "positions a second through a waterfall, in columns, in pandas and in a plain loop",
     "backtest": "minutes of the court over 30 assets and four years, and of plain arch loops",
 }
 Run = Callable[[Callable[[str], None]], dict[str, Any]]
