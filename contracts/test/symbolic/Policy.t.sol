@@ -43,6 +43,7 @@ contract SymbolicPolicy is Lanewise {
         Steps memory s
     ) external pure {
         _clean(x);
+        if (x.marketLow >> PRICE_SHIFT == 0) return; // MARKET_BOX_LOW: a price is something
         x.maxPriceMoveBp = 5000;
         s.riskRise &= ~RISK_FORBIDDEN;
         s.riskFall &= ~RISK_FORBIDDEN;
