@@ -45,9 +45,7 @@ from margrave.ops.metrics import Metrics
 from margrave.pipeline import Pipeline
 from margrave.publish.publisher import Publisher
 from margrave.publish.sender import Sender
-from margrave.score.forecast import Forecaster
-from margrave.score.registry import model_set_hash
-from margrave.score.scores import Scorer
+from margrave.score.model_set import ModelSet
 from margrave.settings import Settings
 from margrave.status import status
 from margrave.store.journal import Journal
@@ -95,8 +93,7 @@ class Node:
             journal = held.enter_context(contextlib.closing(Journal(node.state_dir / "journal.sqlite")))
             clock, metrics = Clock.of(node.clock), Metrics()
             signer = KeystoreSigner.unlock(node.keys)
-            forecaster = Forecaster.of(policy.models, node.registry_dir, policy.round.mpor_s)
-            scorer = Scorer(forecaster, settings.markets, policy, model_set_hash(forecaster.models))
+            scorer = ModelSet.of(policy, node.registry_dir).scorer(settings.markets)
             rpc = await held.enter_async_context(contextlib.aclosing(Rpc(node.chain)))
             await rpc.verify_chain()
             oracle = Oracle(rpc, node.chain.oracle)

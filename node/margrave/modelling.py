@@ -14,11 +14,23 @@ class ModelPolicy(Section):
     """What speaks when the main model refuses its input, or has drifted too far."""
     volatility: str
     """What makes the volatility forecast that is told beside the ladder."""
+    contagion: str | None = None
+    """What clears the exposure graph; without it the graph is cleared in full, and the lane counts as a formula's."""
 
     @property
-    def names(self) -> tuple[str, str, str]:
+    def names(self) -> tuple[str, ...]:
         """All that are run: the model set."""
-        return self.main, self.baseline, self.volatility
+        beside = (name for name in self._learnt.values() if name is not None)
+        return self.main, self.baseline, self.volatility, *beside
+
+    @property
+    def formulas(self) -> tuple[str, ...]:
+        """Lanes that no model is named for."""
+        return tuple(lane for lane, name in self._learnt.items() if name is None)
+
+    @property
+    def _learnt(self) -> dict[str, str | None]:
+        return {"contagion": self.contagion}
 
 
 class WideningPolicy(Section):

@@ -26,8 +26,7 @@ from margrave.errors import MargraveError
 from margrave.guard.snapshot import Memory, take
 from margrave.messages import ChainState
 from margrave.ops.clock import Clock
-from margrave.score.forecast import Forecaster
-from margrave.score.registry import model_set_hash
+from margrave.score.model_set import ModelSet
 from margrave.settings import Settings, load
 
 GAS_A_REPORT: Final = 400_000
@@ -88,11 +87,10 @@ class Check:
             signer = KeystoreSigner.unlock(settings.node.keys)
             self._say("key", Verdict.OK, signer.address)
         with self._asking("models"):
-            wanted = settings.policy.models
-            model_set = model_set_hash(
-                Forecaster.of(wanted, settings.node.registry_dir, settings.policy.round.mpor_s).models
-            )
-            self._say("models", Verdict.OK, f"{', '.join(wanted.names)}, set 0x{model_set.hex()[:16]}…")
+            opened = ModelSet.of(settings.policy, settings.node.registry_dir)
+            model_set = opened.hash
+            self._say("models", Verdict.OK, f"{', '.join(opened.names)}, set 0x{model_set.hex()[:16]}…")
+            self._formulas(settings)
         async with aclosing(Rpc(settings.node.chain)) as rpc:
             with self._asking("chain"):
                 await rpc.verify_chain()
@@ -112,6 +110,14 @@ class Check:
         await self._venues(settings)
         await self._chains(settings)
         await self._peers(settings)
+
+    def _formulas(self, settings: Settings) -> None:
+        """Lanes that no model is named for. That is governance's choice: every member has the same."""
+        if alone := settings.policy.models.formulas:
+            found = f"formulas speak on {' and '.join(alone)}, at lower confidence"
+            self._say(
+                "model lanes", Verdict.WARN, found, "name models for them in [models], if governance has approved any"
+            )
 
     def _epochs(self, state: ChainState) -> None:
         epoch, following = state.epoch, state.next_epoch

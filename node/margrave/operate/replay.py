@@ -16,8 +16,7 @@ from margrave.messages import MarketScores, Report, Scores
 from margrave.mirror.typed_data import UNEXPLAINED
 from margrave.score.attribution import attributions_hash, explained
 from margrave.score.carried import Carried
-from margrave.score.forecast import Forecaster
-from margrave.score.registry import model_set_hash
+from margrave.score.model_set import ModelSet
 from margrave.score.scores import Scorer
 from margrave.settings import Settings
 from margrave.store.journal import Journal
@@ -63,9 +62,7 @@ class Replayed:
 
 
 def scorer_of(settings: Settings) -> Scorer:
-    policy = settings.policy
-    forecaster = Forecaster.of(policy.models, settings.node.registry_dir, policy.round.mpor_s)
-    return Scorer(forecaster, settings.markets, policy, model_set_hash(forecaster.models))
+    return ModelSet.of(settings.policy, settings.node.registry_dir).scorer(settings.markets)
 
 
 def recorded_rounds(settings: Settings) -> list[int]:

@@ -121,7 +121,9 @@ class Forecaster:
         Raises:
             Fatal: a model is not in the registry, is not whole, or does not fit.
         """
-        main, baseline, volatility = (open_model(registry_dir, name) for name in policy.names)
+        main, baseline, volatility = (
+            open_model(registry_dir, name) for name in (policy.main, policy.baseline, policy.volatility)
+        )
         return cls(main, baseline, volatility, horizon_s)
 
     @property

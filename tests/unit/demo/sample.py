@@ -12,6 +12,7 @@ import numpy as np
 from margrave.lab.demo.record import (
     Breach,
     MarketRow,
+    PathRow,
     Position,
     Realised,
     ReasonRow,
@@ -130,9 +131,27 @@ def _rows(rng: np.random.Generator, shape: Shape, market: str, path: np.ndarray)
                 requirement_usd=requirement(legs, float(price), implied, now_ms, grid=dynamic),
                 static_requirement_usd=requirement(legs, float(price), implied, now_ms),
                 member_scores={m: score + float(rng.normal(0, 45)) for m in MEMBERS},
+                **_systemic(shape, market, sigma, down),
             )
         )
     return rows
+
+
+def _systemic(shape: Shape, market: str, sigma: float, down: float) -> dict[str, Any]:
+    """Of a market whose protocols were read, but for the first: its cascade is a formula's."""
+    others = [other for other in shape.markets if other != market]
+    hurt = [PathRow(source=other, target=market, loss=0.1 * down) for other in others]
+    hurt += [PathRow(source=market, target=target, loss=0.02 * down) for target in ("aave", "lenders of aave")]
+    return {
+        "cascade_probability": min(1.0, 0.02 * sigma / 0.4),
+        "cascade_probability_1h": min(1.0, 0.002 * sigma / 0.4),
+        "cascade_size": 0.04 * sigma / 0.4,
+        "contagion": 0.1 * down,
+        "contagion_paths": (*hurt, PathRow(source="stablecoins", target=market, loss=0.004)),
+        "regime": "crisis" if sigma > 1 else "stressed" if sigma > 0.7 else "elevated" if sigma > 0.5 else "normal",
+        "fallbacks": ("cascade",) if market == shape.markets[0] else (),
+        "masked": ("health",) if market == shape.markets[0] else (),
+    }
 
 
 def _reasons(score: float, sigma: float) -> tuple[ReasonRow, ...]:

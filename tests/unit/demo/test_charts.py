@@ -84,7 +84,10 @@ def test_midnight_is_written_as_a_date(summary: Summary) -> None:
 def test_the_legend_names_what_matters_most_first(summary: Summary) -> None:
     run = columns(summary)
     panels = charts.market_panels(run, run.markets[0], np.full((4, 60), NAN), "4 h")
-    assert [panel.legend[0].role for panel in panels] == ["price", "forecast", "realised", "score", "requirement"]
+    assert [panel.legend[0].role for panel in panels] == [
+        *("price", "forecast", "realised", "score"),
+        *("cascade", "contagion", "requirement"),
+    ]
 
 
 def test_every_readout_has_one_text_a_round(summary: Summary) -> None:

@@ -149,9 +149,11 @@ def test_models_that_held_are_not_said_to_have_drifted(summary: Summary) -> None
 
 def test_the_strip_of_trust_is_darker_where_the_models_drifted_further(summary: Summary) -> None:
     changed = trusting(summary, drift="baseline", widening_down=1.3)
-    drift, falls, rises = strips.trust(changed, columns(changed), "BTC")
+    regime, drift, falls, rises = strips.trust(changed, columns(changed), "BTC")
     assert (drift.remark, falls.remark, rises.remark) == ("baseline", "up to × 1.30", "up to × 1.00")
     assert [style for style, _ in drift.paths] == ["shade-6"]
     assert [style for style, _ in falls.paths] == ["shade-6"]
     assert rises.paths == ()
+    assert regime.remark == "up to crisis"
+    assert regime.values.index("crisis") > regime.values.index("stressed") > regime.values.index("normal")
     assert drift.values[19:24] == ("steady", "baseline", "baseline", "baseline", "steady")

@@ -275,8 +275,7 @@ def _hours(market: MarketSnapshot, count: int) -> list[MarketSnapshot]:
 def _scorer(settings: Settings, names: Sequence[str]) -> Scorer:
     like = next(iter(settings.markets.values()))
     markets = {name: like.model_copy(update={"id": place}) for place, name in enumerate(names)}
-    found = scorer_of(settings)
-    return Scorer(found.forecaster, markets, settings.policy, found.model_set)
+    return scorer_of(settings.model_copy(update={"markets": markets}))
 
 
 def _bundle_rows(bundle: Bundle, memory: float | None) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
         say(f"{markets} markets")
         work = workload(settings, markets)
         sized = settings.model_copy(update={"markets": work.markets})
-        scorer = Scorer(scorer_of(settings).forecaster, work.markets, settings.policy, scorer_of(settings).model_set)
+        scorer = scorer_of(sized)
         rows[markets] = measure(sized, scorer, signer, work, runs)
     return {
         "markets": {str(markets): row for markets, row in rows.items()},

@@ -19,8 +19,8 @@ from margrave.lab.demo.series import Floats, MarketSeries, RunSeries
 
 BOX: Final = 1000.0
 PROMINENCE: Final = (
-    *("price", "forecast", "score", "requirement"),
-    *("static", "realised", "implied", "member", "corridor", "breach"),
+    *("price", "forecast", "score", "cascade", "contagion", "requirement"),
+    *("static", "realised", "implied", "member", "corridor", "breach", "hour", "impact"),
 )
 Shape = Literal["line", "step", "dots", "area", "marks"]
 Write = Callable[[float], str]
@@ -116,13 +116,15 @@ class Drawing:
 
 
 def market_panels(run: RunSeries, series: MarketSeries, members: Floats, mpor: str) -> tuple[Panel, ...]:
-    """The five panels of one market, top to bottom; `members` are the signed scores, shape (members, rounds)."""
+    """The panels of one market, top to bottom; `members` are the signed scores, shape (members, rounds)."""
     x = positions(run)
+    systemic = (_cascade(x, series), _contagion(x, series))
     return (
         _price(x, series, mpor),
         _volatility(x, series, mpor),
         _tail(x, series, mpor),
         _score(x, series, members),
+        *(panel for panel in systemic if panel.marks),
         requirement_panel(x, series.requirement, series.static_requirement, "Collateral requirement", 132),
     )
 
@@ -166,6 +168,22 @@ def _score(x: Floats, series: MarketSeries, members: Floats) -> Panel:
         drawing.marks.append(Mark("member", "dots", "".join(paths), "signed by the members", spread(members)))
     drawing.add("score", "step", series.score, "on chain, the median")
     return Panel("Risk score", "0 to 10,000", 120, tuple(drawing.marks), ticks)
+
+
+def _cascade(x: Floats, series: MarketSeries) -> Panel:
+    scale, ticks = fit([series.cascade, series.cascade_1h, series.impact], _short_percent, floor=0.0)
+    drawing = Drawing(x, scale, wording.percent)
+    drawing.add("impact", "step", series.impact, "what it would add to the fall")
+    drawing.add("hour", "step", series.cascade_1h, "likely within the hour")
+    drawing.add("cascade", "step", series.cascade, "likely within a day, on chain")
+    return Panel("Liquidation cascade", "probability, and share of the price", 110, tuple(drawing.marks), ticks)
+
+
+def _contagion(x: Floats, series: MarketSeries) -> Panel:
+    scale, ticks = fit([series.contagion], _short_percent, floor=0.0)
+    drawing = Drawing(x, scale, lambda value: wording.percent(value, 2))
+    drawing.add("contagion", "step", series.contagion, "add-on, on chain")
+    return Panel("Contagion", "share of the index that stress elsewhere can cost", 70, tuple(drawing.marks), ticks)
 
 
 def requirement_panel(x: Floats, asked: Floats, static: Floats, title: str, height_px: int) -> Panel:
@@ -283,6 +301,10 @@ def _compact_usd(value: float) -> str:
     if abs(value) >= 10_000:
         return f"${value / 1000:,.4g}k"
     return f"${value:,.0f}" if abs(value) >= 10 or value == 0 else f"${value:.4g}"
+
+
+def _short_percent(value: float) -> str:
+    return wording.percent(value, 0 if value == 0 or value >= 0.03 else 2 if value < 0.002 else 1)
 
 
 def _whole_signed_percent(value: float) -> str:

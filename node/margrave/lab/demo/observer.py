@@ -13,7 +13,7 @@ from margrave.attest import wire
 from margrave.chain.oracle import Oracle
 from margrave.errors import MargraveError
 from margrave.lab.demo.blocks import Anvil
-from margrave.lab.demo.record import MarketRow, ReasonRow, RoundRow
+from margrave.lab.demo.record import MarketRow, PathRow, ReasonRow, RoundRow
 from margrave.lanes import Words
 from margrave.messages import Attestation, ChainState, OnchainMarket
 from margrave.mirror.words import is_limited
@@ -117,6 +117,14 @@ class Observer:
                 for a in attestations
                 if a.member in self.members and _own(a, index).market
             },
+            cascade_probability=lanes.decode(words, "cascade_probability"),
+            cascade_size=lanes.decode(words, "cascade_size"),
+            cascade_probability_1h=view["cascade"]["within_1h"] if view else None,
+            contagion=lanes.decode(words, "contagion"),
+            contagion_paths=tuple(PathRow(**path) for path in view["contagion"]["paths"]) if view else (),
+            regime=view["regime"] if view else None,
+            fallbacks=tuple(view["fallbacks"]) if view else (),
+            masked=tuple(view["masked"]) if view else (),
         )
 
     async def _publication(self, round_: int) -> dict[str, Any] | None:

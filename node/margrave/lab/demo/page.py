@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from margrave.lab.demo import charts, story, strips, wording
+from margrave.lab.demo import charts, hurting, story, strips, wording
 from margrave.lab.demo.record import Position, RoundRow, Summary
 from margrave.lab.demo.series import Floats, MarketSeries, RunSeries, columns
 
@@ -70,6 +70,9 @@ def _contents(summary: Summary) -> Mapping[str, object]:
         "figures": story.key_figures(summary, run),
         "total": charts.requirement_panel(x, run.requirement, run.static_requirement, "All positions", 170),
         "markets": [_section(summary, run, series) for series in run.markets],
+        "web": hurting.web(summary),
+        "web_width": hurting.WIDTH,
+        "web_box": hurting.BOX_W,
         "time_ticks": charts.time_ticks(run),
         "x": [f"{value:.1f}" for value in x],
         "when": [wording.moment(row.time_ms) for row in summary.rounds],

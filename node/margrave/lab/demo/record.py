@@ -15,6 +15,14 @@ class ReasonRow(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
+class PathRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One way that distress travels: what the target loses, as a share of its value."""
+
+    source: str
+    target: str
+    loss: float
+
+
 class MarketRow(msgspec.Struct, frozen=True, kw_only=True):
     """One market in one round, as read back from the chain after publication (`None`: nothing on chain yet)."""
 
@@ -46,6 +54,20 @@ class MarketRow(msgspec.Struct, frozen=True, kw_only=True):
     """What a fixed published grid asks of the same positions."""
     member_scores: dict[str, float]
     """Each member's own signed score: the chart of who stood where."""
+    cascade_probability: float | None = None
+    """Within 24 hours, on chain; so is `cascade_size`. `None` in a record of before they were kept."""
+    cascade_size: float | None = None
+    cascade_probability_1h: float | None = None
+    """As a node told it: the wire has no lane for it."""
+    contagion: float | None = None
+    """Add-on, on chain."""
+    contagion_paths: tuple[PathRow, ...] = ()
+    regime: str | None = None
+    """In the words of `verdicts.Regime`, as a node told it."""
+    fallbacks: tuple[str, ...] = ()
+    """Lanes on which a formula spoke and no learnt model."""
+    masked: tuple[str, ...] = ()
+    """Inputs that nobody supplied."""
 
 
 class RoundRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,6 +36,11 @@ class MarketSeries:
     """USD: what the round one MPOR earlier called its expected shortfall, where there was such a round."""
     corridor_high: Floats
     score: Floats
+    cascade: Floats
+    """Probability within a day, as a fraction; within the hour `cascade_1h`; the fall that it would add `impact`."""
+    cascade_1h: Floats
+    impact: Floats
+    contagion: Floats
     requirement: Floats
     static_requirement: Floats
     breach_starts: Indices
@@ -112,6 +117,10 @@ def _market(summary: Summary, market: str, times_ms: npt.NDArray[np.int64]) -> M
         corridor_low=_carried(price * (1.0 + down), origin),
         corridor_high=_carried(price * (1.0 + up), origin),
         score=_column(rows, lambda row: row.score),
+        cascade=_column(rows, lambda row: _or_nan(row.cascade_probability)),
+        cascade_1h=_column(rows, lambda row: _or_nan(row.cascade_probability_1h)),
+        impact=_column(rows, lambda row: _or_nan(row.cascade_size)),
+        contagion=_column(rows, lambda row: _or_nan(row.contagion)),
         requirement=_column(rows, lambda row: row.requirement_usd),
         static_requirement=_column(rows, lambda row: row.static_requirement_usd),
         breach_starts=starts,
@@ -121,6 +130,10 @@ def _market(summary: Summary, market: str, times_ms: npt.NDArray[np.int64]) -> M
 
 def _column(rows: list[MarketRow | None], value: Callable[[MarketRow], float]) -> Floats:
     return np.array([np.nan if row is None else value(row) for row in rows], dtype=np.float64)
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value
 
 
 def _outcomes(

@@ -11,7 +11,7 @@ import numpy as np
 from margrave.lab.demo import wording
 from margrave.lab.demo.record import MarketRow, ReasonRow, Summary
 from margrave.lab.demo.series import MarketSeries, RunSeries
-from margrave.lab.demo.strips import LEVELS, WORTH_SHOWING
+from margrave.lab.demo.strips import LEVELS, REGIMES, WORTH_SHOWING
 
 REASONS_TOLD: Final = 3
 SAID: Final = {"flagged": "flagged", "widened": "the ladder widened for it", "baseline": "the baseline's as a floor"}
@@ -162,9 +162,23 @@ def market_sentence(summary: Summary, series: MarketSeries) -> str:
     return (
         f"From {wording.usd(float(price[0]))} to {wording.usd(float(price[-1]))}, "
         f"lowest {wording.usd(float(price.min()))}. "
-        f"{_forecast_range(series)}{_trust(summary, series.market)}"
+        f"{_forecast_range(series)}{_systemic(summary, series)}{_trust(summary, series.market)}"
         f"Collateral between {wording.usd(float(np.nanmin(asked)))} and {wording.usd(float(np.nanmax(asked)))}. "
         f"{ended}"
+    )
+
+
+def _systemic(summary: Summary, series: MarketSeries) -> str:
+    """The worst of cascade and contagion, and how grave a day it was called."""
+    if not np.isfinite(series.cascade).any():
+        return ""
+    likely, lost = float(np.nanmax(series.cascade)), float(np.nanmax(series.contagion))
+    rows = [row.markets[series.market] for row in summary.rounds if series.market in row.markets]
+    grave = [REGIMES.index(row.regime) for row in rows if row.regime in REGIMES]
+    called = f" The day was called {REGIMES[max(grave)]} at its gravest." if grave else ""
+    return (
+        f"A liquidation cascade within a day was up to {wording.percent(likely)} likely, contagion could cost up to "
+        f"{wording.percent(lost, 2)}.{called} "
     )
 
 

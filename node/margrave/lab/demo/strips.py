@@ -10,10 +10,12 @@ from typing import Final
 from margrave.lab.demo.charts import BOX, positions
 from margrave.lab.demo.record import Summary
 from margrave.lab.demo.series import Floats, RunSeries
-from margrave.verdicts import DriftLevel
+from margrave.verdicts import DriftLevel, Regime
 
 SHADES: Final = 6
 MOST_REASONS: Final = 6
+REGIMES: Final = tuple(regime.value for regime in Regime)
+"""From the quietest to the gravest."""
 LEVELS: Final = tuple(level.name.lower() for level in DriftLevel)
 WORTH_SHOWING: Final = 0.005
 """Of a factor: less is no widening to speak of."""
@@ -48,7 +50,8 @@ def _shaded(name: str, points: list[float], peak: float, x: Floats) -> Row:
 
 
 def trust(summary: Summary, run: RunSeries, market: str) -> tuple[Row, ...]:
-    """How far the models were trusted: the level of drift, and the factor that experience put on each side."""
+    """The market's regime, and how far the models were trusted: the level of drift, and the factor that experience put
+    on each side."""
     rows = [row.markets.get(market) for row in summary.rounds]
     x, top = positions(run), len(LEVELS) - 1
     levels = [LEVELS.index(row.drift) if row else 0 for row in rows]
@@ -58,6 +61,8 @@ def trust(summary: Summary, run: RunSeries, market: str) -> tuple[Row, ...]:
         if (where := [i for i, own in enumerate(levels) if own == level])
     )
     found = [Row("drift", paths, LEVELS[max(levels, default=0)], tuple(LEVELS[level] for level in levels))]
+    if any(row and row.regime for row in rows):
+        found.insert(0, _regimes([row.regime if row else None for row in rows], x))
     factors = [
         ("falls widened", [row.widening_down if row else 1.0 for row in rows]),
         ("rises widened", [row.widening_up if row else 1.0 for row in rows]),
@@ -75,6 +80,18 @@ def trust(summary: Summary, run: RunSeries, market: str) -> tuple[Row, ...]:
             )
         )
     return tuple(found)
+
+
+def _regimes(told: Sequence[str | None], x: Floats) -> Row:
+    """Darker as it gets graver; a round of which nobody told it is left light."""
+    grave = [REGIMES.index(regime) if regime in REGIMES else 0 for regime in told]
+    most = len(REGIMES) - 1
+    paths = tuple(
+        (f"shade-{round(SHADES * level / most)}", cells(x, where))
+        for level in range(1, most + 1)
+        if (where := [i for i, own in enumerate(grave) if own == level])
+    )
+    return Row("regime", paths, f"up to {REGIMES[max(grave)]}", tuple(regime or "–" for regime in told))
 
 
 def signatures(summary: Summary, run: RunSeries) -> tuple[Row, ...]:
@@ -96,6 +113,8 @@ def oddities(summary: Summary, run: RunSeries, market: str) -> tuple[Row, ...]:
     rows = [row.markets.get(market) for row in summary.rounds]
     kinds = {
         "step limit": [i for i, row in enumerate(rows) if row is not None and row.limited],
+        "cascade by formula": [i for i, row in enumerate(rows) if row is not None and "cascade" in row.fallbacks],
+        "contagion by formula": [i for i, row in enumerate(rows) if row is not None and "contagion" in row.fallbacks],
         "baseline model": [i for i, row in enumerate(rows) if row is not None and row.fallback],
         "not fresh": [i for i, row in enumerate(rows) if row is not None and row.status != "fresh"],
         "not published": [i for i, row in enumerate(summary.rounds) if not row.published],
