@@ -154,6 +154,13 @@ async def test_a_round_from_the_venues_to_the_chain_and_everything_one_can_ask_a
             assert market.observed_at_s == on.round * POLICY.round.period_s
             assert market.words.risk == attestation.words[2 * i]
         assert 40_000 < lanes.price_usd(state.markets[0].words) < 46_000
+        for name, market in zip(MARKETS, state.markets, strict=True):
+            told = status["markets"][name]
+            assert lanes.decode(market.words, "cascade_probability") == pytest.approx(
+                told["cascade"]["within_24h"], abs=1e-4
+            )
+            assert lanes.decode(market.words, "contagion") == pytest.approx(told["contagion"]["addon"], abs=1e-4)
+            assert told["regime"] == "normal"
 
         (replayed,) = replay(on.settings, [on.round])
         assert replayed.differences == ()

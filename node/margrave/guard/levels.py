@@ -35,6 +35,8 @@ STANDS_MS: Final = 2 * 3_600_000
 """How long a source that falls silent, or is not believed, still counts in a sum with what it was believed to have. A
 sum that shrank with every outage would call a market safer for being seen less."""
 SUMMED: Final = frozenset({Kind.OPEN_INTEREST})
+ONLY_FALLS: Final = frozenset({Kind.LENDING_DEBT})
+"""More debt is more risk, and what a node that begins sees of a protocol grows from reading to reading."""
 IMMATERIAL: Final = 0.1
 """Share of a sum by which one of its sources may move it alone: a small one doubles on an ordinary day."""
 COVERED: Final = 15.0
@@ -123,7 +125,8 @@ def _moved(kind: Kind, value: float, level: Level | None) -> float:
     if level is None:
         return 0.0
     if kind in LOG_ALLOWED:
-        return math.log(value / level.value) if value > 0 and level.value > 0 else -math.inf
+        move = math.log(value / level.value) if value > 0 and level.value > 0 else -math.inf
+        return min(move, 0.0) if kind in ONLY_FALLS else move
     return value - level.value
 
 
