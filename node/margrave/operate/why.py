@@ -42,7 +42,9 @@ NEEDS: Final[Mapping[Input, tuple[str, ...]]] = {
     Input.OPEN_INTEREST: ("open_interest_usd",),
     Input.LENDING: ("collateral_ratio",),
 }
-"""What a group is empty without; the score then takes the safe side."""
+"""What a group is empty without."""
+SAFE_SIDE: Final = frozenset({Input.BOOK, Input.OPEN_INTEREST, Input.LENDING})
+"""Groups in whose absence the score takes the safe side; the models do without an index, and know that they do."""
 assert all(set(fields) <= set(FIELDS[group]) for group, fields in NEEDS.items())
 
 
@@ -59,6 +61,7 @@ class Why:
     points: Mapping[str, float] | None = None
     path_points: Mapping[str, float] | None = None
     moved_points: Mapping[str, float] | None = None
+    counterfactual: Counterfactual | None = None
 
     def lines(self) -> list[str]:
         return [*self.added, *self.moved, *self.systemic, *self.instead]
@@ -109,16 +112,17 @@ def why(scorer: Scorer, journal: Journal, round_: int, market: str, *, below: fl
     parts = finer(scorer, market, made.world, quiet) if in_parts else ()
     before = _before(scorer, journal, round_, market)
     since = None if before is None else attributed(scorer, market, made.world, before.world, str(before.round))
-    scene = Scene.of(scorer, made.world, made.rows, market)
+    instead = counterfactual(Scene.of(scorer, made.world, made.rows, market), below, found)
     return Why(
         added=tuple(_added(found, parts, made.world[market])),
         moved=() if before is None or since is None else tuple(_moved(since, before, made)),
         systemic=tuple(_systemic(row)),
-        instead=tuple(_instead(counterfactual(scene, below, found))),
+        instead=tuple(_instead(instead)),
         reference_score=None if found is None else found.base,
         points=None if found is None else _points(found.parts),
         path_points=_points(parts) if parts else None,
         moved_points=None if since is None else _points(since.parts),
+        counterfactual=instead,
     )
 
 
@@ -158,7 +162,8 @@ def _added(found: Attribution | None, parts: Sequence[Attributed], facts: Facts)
 
 def _untold(group: Input, facts: Facts) -> str:
     missing = [name for name in NEEDS.get(group, ()) if getattr(facts.market, name) is None]
-    return f" (nobody told {', '.join(missing)}: the safe side is taken)" if missing else ""
+    side = ": the safe side is taken" if group in SAFE_SIDE else ""
+    return f" (nobody told {', '.join(missing)}{side})" if missing else ""
 
 
 def _largest(parts: Sequence[Attributed]) -> list[Attributed]:
