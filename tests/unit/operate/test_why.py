@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -77,6 +78,12 @@ def rounds(settings: Settings) -> list[int]:
         return journal.rounds()
 
 
+def elsewhere(settings: Settings, folder: Path) -> Settings:
+    """The same node with a journal that is still empty."""
+    return settings.model_copy(update={"node": settings.node.model_copy(update={"state_dir": folder})})
+
+
+@cache
 def told(settings: Settings, *, below: float = 3_000, in_parts: bool = False) -> Told:
     return explain(settings, rounds(settings)[-1], "BTC", below=below, in_parts=in_parts)
 
@@ -158,8 +165,7 @@ def test_scores_of_other_models_are_told_as_recorded(settings: Settings, tmp_pat
     round_ = rounds(settings)[-1]
     with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
         taken, scores = journal.snapshot(round_), journal.scores(round_)
-    init(tmp_path / "bell", Plan(name="bell"))
-    other = load(tmp_path / "bell" / "node.toml")
+    other = elsewhere(settings, tmp_path)
     with contextlib.closing(Journal(other.node.state_dir / "journal.sqlite")) as journal:
         journal.saw(taken, {})
         journal.scored(msgspec.structs.replace(scores, model_set=bytes(32)))
@@ -193,8 +199,7 @@ def test_an_explanation_that_was_changed_is_found_out(settings: Settings, tmp_pa
         scores, markets=(msgspec.structs.replace(row, attribution=kinder), *scores.markets[1:])
     )
     signed = {"recorded": report_of(scores), "both": report_of(changed), "none": report_of(scores, UNEXPLAINED)}[turned]
-    init(tmp_path / "bell", Plan(name="bell"))
-    other = load(tmp_path / "bell" / "node.toml")
+    other = elsewhere(settings, tmp_path)
     with contextlib.closing(Journal(other.node.state_dir / "journal.sqlite")) as journal:
         journal.saw(taken, surfaces, carried)
         journal.scored(changed)

@@ -1,4 +1,4 @@
-"""What would bring a score below a threshold: the figure found is the one, and where there is none that is the answer."""
+"""What would bring a score below a threshold: the figure found is the one, and where there is none, that is said."""
 
 from __future__ import annotations
 
