@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -18,7 +17,7 @@ from margrave.operate.explain import Explanation as Told
 from margrave.operate.explain import explain
 from margrave.operate.init import Plan, init
 from margrave.operate.replay import Explanation, replay, scorer_of
-from margrave.operate.why import BY
+from margrave.operate.why import BY, Why
 from margrave.score.attribution import attributions_hash, explained
 from margrave.score.carried import Carried
 from margrave.score.coalitions import Input, PathPart
@@ -83,13 +82,16 @@ def elsewhere(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(update={"node": settings.node.model_copy(update={"state_dir": folder})})
 
 
-@cache
 def told(settings: Settings, *, below: float = 3_000, in_parts: bool = False) -> Told:
     return explain(settings, rounds(settings)[-1], "BTC", below=below, in_parts=in_parts)
 
 
-def test_what_each_input_adds_is_told_largest_first_and_with_what_nobody_told(settings: Settings) -> None:
-    found = told(settings).why
+@pytest.fixture(scope="module")
+def found(settings: Settings) -> Why:
+    return told(settings).why
+
+
+def test_what_each_input_adds_is_told_largest_first_and_with_what_nobody_told(found: Why) -> None:
     assert found.points is not None
     assert found.reference_score is not None
     added = sum(found.points.values())
@@ -103,8 +105,7 @@ def test_what_each_input_adds_is_told_largest_first_and_with_what_nobody_told(se
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_why_it_moved_is_told_by_what_changed_and_by_nothing_else(settings: Settings) -> None:
-    found = told(settings).why
+def test_why_it_moved_is_told_by_what_changed_and_by_nothing_else(settings: Settings, found: Why) -> None:
     (line,) = found.moved
     assert f"Since round {rounds(settings)[0]}, 5 minutes before, it moved by +" in line
     assert "by its order books" in line
@@ -127,8 +128,8 @@ def test_what_would_be_below_is_told_with_figures_or_that_it_is(settings: Settin
     assert told(settings, below=1.0).why.instead[-1] == "  and not on a calm day either"
 
 
-def test_cascade_and_contagion_are_told_with_who_spoke(settings: Settings) -> None:
-    text = "\n".join(told(settings).why.systemic)
+def test_cascade_and_contagion_are_told_with_who_spoke(found: Why) -> None:
+    text = "\n".join(found.systemic)
     assert "A cascade of liquidations is " in text
     assert "by the formula: no model spoke" in text
     assert "Stress elsewhere can add " in text
