@@ -11,6 +11,7 @@ accounts do to avert it: it is a clock of how long ago prices were last here, an
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,43 +39,75 @@ class Habits:
     half_life_h: float = 24.0 * 60
 
 
-def mass_below(close: Floats, low: Floats, edges: Floats, habits: Habits | None = None) -> Floats:
-    """Share of all debt that would be liquidated by a fall to one of some health factors.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What prices alone tell of one asset's borrowers."""
 
+    below: Floats
+    """(hours, edges) share of the debt with a health factor below each edge, once the hour is over."""
+    swept: Floats
+    """(hours,) share of the debt that the hour's low passed."""
+
+
+def told(close: Floats, low: Floats, edges: Sequence[float], habits: Habits | None = None) -> Told:
+    """
     Args:
-        close, low: (hours,) of one asset, USD; NaN where it has no bar, and the book stands still.
-        edges: (edges,) health factors, at least one, ascending.
+        close, low: (hours,) of one asset, USD; NaN where it has no bar, and the debts stand still.
+        edges: health factors, at least one, ascending.
 
     Returns:
-        (hours, edges) shares of the debt with a health factor below each edge once the hour is over; NaN in the first
-        `WARM_H` hours with a bar.
+        NaN where there is no bar, and in the first `WARM_H` hours.
     """
     habits = habits or Habits()
-    there = np.isfinite(close) & np.isfinite(low)
-    found = np.full((len(close), len(edges)), np.nan)
+    there = np.isfinite(close) & np.isfinite(low) & (low > 0)
+    below, swept = np.full((len(close), len(edges)), np.nan), np.full(len(close), np.nan)
     if there.sum() <= WARM_H:
-        return found
-    at = np.log(close)
-    bottom = float(np.nanmin(np.log(low))) - math.log(habits.opened_at) - 4 * habits.spread
-    grid = np.arange(bottom, float(np.nanmax(at)) + STEP, STEP)
-    debt = np.zeros(len(grid))
-    # the law on a grid of its own, laid under each hour's price to the nearest step
-    depth = np.arange(0.0, math.log(habits.opened_at) + 4 * habits.spread, STEP)
-    law = stats.norm.pdf(depth, math.log(habits.opened_at), habits.spread) * (depth >= math.log(habits.least))
+        return Told(below, swept)
+    at, lowest = np.log(np.where(there, close, 1.0)), np.log(np.where(there, low, 1.0))
+    furthest = math.log(habits.opened_at) + 4 * habits.spread
+    bottom = float(lowest[there].min()) - furthest
+    grid = np.arange(math.ceil((float(at[there].max()) - bottom) / STEP) + 2)
+    # the law by distance below the price, nearest last, as it lies on the grid
+    distance = np.arange(0.0, furthest, STEP)
+    law = stats.norm.pdf(distance, math.log(habits.opened_at), habits.spread) * (distance >= math.log(habits.least))
     law = law[::-1] / law.sum()
-    kept, reach = 0.5 ** (1.0 / habits.half_life_h), np.log(edges)
-    lived = 0
-    for row in np.flatnonzero(there):
+    debt, kept, reach = np.zeros(len(grid)), 0.5 ** (1.0 / habits.half_life_h), np.log(np.asarray(edges))
+    for lived, row in enumerate(np.flatnonzero(there)):
         debt *= kept
-        swept = int((math.log(low[row]) - bottom) / STEP)
-        debt[swept + 1 :] = 0.0
+        passed = int((lowest[row] - bottom) / STEP) + 1
+        gone, all_before = float(debt[passed:].sum()), float(debt.sum())
+        debt[passed:] = 0.0
         top = int((at[row] - bottom) / STEP) + 1
         debt[max(top - len(law), 0) : top] += law[-min(top, len(law)) :]
-        lived += 1
-        if lived > WARM_H:
+        if lived >= WARM_H:
             total = np.cumsum(debt)
-            # of the step in which an edge lies, its part
-            place = (at[row] - reach - bottom) / STEP
-            below = np.interp(place, np.arange(len(grid)), total)
-            found[row] = (total[-1] - below) / total[-1]
+            still = np.interp((at[row] - reach - bottom) / STEP, grid, total)
+            below[row] = (total[-1] - still) / total[-1]
+            swept[row] = gone / all_before
+    return Told(below, swept)
+
+
+RESPONSE_HALF_LIFE_H: Final = 24.0 * 180
+USUAL_RESPONSE: Final = 0.1
+WORTH: Final = 0.02
+"""Swept debt that the usual response counts as much as: a book of which little was seen yet answers like others."""
+
+
+def response(swept: Floats, liquidated: Floats) -> Floats:
+    """(hours,) what part of swept debt was really liquidated, of late, as known once each hour is over.
+
+    What the reconstruction cannot know, how much is borrowed, how many top up in time, and what one call may seize, is
+    read off what happened: liquidations over deposits, over swept debt, both fading with a half-life.
+
+    Args:
+        liquidated: (hours,) share of the book's deposits; NaN where nobody saw, and the response stands still.
+    """
+    kept = 0.5 ** (1.0 / RESPONSE_HALF_LIFE_H)
+    found, seen = np.empty(len(swept)), np.isfinite(swept) & np.isfinite(liquidated)
+    happened = expected = 0.0
+    for row in range(len(swept)):
+        if seen[row]:
+            happened = happened * kept + float(liquidated[row])
+            expected = expected * kept + float(swept[row])
+        found[row] = (happened + USUAL_RESPONSE * WORTH) / (expected + WORTH)
     return found

@@ -1,0 +1,69 @@
+"""The learned cascade model as a node runs it: one batched run over the markets whose collateral has a health told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from margrave.messages import Ladder, MarketSnapshot
+from margrave.score import addons
+from margrave.score.cascade import inputs
+from margrave.score.cascade.message import Cascade
+from margrave.score.registry import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Cascades:
+    """Two things can begin a cascade: borrowers of lending protocols, of whom the model speaks, and the accounts of the
+    protocol that is guarded, of whom the formula does (`addons.cascade`). The likelier counts. A protocol whose buffer
+    nobody told is taken at the formula's conservative one, as everywhere.
+
+    A market without a health distribution is answered by the formula alone, and says so.
+    """
+
+    model: Model
+
+    def forecast(
+        self, markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder], mpor_s: int
+    ) -> dict[str, Cascade]:
+        """Of every market with a ladder."""
+        found = {
+            market.market: _formula(market, ladders[market.market], mpor_s)
+            for market in markets
+            if market.market in ladders
+        }
+        asked, columns = inputs.of_markets(markets, ladders, mpor_s)
+        if not asked:
+            return found
+        said = self.model.run(columns)
+        for row, market in enumerate(asked):
+            hour, day = (float(p) for p in said["probability"][row])
+            liquidated = float(said["size"][row, -1]) * inputs.debt_usd(market.health)
+            if math.isfinite(hour + day + liquidated):
+                found[market.market] = _joined(found[market.market], hour, day, liquidated, market)
+        return found
+
+
+def _formula(market: MarketSnapshot, ladder: Ladder, mpor_s: int) -> Cascade:
+    said = addons.cascade(ladder, mpor_s, market.collateral_ratio, market.open_interest_usd, market.depth_usd)
+    return msgspec.structs.replace(said, masked=(*said.masked, "health"))
+
+
+def _joined(formula: Cascade, hour: float, day: float, liquidated_usd: float, market: MarketSnapshot) -> Cascade:
+    """Sales of both kinds go into the same books: under the square-root law their impacts, as logarithms, add up as the
+    sides of a right angle do."""
+    over = inputs.over_depth(liquidated_usd, market.depth_usd)
+    ours = addons.DEPTH_BAND * math.sqrt(over)
+    theirs = -math.log1p(-min(formula.size, 1 - 1e-12))
+    probability = max(formula.probability, day)
+    return Cascade(
+        probability=min(probability, 1.0),
+        probability_1h=min(max(formula.probability_1h, hour), probability, 1.0),
+        size=-math.expm1(-math.hypot(ours, theirs)),
+        buffer=formula.buffer,
+        masked=tuple(name for name in formula.masked if name != "health"),
+        learned=True,
+    )
