@@ -8,16 +8,16 @@ Understood, wherever in the folder it lies and whatever its files are called:
 * a market a day: `date`, `version`, `asset_symbol`, `total_deposit_usd`, `daily_liquidate_usd`.
 
 The same liquidation told by two collections counts once. A token is taken for the asset that it wraps: WETH, wBTC and
-cbBTC end in the name of an asset that the panel has. Where days are told, a day counts as seen if the liquidations found
-explain what the day says was liquidated; otherwise what lies between the first liquidation and the last, without pauses
-of more than `LONGEST_PAUSE_H`.
+cbBTC end in the name of an asset that the panel has. Where days are told, a day counts as seen if the liquidations
+found explain what the day says was liquidated; otherwise what lies between the first liquidation and the last, without
+pauses of more than `LONGEST_PAUSE_H`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -62,6 +62,15 @@ class Book:
     def events(self) -> int:
         """Hours with a liquidation."""
         return int((self.liquidated_usd[self.seen] > 0).sum())
+
+    def since(self, row: int) -> Book:
+        """Without the first `row` hours."""
+        return replace(
+            self,
+            liquidated_usd=self.liquidated_usd[row:],
+            deposits_usd=self.deposits_usd[row:],
+            seen=self.seen[row:],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +143,15 @@ def _liquidations(file: Path, columns: set[str], panel: Panel) -> Iterator[tuple
     if usd and symbol and "liquidatee" in columns:
         table = _dated(pq.read_table(file), "ts")
         versions = _words(table, "version") if "version" in columns else np.full(table.num_rows, "", dtype=np.str_)
-        yield from _by_key(_words(table, symbol), versions, _stamps(table), _words(table, "liquidatee"), floats(table, usd))
+        yield from _by_key(
+            _words(table, symbol), versions, _stamps(table), _words(table, "liquidatee"), floats(table, usd)
+        )
     elif {"user", "collateralReserve", "collateralAmount"} <= columns:
         table = _dated(pq.read_table(file), "ts")
         names, when_ms = np.char.upper(_words(table, "collateralReserve")), _stamps(table)
-        tokens = [_tokens(str(text), str(name)) for text, name in zip(_words(table, "collateralAmount"), names, strict=True)]
+        tokens = [
+            _tokens(str(text), str(name)) for text, name in zip(_words(table, "collateralAmount"), names, strict=True)
+        ]
         worth = np.asarray(tokens) * _prices(names, when_ms, panel)
         yield from _by_key(names, np.full(len(names), "", dtype=np.str_), when_ms, _words(table, "user"), worth)
 
@@ -185,7 +198,9 @@ def _days(table: pa.Table) -> dict[tuple[str, str], _Days]:
     for symbol, version in {(str(s), str(v)) for s, v in zip(symbols, versions, strict=True)}:
         mine = (symbols == symbol) & (versions == version) & np.isfinite(deposits) & (deposits > 0)
         order = np.argsort(day_ms[mine], kind="stable")
-        found[symbol, version] = _Days(day_ms[mine][order], deposits[mine][order], np.nan_to_num(liquidated[mine][order]))
+        found[symbol, version] = _Days(
+            day_ms[mine][order], deposits[mine][order], np.nan_to_num(liquidated[mine][order])
+        )
     return found
 
 
@@ -244,7 +259,8 @@ def _merged(found: Sequence[_Told]) -> _Told:
 def _book(name: str, asset: str, found: _Told, days: _Days | None, panel: Panel) -> Book:
     rows = (found.when_ms - panel.open_ms[0]) // HOUR_MS
     inside = (rows >= 0) & (rows < panel.hours)
-    liquidated = np.bincount(rows[inside], weights=found.usd[inside], minlength=panel.hours)
+    liquidated: Floats = np.zeros(panel.hours)
+    np.add.at(liquidated, rows[inside], found.usd[inside])
     if days is None or not len(days.day_ms):
         return Book(name, asset, liquidated, np.full(panel.hours, np.nan), _between(np.flatnonzero(liquidated), panel))
     deposits, seen = np.full(panel.hours, np.nan), np.zeros(panel.hours, dtype=np.bool_)

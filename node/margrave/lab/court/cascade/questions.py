@@ -1,9 +1,9 @@
 """What is asked, hour by hour: each book's inputs as they were known, and what came of it.
 
 An hour is known once it is over. A cascade within h hours: what is liquidated in the h hours after it comes to
-`inputs.CASCADE` of the deposits last told, or more. Where nobody tells deposits, the `UNTOLD` quantile of the book's own
-earlier days with a liquidation (of `LEAST_DAYS_H` hours at least) stands for that share. The rule was fixed before any
-model was judged by it.
+`inputs.CASCADE` of the deposits last told, or more. Where nobody tells deposits, the `UNTOLD` quantile of the book's
+own earlier days with a liquidation (of `LEAST_DAYS_H` hours at least) stands for that share. The rule was chosen on
+what came before 2024; no model was judged on later hours by another.
 """
 
 from __future__ import annotations
@@ -19,8 +19,15 @@ from margrave.lab.court.cascade.books import DAY_H, Book
 from margrave.lab.court.cascade.leverage import response, told
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.tables import HOUR_MS
-from margrave.score.cascade.inputs import CASCADE, EDGES, HORIZONS_H, LEAST_SCALE, MOST_OVER_DEPTH, MOST_SCALE
-from margrave.score.cascade.inputs import UNKNOWN_OVER_DEPTH
+from margrave.score.cascade.inputs import (
+    CASCADE,
+    EDGES,
+    HORIZONS_H,
+    LEAST_SCALE,
+    MOST_OVER_DEPTH,
+    MOST_SCALE,
+    UNKNOWN_OVER_DEPTH,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,6 +39,8 @@ HALF_LIVES_H: Final = (3.0, 12.0, 48.0, 168.0, 720.0)
 DEPTH_OF_VOLUME: Final = 0.05
 """Depth within 1 % as a share of a typical hour's traded value: history keeps no books, and this stands for them."""
 VOLUME_H: Final = 720.0
+BORROWED_BEFORE_H: Final = 24 * 365
+"""Of the prices before the first liquidation, what debts can still come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +74,15 @@ class Questions:
 
 def ask(books: Sequence[Book], panel: Panel) -> Questions:
     """Every hour of every book whose inputs are known and of which at least one horizon was seen."""
-    asked = [_of_book(place, book, panel) for place, book in enumerate(books)]
-    return Questions(
-        **{f.name: np.concatenate([getattr(one, f.name) for one in asked]) for f in fields(Questions)}
-    ) if asked else _nothing()
+    first = min((int(np.flatnonzero(book.liquidated_usd)[0]) for book in books if book.events), default=0)
+    past = max(first - BORROWED_BEFORE_H, 0)
+    panel = panel.since(past)
+    asked = [_of_book(place, book.since(past), panel) for place, book in enumerate(books)]
+    return (
+        Questions(**{f.name: np.concatenate([getattr(one, f.name) for one in asked]) for f in fields(Questions)})
+        if asked
+        else _nothing()
+    )
 
 
 def scales(ranges: Floats, weights: Mapping[int, Sequence[float]]) -> Floats:
@@ -81,7 +95,8 @@ def scales(ranges: Floats, weights: Mapping[int, Sequence[float]]) -> Floats:
         weights: horizon in hours -> (c, a weight a half-life).
     """
     found = [np.exp(weights[h][0] + 0.5 * ranges @ np.asarray(weights[h][1:])) for h in HORIZONS_H]
-    return np.clip(np.stack(found, axis=1), LEAST_SCALE, MOST_SCALE)
+    clipped: Floats = np.clip(np.stack(found, axis=1), LEAST_SCALE, MOST_SCALE)
+    return clipped
 
 
 def _of_book(place: int, book: Book, panel: Panel) -> Questions:
