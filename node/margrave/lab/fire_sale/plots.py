@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from margrave.lab.demo.plots import AMBER, BLUE, GREY, INK, PIXELS_PER_INCH, RED, SERIF, SOFT, STYLE
-from margrave.lab.demo.wording import plural
+from margrave.lab.demo.wording import listing, plural, signed_percent
 from margrave.lab.fire_sale.told import Told
 
 MOST_BARS: Final = 24
@@ -48,8 +48,8 @@ def draw(told: Told) -> Figure:
 
 
 def _title(figure: Figure, told: Told) -> None:
-    coins = " and ".join(told.shocked) or "prices"
-    figure.text(0.018, 0.945, f"{coins} {told.shock:+.0%}", fontsize=13, fontfamily=SERIF, va="center")
+    coins = listing(list(told.shocked)) or "prices"
+    figure.text(0.018, 0.945, f"{coins} {signed_percent(told.shock, 0)}", fontsize=13, fontfamily=SERIF, va="center")
     rounds, law = plural(len(told.rounds), "round"), told.law.replace("_", " ")
     sentence = (
         f"{told.file}: {told.accounts:,} accounts owe {_usd(told.debt_usd)}. {rounds} liquidate {told.liquidated:,} of"
@@ -70,45 +70,56 @@ def _waterfall(ax: Axes, told: Told) -> None:
     place = np.arange(1, len(seized) + 1)
     ax.bar(place, seized, bottom=ends - seized, color=BLUE, width=0.8, label="seized and sold, round by round")
     most = float(ends[-1]) if len(ends) else 1.0
+    ax.set_xlim(-0.5, max(len(seized), 1) + 0.5)
+    if not len(seized):
+        ax.text(0.5, most / 2, "nobody falls below one", ha="center", color=SOFT)
     for x, end, count in zip(place, ends, accounts, strict=True):
         ax.text(float(x), float(end) + most * 0.015, f"{count:,}", ha="center", color=SOFT, fontsize=5.5)
     ax.set_ylim(0, most * 1.1)
     _finish(ax, "Liquidation waterfall", "accounts called above each bar")
+    if not len(seized):
+        ax.set_yticks([])
 
 
 def _prices(ax: Axes, told: Told) -> None:
     for (name, shocked), colour in zip(told.shocked.items(), (INK, AMBER, BLUE, GREY), strict=False):
         path = np.array([shocked, *(r.prices_usd[name] for r in told.rounds)]) / (shocked / (1 + told.shock)) - 1
         shown = path[: MOST_BARS + 1] if len(path) <= MOST_BARS + 1 else np.append(path[:MOST_BARS], path[-1])
-        ax.step(np.arange(len(shown)), shown, where="post", color=colour, label=name)
+        label = f"{name} {signed_percent(float(path[-1]))}"
+        ax.step(np.arange(len(shown)), shown, where="post", color=colour, label=label)
         ax.plot([len(shown) - 1], [shown[-1]], "o", ms=3, color=colour)
-        ax.annotate(
-            f"{path[-1]:+.1%}", (len(shown) - 1, shown[-1]), textcoords="offset points", xytext=(4, 3), color=colour
-        )
-    ax.margins(x=0.06, y=0.25)
+    ax.margins(y=0.25)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.0%}" if abs(value) > 0.005 else "0"))
+    ax.yaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: signed_percent(value, 0) if abs(value) > 0.005 else "0")
+    )
     ax.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
-    ax.text(0.0, 1.06, "Price after each round", transform=ax.transAxes, fontweight="bold", va="bottom")
-    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, fontsize=6, labelcolor=SOFT, borderaxespad=0.2)
-    ax.set_xlabel("round")
+    ax.text(0.0, 1.06, "Prices", transform=ax.transAxes, fontweight="bold", va="bottom")
+    ax.set_xlabel("round; at 0 the shock alone")
+    _legend(ax)
 
 
 def _against_shock(ax: Axes, told: Told) -> None:
     shocks = [100 * point.shock for point in told.curve]
-    for colour, label, values, bound in (
-        (BLUE, "seized", [p.liquidated_usd for p in told.curve], [p.most_liquidated_usd for p in told.curve]),
-        (RED, "bad debt", [p.bad_debt_usd for p in told.curve], [p.most_bad_debt_usd for p in told.curve]),
-    ):
-        ax.plot(shocks, values, color=colour, lw=1.5, label=label)
-        ax.plot(shocks, bound, color=colour, lw=0.9, ls=(0, (2, 1.5)), label=f"{label}, at clearing prices")
+    ax.plot(shocks, [p.liquidated_usd for p in told.curve], color=BLUE, lw=1.5, label="liquidated")
+    ax.plot(shocks, [p.bad_debt_usd for p in told.curve], color=RED, lw=1.5, label="bad debt")
+    most = [p.most_bad_debt_usd for p in told.curve]
+    ax.plot(shocks, most, color=RED, lw=0.9, ls=(0, (2, 1.5)), label="bad debt at most")
     ax.axvline(100 * told.shock, color=GREY, lw=0.8)
     ax.set_xlim(0, min(shocks))
     ax.set_ylim(bottom=0)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}%"))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: signed_percent(value / 100, 0) if value else "0"))
     ax.set_xlabel("shock")
     _finish(ax, "Against the shock", "")
-    ax.legend(loc="upper left", fontsize=6.5, labelcolor=SOFT)
+    _legend(ax)
+
+
+def _legend(ax: Axes) -> None:
+    """Above the axes, right of the title, where it hides nothing."""
+    ax.legend(
+        loc="lower right", bbox_to_anchor=(1.01, 1.005), ncols=4, fontsize=6, labelcolor=SOFT, borderaxespad=0.0,
+        handlelength=1.6, handletextpad=0.45, columnspacing=1.1,
+    )  # fmt: skip
 
 
 def _finish(ax: Axes, title: str, remark: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from margrave.errors import Rejected
-from margrave.lab.demo.wording import plural
+from margrave.lab.demo.wording import plural, signed_percent
 from margrave.lab.fire_sale import assets as coins
 from margrave.lab.fire_sale import tables
 from margrave.lab.fire_sale.assets import DOLLARS, named, underlying
@@ -19,8 +19,8 @@ from margrave.score.cascade import CloseFactor, Depth, Law, clear, simulate
 from margrave.verdicts import Rejection
 
 DEPTH_USD: Final = 20_000_000.0
-"""Sold for one percent: about what the deepest single venue shows for bitcoin on an ordinary day, and far more than any
-shows in a crash. A judgement; give your own."""
+"""Sold for one percent: about what one deep venue shows for bitcoin on an ordinary day (Binance's recorded spot book of
+2024-08-08 holds 6.9 million within 0.33 %), and far more than any shows in a crash. A judgement; give your own."""
 CURVE: Final = tuple(-percent / 100 for percent in range(61))
 
 
@@ -108,7 +108,7 @@ class Told:
     def lines(self) -> list[str]:
         held = ", ".join(f"{usd:,.0f} USD of {asset}" for asset, usd in self.collateral_usd.items())
         falls = ", ".join(f"{asset} to {price:,.2f}" for asset, price in self.shocked.items())
-        move = f"{self.shock:+.1%}: {falls}; the books take {self.depth_usd:,.0f} USD for one percent"
+        move = f"{signed_percent(self.shock)}: {falls}; the books take {self.depth_usd:,.0f} USD for one percent"
         lines = [
             f"{self.file}: {self.accounts:,} accounts owe {self.debt_usd:,.0f} USD against {held}",
             f"{move} ({self.law.replace('_', ' ')})",
@@ -116,11 +116,11 @@ class Told:
             f"{plural(len(self.rounds), 'round')}: {plural(self.liquidated, 'account')} liquidated,"
             f" {self.liquidated_usd:,.0f} USD seized for {self.repaid_usd:,.0f} USD of debt,"
             f" {self.bad_debt_usd:,.0f} USD of bad debt" + ("" if self.settled else " (not settled: rounds ran out)"),
-            "the sales add "
-            + (", ".join(f"{-fall:.2%} to {asset}" for asset, fall in self.impact.items()) or "nothing")
-            + "; whoever is called first and by how much, they sell no more than "
+            "their sales take "
+            + (", ".join(f"{fall:.2%} off {asset}" for asset, fall in self.impact.items()) or "nothing off any price"),
+            "whoever is called first, and by how much: at most "
             + (", ".join(f"{units:,.1f} {asset}" for asset, units in self.most.sold.items()) or "nothing")
-            + f", add no more than {-self.most.impact:.2%}, and leave {self.most.bad_debt_usd:,.0f} USD of bad debt",
+            + f" sold, {self.most.impact:.2%} off a price, {self.most.bad_debt_usd:,.0f} USD of bad debt",
         ]
         return lines + [f"- {sentence}" for sentence in self.said]
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 
@@ -241,3 +245,44 @@ def test_a_close_factor_that_is_none_is_refused(close: tuple[float, float, float
 
 def test_closing_whole_is_a_rule_too() -> None:
     assert simulate(against_ether((10, 7_000), close=WHOLE), ENDLESS, [-0.15, 0]).closed.tolist() == [1.0]
+
+
+# --- the record -----------------------------------------------------------------------------------------------------
+
+BONUSES = (1.04, 1.05, 1.065, 1.07, 1.075, 1.08, 1.09, 1.1, 1.125, 1.15)
+"""What Aave v2 paid in 2020 and 2021, by asset and time."""
+
+
+@pytest.fixture(scope="module")
+def recorded() -> pd.DataFrame:
+    if (root := os.environ.get("MARGRAVE_DATA")) is None:
+        pytest.skip("MARGRAVE_DATA is not set")
+    return pd.read_parquet(Path(root) / "aave_v2_liquidations_all_assets_2020_2022").sort_values("ts", kind="stable")
+
+
+@pytest.mark.data
+def test_recorded_liquidations_seize_the_debt_they_repay_and_the_bonus(recorded: pd.DataFrame) -> None:
+    """Amounts are in the tokens' own decimals, which the table does not have: the ratio is known but for a power of
+    ten."""
+    seized = pd.to_numeric(recorded.collateralAmount) * recorded.reservePriceUSDCollateral
+    repaid = pd.to_numeric(recorded.principalAmount) * recorded.reservePriceUSDPrincipal
+    ratio = (seized / repaid).to_numpy(dtype=np.float64)
+    known = np.isfinite(ratio) & (ratio > 0)
+    lead = 10 ** ((np.log10(ratio[known]) - np.log10(0.9)) % 1 + np.log10(0.9))
+    near = (np.abs(lead[:, None] / np.array(BONUSES) - 1) < 2e-3).any(axis=1)
+    assert known.sum() == 4_921
+    assert near.mean() == pytest.approx(0.882, abs=0.002)
+    of = recorded.collateralReserve[known]
+    for asset, bonus in {"WETH": 1.05, "WBTC": 1.1, "DAI": 1.05, "LINK": 1.1, "YFI": 1.15}.items():
+        assert np.median(lead[(of == asset).to_numpy()]) == pytest.approx(bonus, abs=1e-3)
+
+
+@pytest.mark.data
+def test_recorded_calls_that_follow_each_other_halve_the_debt(recorded: pd.DataFrame) -> None:
+    debts = recorded.assign(repaid=pd.to_numeric(recorded.principalAmount).astype(float)).groupby(
+        ["user", "collateralReserve", "principalReserve"]
+    )
+    soon = debts.ts.diff() < pd.Timedelta("10min")
+    share = (debts.repaid.pct_change() + 1)[soon]
+    assert len(share) == 269
+    assert ((share - 0.5).abs() < 0.005).sum() == 97
