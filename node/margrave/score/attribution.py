@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from margrave.messages import Attributed, MarketScores, Scores, Snapshot
 from margrave.mirror.typed_data import UNEXPLAINED
 from margrave.score import calm
+from margrave.score.calm import Quiet
 from margrave.score.carried import Carried
 from margrave.score.coalitions import Coalition, Facts, Game, Input, PathPart, World, world_of
 from margrave.score.scores import Scorer
@@ -58,12 +59,12 @@ class Attribution:
     """(2^players,) the score of each coalition: bit i of a place is player i."""
 
 
-def calm_world(scorer: Scorer, now: World) -> dict[str, Facts]:
+def calm_world(scorer: Scorer, now: World, quiet: Quiet = calm.CALM) -> dict[str, Facts]:
     """Every market of the world on a quiet day, at the same hour and price."""
     found = {}
     for name, facts in now.items():
         size_usd = scorer.markets[name].reference_size_usd
-        found[name] = calm.facts(facts.market, size_usd, scorer.forecaster.prior, scorer.model_set)
+        found[name] = calm.facts(facts.market, size_usd, scorer.forecaster.prior, scorer.model_set, quiet)
     return found
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -35,19 +36,10 @@ from margrave.score.features.tails import SERIES
 Floats = NDArray[np.float64]
 
 NAME: Final = "calm/1"
-REALISED_VOL: Final = 0.50
-IMPLIED_VOL: Final = 0.60
-FUNDING_8H: Final = 1e-4
-HALF_SPREAD: Final = 1e-4
-DEPTH_OVER_SIZE: Final = 20.0
-"""Within 1 %, times the market's reference size."""
-OPEN_INTEREST_OVER_DEPTH: Final = 50.0
-COLLATERAL_RATIO: Final = 3.0
 HEALTH_EDGES: Final = (1.0, 1.05, 1.1, 1.25, 1.5, 2.0)
 HEALTH_SHARES: Final = (0.0, 0.002, 0.004, 0.024, 0.12, 0.25, 0.60)
 """Of a lending protocol's debt, by health factor between the edges."""
 DEBT_OVER_DEPTH: Final = 2.0
-MEAN_HEALTH: Final = 2.0
 DAY_H: Final = 24
 SPREAD_OF_HOURS: Final = 0.8
 """Standard deviation of the log of an hour's variance within its day."""
@@ -56,7 +48,34 @@ BODY: Final = 0.7
 WEEKS: Final = 17
 
 
-def facts(like: MarketSnapshot, reference_size_usd: float, prior: Floats, model_set: bytes) -> Facts:
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """The figures of a quiet market; the study of explanations draws others."""
+
+    realised_vol: float = 0.50
+    implied_vol: float = 0.60
+    """At all tenors of the surface too."""
+    funding_8h: float = 1e-4
+    half_spread: float = 1e-4
+    depth_over_size: float = 20.0
+    """Within 1 %, times the market's reference size."""
+    open_interest_over_depth: float = 50.0
+    collateral_ratio: float = 3.0
+    turned_h: int = 0
+    """By how many hours the sizes of a day's hours are turned."""
+
+    @property
+    def surface(self) -> Surface:
+        total = {f"total_vol_{days}d": self.implied_vol * math.sqrt(days / 365) for days in (7, 30, 90)}
+        return Surface(**total, rho=-0.1, wing=1.0, decay=0.35, rmse_vol=0.0, quotes_used=1)
+
+
+CALM: Final = Quiet()
+
+
+def facts(
+    like: MarketSnapshot, reference_size_usd: float, prior: Floats, model_set: bytes, quiet: Quiet = CALM
+) -> Facts:
     """The reference of a market: at its hour, its price and its usual volume, of which nothing in a score depends.
 
     Args:
@@ -67,29 +86,29 @@ def facts(like: MarketSnapshot, reference_size_usd: float, prior: Floats, model_
     traded = [bar.volume for bar in like.bars if bar.volume > 0]
     volume = math.exp(math.fsum(map(math.log, traded)) / len(traded)) if traded else 1.0
     return Facts(
-        market(like.market, reference_size_usd, newest_ms, price, volume, prior),
-        carried(like.market, newest_ms, price, volume, prior, model_set),
-        SURFACE,
+        _market(like.market, reference_size_usd, newest_ms, price, volume, prior, quiet),
+        _carried(like.market, newest_ms, price, volume, prior, model_set, quiet),
+        quiet.surface,
     )
 
 
-def market(
-    name: str, reference_size_usd: float, newest_ms: int, price: float, volume: float, prior: Floats
+def _market(
+    name: str, reference_size_usd: float, newest_ms: int, price: float, volume: float, prior: Floats, quiet: Quiet
 ) -> MarketSnapshot:
     """What a guard would vouch for."""
-    depth_usd = DEPTH_OVER_SIZE * reference_size_usd
-    bars = tuple(_at(bar, price, volume) for bar in _bars(newest_ms, prior.tobytes())[-LEVEL_H - 49 :])
+    depth_usd = quiet.depth_over_size * reference_size_usd
+    bars = tuple(_at(bar, price, volume) for bar in _bars(newest_ms, prior.tobytes(), quiet)[-LEVEL_H - 49 :])
     return MarketSnapshot(
         market=name,
         price=bars[-1].close,
         sources=(),
-        half_spread=HALF_SPREAD,
+        half_spread=quiet.half_spread,
         depth_usd=depth_usd,
         perp_basis=0.0,
-        funding_8h=FUNDING_8H,
-        open_interest_usd=OPEN_INTEREST_OVER_DEPTH * depth_usd,
-        vol_index=IMPLIED_VOL,
-        collateral_ratio=COLLATERAL_RATIO,
+        funding_8h=quiet.funding_8h,
+        open_interest_usd=quiet.open_interest_over_depth * depth_usd,
+        vol_index=quiet.implied_vol,
+        collateral_ratio=quiet.collateral_ratio,
         bars=bars,
         quotes=(),
         chain_age_s=0.0,
@@ -98,9 +117,11 @@ def market(
     )
 
 
-def carried(name: str, newest_ms: int, price: float, volume: float, prior: Floats, model_set: bytes) -> Carried:
+def _carried(
+    name: str, newest_ms: int, price: float, volume: float, prior: Floats, model_set: bytes, quiet: Quiet
+) -> Carried:
     """What a node would know of it: every hour, and no forecast that was ever wrong."""
-    running = _running(newest_ms, prior.tobytes())
+    running = _running(newest_ms, prior.tobytes(), quiet)
     logs = np.array([math.log(volume) if series == "volume" else 0.0 for series, _ in SERIES])
     return msgspec.structs.replace(
         fresh(model_set),
@@ -111,22 +132,9 @@ def carried(name: str, newest_ms: int, price: float, volume: float, prior: Float
             volumes=(read(running.volumes) * volume).tobytes(),
             sums=(read(running.sums) + logs * read(running.weights)).tobytes(),
         ),
-        beside=Beside(newest_ms, IMPLIED_VOL, FUNDING_8H),
+        beside=Beside(newest_ms, quiet.implied_vol, quiet.funding_8h),
         judged_ms=newest_ms + HOUR_MS,
     )
-
-
-SURFACE: Final = Surface(
-    total_vol_7d=IMPLIED_VOL * math.sqrt(7 / 365),
-    total_vol_30d=IMPLIED_VOL * math.sqrt(30 / 365),
-    total_vol_90d=IMPLIED_VOL * math.sqrt(90 / 365),
-    rho=-0.1,
-    wing=1.0,
-    decay=0.35,
-    rmse_vol=0.0,
-    quotes_used=1,
-)
-"""One volatility at all tenors."""
 
 
 def _health(name: str, at_ms: int, debt_usd: float) -> HealthReading:
@@ -148,13 +156,13 @@ def _health(name: str, at_ms: int, debt_usd: float) -> HealthReading:
 
 
 @lru_cache(maxsize=8)
-def _bars(newest_ms: int, prior: bytes) -> tuple[Bar, ...]:
+def _bars(newest_ms: int, prior: bytes, quiet: Quiet) -> tuple[Bar, ...]:
     """Seventeen weeks, ascending; the last close is one dollar."""
     back = np.arange(WEEKS * WEEK_H)[::-1]
     times = newest_ms - back * HOUR_MS
     usual = np.frombuffer(prior)[new_york_hour_of_week(times.astype(np.int64))]
-    variance = REALISED_VOL**2 / (24 * 365) * usual * _sizes()[back % DAY_H]
-    signs = np.array([-1.0 if (int(place) ^ (int(place) // DAY_H)).bit_count() % 2 else 1.0 for place in back])
+    variance = quiet.realised_vol**2 / (24 * 365) * usual * _sizes()[(back + quiet.turned_h) % DAY_H]
+    signs = np.array([-1.0 if int(place).bit_count() % 2 else 1.0 for place in back])
     moves = signs * np.sqrt(BODY * variance)
     reach = np.sqrt(2 * (variance + (2 * math.log(2) - 1) * moves**2))
     beyond = (reach - np.abs(moves)) / 2
@@ -176,9 +184,10 @@ def _sizes() -> Floats:
 
 
 @lru_cache(maxsize=8)
-def _running(newest_ms: int, prior: bytes) -> Running:
+def _running(newest_ms: int, prior: bytes, quiet: Quiet) -> Running:
     """An hour behind the newest closed one, as nodes keep it."""
-    hours = [Hour(bar=bar, vol_index=IMPLIED_VOL, funding_8h=FUNDING_8H) for bar in _bars(newest_ms, prior)[:-1]]
+    told = {"vol_index": quiet.implied_vol, "funding_8h": quiet.funding_8h}
+    hours = [Hour(bar=bar, **told) for bar in _bars(newest_ms, prior, quiet)[:-1]]
     return Running.start(NAME, hours, np.frombuffer(prior))
 
 

@@ -155,7 +155,7 @@ def test_the_parts_sum_to_the_score_less_the_references_and_both_are_the_scorers
     assert found.total == pytest.approx(uncapped(row), abs=1e-9)
     quiet = worlds()[1]
     alone = msgspec.structs.replace(sample()[0], markets=tuple(facts.market for facts in quiet.values()))
-    surfaces = dict.fromkeys(quiet, calm.SURFACE)
+    surfaces = dict.fromkeys(quiet, calm.CALM.surface)
     states = {name: facts.carried for name, facts in quiet.items()}
     assert found.base == pytest.approx(uncapped(real.scorer().score(alone, surfaces, states)[0].markets[0]), rel=0.02)
 
@@ -190,7 +190,7 @@ def test_a_group_that_is_as_in_the_reference_adds_exactly_nothing() -> None:
         market=msgspec.structs.replace(
             now["BTC"].market, **{field: getattr(quiet["BTC"].market, field) for field in FIELDS[Input.BOOK]}
         ),
-        surface=calm.SURFACE,
+        surface=calm.CALM.surface,
     )
     found = attributed(real.scorer(), "BTC", {**now, "BTC": like}, quiet, calm.NAME)
     assert found is not None
