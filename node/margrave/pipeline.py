@@ -49,6 +49,8 @@ from margrave.verdicts import DriftLevel, HoldReason, Outcome, Regime, ReportKin
 
 ALL_SHARE: Final = 0.3
 """Of the period: until then every member's attestation is awaited; afterwards a quorum is enough."""
+EXPLAIN_SHARE: Final = 0.2
+"""Of the period: a market whose turn to be explained comes later is signed without; words wait for no reasons."""
 GATHER_SHARE: Final = 0.65
 """Of the period: without a quorum by then the round is given up."""
 PROPOSE_SHARE: Final = 0.07
@@ -210,10 +212,20 @@ class Pipeline:
         """Why the figures of the report are what they are: its hash is signed beside them, so it comes before."""
         with self._timed("explain"):
             ids = {row.market: row.market_id for row in report.rows if row.trigger is not None}
-            scores = explained(self.scorer, snapshot, scores, self.carried, ids)
+            until_ms = self._at_ms(report.round, EXPLAIN_SHARE)
+            scores = explained(
+                self.scorer, snapshot, scores, self.carried, ids, in_time=lambda: self.clock.now_ms() < until_ms
+            )
             self.last_scores = scores
             self.journal.scored(scores)
             rows = [(ids[row.market], row) for row in scores.markets if row.market in ids]
+            if without := [row.market for _, row in rows if not row.attribution]:
+                log.get().info(
+                    "signed without an explanation",
+                    round=report.round,
+                    markets=", ".join(without),
+                    advice="no action: the words count; `margrave explain` tells why all the same",
+                )
             return msgspec.structs.replace(report, attributions_hash=attributions_hash(rows))
 
     async def _attest(self, report: Report, epoch: Epoch) -> AnyBundle | Hold:

@@ -15,7 +15,7 @@ code (`score.calm`), against which each round is explained and signed; and an ea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
@@ -37,8 +37,9 @@ Floats = NDArray[np.float64]
 
 MICRO: Final = 1_000_000
 """Attributions are hashed as whole millionths of a point."""
-MOST_MARKETS: Final = 64
-"""In a snapshot: a round with more is not explained, since every coalition speaks of all its markets."""
+MOST_MARKETS: Final = 16
+"""In a snapshot: a round with more is not explained before it is signed, since every coalition speaks of all of them.
+It is explained to whoever asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +117,18 @@ def finer(scorer: Scorer, market: str, now: World, reference: World) -> tuple[At
 
 
 def explained(
-    scorer: Scorer, snapshot: Snapshot, scores: Scores, carried: Mapping[str, Carried], markets: Iterable[str]
+    scorer: Scorer,
+    snapshot: Snapshot,
+    scores: Scores,
+    carried: Mapping[str, Carried],
+    markets: Iterable[str],
+    in_time: Callable[[], bool] = lambda: True,
 ) -> Scores:
     """The scores with the attributions of some of their markets against the calm reference.
 
     Args:
         carried: what `Scorer.score` returned for the snapshot.
+        in_time: asked before each market; those that come too late are left without.
     """
     asked = set(markets)
     if len(snapshot.markets) > MOST_MARKETS or not asked:
@@ -130,7 +137,7 @@ def explained(
     quiet = calm_world(scorer, now)
     rows = []
     for row in scores.markets:
-        found = attributed(scorer, row.market, now, quiet, calm.NAME) if row.market in asked else None
+        found = attributed(scorer, row.market, now, quiet, calm.NAME) if row.market in asked and in_time() else None
         rows.append(row if found is None else msgspec.structs.replace(row, attribution=found.parts))
     return msgspec.structs.replace(scores, markets=tuple(rows))
 

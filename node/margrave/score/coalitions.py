@@ -144,9 +144,9 @@ class Game:
         self._scorer, self._market, self._now, self._reference = scorer, market, now, reference
         self.players = tuple(each for each in Input if self._differ(each))
         self._touching: Coalition = SPEAKS
-        """What contagion follows from: the formula reads bars and ladders only."""
+        """What contagion follows from: the formula reads bars and ladders, the graph also what is held and depth."""
         if scorer.systemic.contagion_model is not None:
-            self._touching = SPEAKS | frozenset(Input) - {Input.CHAIN}
+            self._touching = SPEAKS | {Input.BOOK, Input.LENDING}
         levels = {world[market].carried.drift.level for world in (now, reference)}
         self._heard: Coalition = SPEAKS if DriftLevel.BASELINE in levels else SPEAKS - {Input.EXPERIENCE}
         """What the models are told: of experience they hear only that the baseline is to speak."""

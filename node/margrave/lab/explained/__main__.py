@@ -1,4 +1,4 @@
-"""`python -m margrave.lab.explained --data DIR [--out docs/explain.json]`: explanations of DIR's hours, put to the test."""
+"""`python -m margrave.lab.explained --data DIR [--out docs/explain.json]`: DIR's hours explained, and put to test."""
 
 from __future__ import annotations
 

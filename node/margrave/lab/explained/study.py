@@ -1,13 +1,13 @@
 """Hours of a history are scored and explained, and the explanations are put to the test: docs/explain.json.
 
 Deletion: inputs are put at the reference's values one by one, those first that the explanation says matter most, and
-what remains of the score's distance from the reference's is averaged over the steps. The same for every other order: the
-mean over all orders needs no draw, since after k steps each set of k inputs is equally likely. Who names the inputs that
-matter leaves little at once: the ratio of the two areas says how much less.
+what remains of the score's distance from the reference's is averaged over the steps. The same for every other order:
+the mean over all orders needs no draw, since after k steps each set of k inputs is equally likely. Who names the inputs
+that matter leaves little at once: the ratio of the two areas says how much less.
 
-Stability: exact values have no seed. What is drawn are the reference's figures, each by a lognormal of 20 % (and its day
-turned by some hours), and Kendall's tau-b of the inputs' order by size is taken between every two references. Beside it,
-the same between seeds of the usual estimate by sampled orders, which nodes do not use.
+Stability: exact values have no seed. What is drawn are the reference's figures, each by a lognormal of 20 % (and its
+day turned by some hours), and Kendall's tau-b of the inputs' order by size is taken between every two references.
+Beside it, the same between seeds of the usual estimate by sampled orders, which nodes do not use.
 
 Books, accounts and open interest are not in a history of prices: here they are as in the reference, and add nothing.
 """
@@ -31,14 +31,14 @@ from margrave.lab.court.history import Stretch, read
 from margrave.lab.court.tables import HOUR_MS
 from margrave.lab.served.rounds import round_of
 from margrave.messages import Bar, Snapshot
-from margrave.operate.replay import scorer_for
 from margrave.score import calm
 from margrave.score.attribution import attributed, calm_world, shapley, subsets
 from margrave.score.calm import CALM, Quiet
 from margrave.score.coalitions import FIELDS, Facts, Game, Input, PathPart, World
 from margrave.score.features.catalogue import LEADERS, LEVEL_H
+from margrave.score.model_set import ModelSet
 from margrave.score.scores import Scorer
-from margrave.settings import PROJECT_ROOT, MarketSettings, load_policy
+from margrave.settings import PROJECT_ROOT, Instruments, MarketSettings, load_policy
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -119,8 +119,12 @@ def study(folder: Path, asset: str, hours: int, command: str, say: Say) -> Study
     if asset not in stretches or len(stretches[asset]) <= FIRST_H + hours:
         known = ", ".join(found.assets) or "none"
         raise Fatal(f"{folder} has too few hours of {asset}", advice=f"name one of {known} with --asset")
-    settings = {name: MarketSettings(id=i, reference_size_usd=SIZE_USD, instruments={}) for i, name in enumerate(stretches)}
-    scorer = scorer_for(load_policy(POLICY), settings, REGISTRY)
+    settings = {
+        name: MarketSettings(id=i, reference_size_usd=SIZE_USD, instruments={"history": Instruments(spot=name)})
+        for i, name in enumerate(stretches)
+    }
+    models = ModelSet.of(load_policy(POLICY), REGISTRY)
+    scorer = models.scorer(settings)
     own = stretches[asset]
     rows = np.linspace(FIRST_H, len(own) - 1, hours).astype(int)
     told: list[_Hour] = []
@@ -137,7 +141,7 @@ def study(folder: Path, asset: str, hours: int, command: str, say: Say) -> Study
     names = [*told[0].names]
     return Study(
         command=command,
-        models=tuple(model.name for model in scorer.forecaster.models),  # type: ignore[attr-defined]
+        models=tuple(model.name for model in models.models),
         reference=calm.NAME,
         asset=asset,
         first=_day(own, int(rows[0])),
@@ -217,7 +221,7 @@ def _hour(scorer: Scorer, asset: str, now: World, random: np.random.Generator | 
 
 
 def _world(scorer: Scorer, stretches: Mapping[str, Stretch], asset: str, open_ms: int) -> dict[str, Facts] | None:
-    """A node's, at the close of an hour, after the hours that it learns from; without what a history of prices lacks."""
+    """A node's, at the close of an hour and after those that it learns from; without what a history of prices lacks."""
     markets = []
     for name, stretch in stretches.items():
         at = (open_ms - int(stretch.open_ms[0])) // HOUR_MS
