@@ -8,10 +8,11 @@ from typing import Final
 from margrave.lab.court.breaks import Breaks
 from margrave.lab.court.chamber import Chamber
 from margrave.lab.court.correlation import Correlation
+from margrave.lab.court.greeks import GreeksChamber
 from margrave.lab.court.models import Models
 from margrave.lab.court.surface import SurfaceChamber
 
-CHAMBERS: Final[tuple[Chamber, ...]] = (Breaks(), Correlation(), Models(), SurfaceChamber())
+CHAMBERS: Final[tuple[Chamber, ...]] = (Breaks(), Correlation(), GreeksChamber(), Models(), SurfaceChamber())
 
 
 def called(words: Sequence[str], among: Sequence[Chamber]) -> tuple[Chamber, ...]:

@@ -3,11 +3,12 @@
 Black's delta holds the option's volatility. On real chains it does not stay: where the forward rises by one percent,
 the volatility at a fixed strike changes by about one percent of
 
-    b = D(c) (min(s0, 0) - WING (s(k) - s0)),        s(k) = d sigma / dk,  s0 = s(0)
+    b = D(c) (LEVERAGE f s0 - WING (s(k) - s0)),    s(k) = d sigma / dk,  s0 = s(0),  f = max(1 - RESTING / |rho|, 0)
 
-* s0: the at-the-money volatility runs along the smile's own slope and once more as far, a skew-stickiness ratio of two,
-  which every stochastic-volatility model has at short expiries (L. Bergomi, "Smile dynamics IV", Risk, December 2009).
-  Where the slope is upward nothing is added: no chain that was looked at had one.
+* s0, the smile's slope at the money: in stochastic-volatility models the at-the-money volatility of short expiries
+  runs along it, and as far again (skew-stickiness ratio two; L. Bergomi, "Smile dynamics IV", Risk, December 2009).
+  A part of the slope is always there and answers to nothing: what a correlation of RESTING would give. The rest counts
+  LEVERAGE times. Where the slope is flatter, or upward, nothing is added: no such chain was looked at.
 * s(k) - s0: the smile's curvature goes with the forward (sticky moneyness; C. Alexander and A. Imeraj, "Delta hedging
   bitcoin options with a smile", Quantitative Finance 23, 2023, who hedge with delta + vega d sigma / dF), but only for
   WING of its way: shrunk towards what stays.
@@ -18,7 +19,7 @@ So delta = Black's + vega b / F; gamma is that delta's derivative in the forward
 vanna and volga are by the level of the whole smile of the expiry, and theta goes along the surface. All of it is in
 closed form of the published lanes and the option: whoever reads the contract computes the same.
 
-The two constants and D were chosen on chains of two months; docs/greeks.md says how many others were tried.
+The form and its constants were chosen on the chains of one month; docs/greeks.md says how many others were tried.
 """
 
 from __future__ import annotations
@@ -34,8 +35,13 @@ from margrave.score.greeks.black import Greeks, plain
 from margrave.score.greeks.options import Floats, Options
 from margrave.score.greeks.slopes import Smile, smile
 
-WING: Final = 0.4
+LEVERAGE: Final = 2.5
+RESTING: Final = 0.15
+WING: Final = 0.3
 """Of the smile's curvature, the share that goes with the forward."""
+CHOSEN_FROM: Final = "2025-12-30"
+CHOSEN_TO: Final = "2026-02-01"
+"""Between the beginnings of these days lie the chains that the constants and the rule's form were chosen on."""
 FULL_TO: Final = 0.5
 NOTHING_FROM: Final = 0.8
 """Call deltas between which the move of volatility fades out."""
@@ -71,7 +77,7 @@ def greeks(surface: Surface, options: Options, vol: Floats | None = None) -> Ser
     black = plain(options, own)
     call_delta = np.where(options.is_call, black.delta, black.delta + 1)
     fade, fade_by_delta = faded(call_delta)
-    way, way_by_k, way_by_level = _ways(seen)
+    way, way_by_k, way_by_level = _ways(surface, seen)
     b = fade * way
     forward = options.forward
     by_forward = b / forward
@@ -93,11 +99,6 @@ def greeks(surface: Surface, options: Options, vol: Floats | None = None) -> Ser
     return Served(own, b, black, adjusted)
 
 
-def vol_by_log_forward(seen: Smile, call_delta: Floats) -> Floats:
-    """b alone, (n,)."""
-    return faded(call_delta)[0] * _ways(seen)[0]
-
-
 def call_delta(options: Options, vol: Floats) -> Floats:
     total = vol * np.sqrt(options.years)
     value: Floats = ndtr(total / 2 - options.log_moneyness / total)
@@ -110,9 +111,9 @@ def faded(call_delta: Floats) -> tuple[Floats, Floats]:
     return t * t * (3 - 2 * t), 6 * t * (t - 1) / (NOTHING_FROM - FULL_TO)
 
 
-def _ways(seen: Smile) -> tuple[Floats, Floats, Floats]:
+def _ways(surface: Surface, seen: Smile) -> tuple[Floats, Floats, Floats]:
     """(b before it fades, its derivatives in k and in the level)."""
-    falling = seen.skew < 0
-    way = np.where(falling, seen.skew, 0.0) - WING * (seen.by_k - seen.skew)
-    by_level = np.where(falling, seen.skew_by_level, 0.0) - WING * (seen.by_k_level - seen.skew_by_level)
-    return way, -WING * seen.by_kk, by_level
+    beyond = 1 + RESTING / surface.rho if surface.rho < -RESTING else 0.0
+    at_money = LEVERAGE * beyond + WING
+    by_level = at_money * seen.skew_by_level - WING * seen.by_k_level
+    return at_money * seen.skew - WING * seen.by_k, -WING * seen.by_kk, by_level
