@@ -2,7 +2,7 @@
 
 =============  ======================================================================================================
 operators      `init`, `check`, `run`, `once`: who runs a node
-auditors       `replay`, `explain`, `value`, `parse`: who must answer for a figure
+auditors       `replay`, `explain`, `value`, `greeks`, `parse`: who must answer for a figure
 recordings     `record`, `replay-feed`, `readings`: who keeps what venues say
 researchers    `backtest`, `demo`: who judges the models, and the whole
 =============  ======================================================================================================

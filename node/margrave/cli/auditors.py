@@ -112,6 +112,37 @@ def value(
 
 
 @verbs.command()
+def greeks(
+    market: Annotated[str, typer.Argument(help="A market, as markets.toml names it; of a chain file, the underlying.")],
+    options: Annotated[list[str], typer.Argument(help="Options, as 27MAR26-80000-C.")],
+    config: Config = HERE,
+    round_: Annotated[
+        int | None, typer.Option("--round", help="A round of the journal; without it the last that scored the market.")
+    ] = None,
+    chain: Annotated[
+        Path | None, typer.Option("--chain", help="Fit the last chain of this Parquet file instead of reading lanes.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Delta, gamma, vega, vanna, volga and theta of options: plain, along the smile, and over the ladder's moves."""
+    from dataclasses import asdict
+
+    from margrave.operate import greeks as tell
+    from margrave.operate.value import option
+    from margrave.settings import load
+
+    asked = [option(text) for text in options]
+    if chain is None:
+        told = tell.from_journal(load(config), market, asked, round_)
+    else:
+        with the_lab():
+            from margrave.lab.court import chains
+        last = chains.last_in(chain, market.upper())
+        told = tell.from_quotes(last.asset, chain.name, last.quotes, last.as_of_ms, asked, last.index_usd)
+    sys.stdout.write(json.dumps(asdict(told)) + "\n" if as_json else "\n".join(told.lines()) + "\n")
+
+
+@verbs.command()
 def parse(
     venue: Annotated[str, typer.Argument(help="deribit, binance, okx, bybit, kraken, coinbase or hyperliquid.")],
     files: Annotated[list[Path], typer.Argument(help="Recorded payloads: JSON bodies or recorder text, also gzipped.")],

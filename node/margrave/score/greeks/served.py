@@ -16,8 +16,10 @@ the volatility at a fixed strike changes by about one percent of
   the forward rose with it in some weeks and against it in others: there the plain delta is served, nothing beats it.
 
 So delta = Black's + vega b / F; gamma is that delta's derivative in the forward with the volatility moving along; vega,
-vanna and volga are by the level of the whole smile of the expiry, and theta goes along the surface. All of it is in
-closed form of the published lanes and the option: whoever reads the contract computes the same.
+vanna and volga are by the level of the whole smile of the expiry, and theta goes along the surface. The delta to hedge
+with is taken over the ladder's moves (`tails`) with the volatility moving by b: what the tails model says of falls
+against rises is in it. All of it is computed from the published lanes and the option: whoever reads the contract
+computes the same.
 
 The form and its constants were chosen on the chains of one month; docs/greeks.md says how many others were tried.
 """
@@ -34,6 +36,7 @@ from margrave.messages import Surface
 from margrave.score.greeks.black import Greeks, plain
 from margrave.score.greeks.options import Floats, Options
 from margrave.score.greeks.slopes import Smile, smile
+from margrave.score.greeks.tails import Heavy, Moves, over_moves
 
 LEVERAGE: Final = 2.5
 RESTING: Final = 0.15
@@ -59,15 +62,23 @@ class Served:
     """Black's, the volatility held."""
     adjusted: Greeks
     """With the smile; `vega`, `vanna` and `volga` by the at-the-money volatility of the expiry."""
+    heavy: Heavy | None
+    """With the smile and over the moves of a ladder; `None` without one."""
+
+    @property
+    def hedge(self) -> Floats:
+        """The delta to hedge with: over the ladder's moves, or along the smile alone."""
+        return self.adjusted.delta if self.heavy is None else self.heavy.delta
 
 
-def greeks(surface: Surface, options: Options, vol: Floats | None = None) -> Served:
+def greeks(surface: Surface, options: Options, vol: Floats | None = None, moves: Moves | None = None) -> Served:
     """Of options on one underlying.
 
     Args:
         surface: as published.
         vol: (n,) of the options themselves where they are known better than by the surface, such as a venue's mark;
             the smile's slopes are the surface's all the same.
+        moves: of the ladder that was published with the surface.
 
     Raises:
         Rejected: a volatility is not positive and finite, with its row; or the surface is none.
@@ -96,7 +107,7 @@ def greeks(surface: Surface, options: Options, vol: Floats | None = None) -> Ser
         volga=black.volga * seen.by_level**2 + black.vega * seen.by_level_twice,
         theta=black.theta - black.vega * seen.by_years,
     )
-    return Served(own, b, black, adjusted)
+    return Served(own, b, black, adjusted, None if moves is None else over_moves(options, own, b, moves))
 
 
 def call_delta(options: Options, vol: Floats) -> Floats:

@@ -91,7 +91,8 @@ def _hedges(judged: Held) -> Mapping[str, Floats]:
     return {
         SERVED: judged.served,
         "served, of the lanes alone": judged.lanes,
-        "served, over the ladder's moves": judged.heavy,
+        "served, where a ladder speaks": np.where(judged.told, judged.served, np.nan),
+        "along the smile alone": judged.smile,
         "minimum variance, learnt day by day": learned(judged),
         "the whole smile goes with the forward": judged.sticky,
     }
@@ -149,7 +150,7 @@ def _beside(beside: Mapping[str, Ratios | None], note: str) -> Table:
         note=(
             f"Of marks, from one chain to the next ({note}); Black's delta at the venue's mark volatility is one. Low "
             "and high: 95 %, drawing whole days. Each is judged where it speaks: the learnt one after its first ten "
-            "days, the ladder's where there are bars."
+            "days. Where the folder's bars give no ladder, the served delta is the one along the smile alone."
         ),
     )
 

@@ -20,7 +20,7 @@ from margrave.lab.court.chains import Chain
 from margrave.lab.court.families.surface.cells import regular
 from margrave.messages import OptionQuote, Surface
 from margrave.score import black76, surface
-from margrave.score.greeks import Options, greeks, smile
+from margrave.score.greeks import Moves, Options, greeks, smile
 from margrave.score.greeks.served import call_delta
 from margrave.score.surface import DAY_MS, YEAR_DAYS
 
@@ -61,13 +61,15 @@ class Held:
     error: Floats
     """(V' - V - delta (F' - F)) / F with Black's delta at the mark."""
     served: Floats
-    """What each hedge ratio adds to Black's at the mark: the served one,"""
+    """What each hedge ratio adds to Black's at the mark: the served one, along the smile alone where no ladder is,"""
     lanes: Floats
     """the served one where the option's volatility is the surface's too,"""
+    smile: Floats
+    """along the smile alone,"""
     sticky: Floats
-    """the whole smile going with the forward,"""
-    heavy: Floats
-    """and the served one over the ladder's moves; NaN where there is no ladder."""
+    """and the whole smile going with the forward."""
+    told: Bools
+    """There was a ladder."""
     two_sided: Bools
     """Somebody bid and asked at both ends."""
 
@@ -78,11 +80,11 @@ class Held:
         return Held(*(getattr(self, field.name)[wanted] for field in fields(self)))
 
 
-Heavy = Callable[[str, int, Options, Floats, Floats], Floats | None]
-"""(asset, time, options, volatility, its slope) -> delta over the moves that a ladder of that time tells."""
+Ladders = Callable[[str, int], Moves | None]
+"""(asset, time) -> the moves that a ladder of that time tells."""
 
 
-def held(chains: Mapping[str, Sequence[Chain]], heavy: Heavy | None = None) -> tuple[Held, tuple[str, ...]]:
+def held(chains: Mapping[str, Sequence[Chain]], ladders: Ladders | None = None) -> tuple[Held, tuple[str, ...]]:
     """(all options held, what could not be and why)."""
     parts: list[dict[str, NDArray[np.generic]]] = []
     silent: list[str] = []
@@ -95,7 +97,7 @@ def held(chains: Mapping[str, Sequence[Chain]], heavy: Heavy | None = None) -> t
                 continue
             try:
                 before = surface.calibrate(first.quotes, first.as_of_ms, before, index=first.index_usd)
-                part = _pair(first, second, before, heavy)
+                part = _pair(first, second, before, None if ladders is None else ladders(asset, first.as_of_ms))
             except Rejected as error:
                 silent.append(f"{asset} {first.day}: {error.problem}")
                 continue
@@ -110,43 +112,34 @@ def held(chains: Mapping[str, Sequence[Chain]], heavy: Heavy | None = None) -> t
 def _joined(parts: Sequence[dict[str, NDArray[np.generic]]]) -> Held:
     if not parts:
         empty = np.empty(0)
-        kinds = {"asset": np.str_, "from_ms": np.int64, "is_call": np.bool_, "two_sided": np.bool_}
+        kinds = {"asset": np.str_, "from_ms": np.int64, "is_call": np.bool_, "told": np.bool_, "two_sided": np.bool_}
         return Held(*(empty.astype(kinds.get(field.name, np.float64)) for field in fields(Held)))
     return Held(*(np.concatenate([part[field.name] for part in parts]) for field in fields(Held)))
 
 
-def _pair(first: Chain, second: Chain, seen: Surface, heavy: Heavy | None) -> dict[str, NDArray[np.generic]]:
+def _pair(first: Chain, second: Chain, seen: Surface, moves: Moves | None) -> dict[str, NDArray[np.generic]]:
     then = {_terms(quote): quote for quote in second.quotes if _marked(quote)}
     both = [(quote, then[_terms(quote)]) for quote in first.quotes if _marked(quote) and _terms(quote) in then]
-    expiry, strike, forward, vol, forward_then, vol_then = (
-        np.array(
-            [(a.expiry_ms, a.strike, a.forward, a.mark_iv, b.forward, b.mark_iv) for a, b in both], dtype=np.float64
-        )
-        .reshape(-1, 6)
-        .T
-    )
-    is_call = np.array([a.is_call for a, _ in both], dtype=np.bool_)
+    columns = np.array(
+        [(a.expiry_ms, a.strike, a.is_call, a.forward, a.mark_iv, b.forward, b.mark_iv) for a, b in both],
+        dtype=np.float64,
+    ).reshape(-1, 7)
     two_sided = np.array([_two_sided(a) and _two_sided(b) for a, b in both], dtype=np.bool_)
-    days, left = (expiry - first.as_of_ms) / DAY_MS, (expiry - second.as_of_ms) / DAY_MS
-    alive = (days >= LEAST_DAYS) & (days <= MOST_DAYS) & (left > 0)
-    expiry, strike, forward, vol, forward_then, vol_then, is_call, two_sided, days, left = (
-        column[alive]
-        for column in (expiry, strike, forward, vol, forward_then, vol_then, is_call, two_sided, days, left)
-    )
-    options = Options(forward, strike, days / YEAR_DAYS, is_call)
-    delta = call_delta(options, vol)
-    wanted = (delta >= LEAST_DELTA) & (delta <= 1 - LEAST_DELTA)
-    options = Options(forward[wanted], strike[wanted], days[wanted] / YEAR_DAYS, is_call[wanted])
-    vol, vol_then, forward_then, left, delta = (column[wanted] for column in (vol, vol_then, forward_then, left, delta))
+    days, left = ((columns[:, 0] - chain.as_of_ms) / DAY_MS for chain in (first, second))
+    wanted = np.flatnonzero((days >= LEAST_DAYS) & (days <= MOST_DAYS) & (left > 0))
+    delta = call_delta(_options(columns[wanted], days[wanted]), columns[wanted, 4])
+    inside = (delta >= LEAST_DELTA) & (delta <= 1 - LEAST_DELTA)
+    wanted, delta = wanted[inside], delta[inside]
+    options = _options(columns[wanted], days[wanted])
+    vol, forward_then, vol_then = columns[wanted, 4:].T
     forward = options.forward
-    ours, lanes = greeks(seen, options, vol), greeks(seen, options)
+    ours, lanes = greeks(seen, options, vol, moves), greeks(seen, options, None, moves)
     black = ours.plain
     move = forward_then / forward - 1
     then_price = black76.price(
-        np.log(options.strike / forward_then), vol_then * np.sqrt(left / YEAR_DAYS), options.is_call
+        np.log(options.strike / forward_then), vol_then * np.sqrt(left[wanted] / YEAR_DAYS), options.is_call
     )
     sticky = -black.vega * smile(seen, options).by_k / forward
-    fat = None if heavy is None else heavy(first.asset, first.as_of_ms, options, vol, ours.vol_by_log_forward)
     return {
         "asset": np.full(len(vol), first.asset),
         "from_ms": np.full(len(vol), first.as_of_ms, dtype=np.int64),
@@ -158,12 +151,17 @@ def _pair(first: Chain, second: Chain, seen: Surface, heavy: Heavy | None) -> di
         "gamma": black.gamma * forward,
         "move": move,
         "error": then_price * forward_then / forward - black.price / forward - black.delta * move,
-        "served": ours.adjusted.delta - black.delta,
-        "lanes": lanes.adjusted.delta - black.delta,
+        "served": ours.hedge - black.delta,
+        "lanes": lanes.hedge - black.delta,
+        "smile": ours.adjusted.delta - black.delta,
         "sticky": sticky,
-        "heavy": np.full(len(vol), np.nan) if fat is None else fat - black.delta,
+        "told": np.full(len(vol), moves is not None),
         "two_sided": two_sided[wanted],
     }
+
+
+def _options(columns: Floats, days: Floats) -> Options:
+    return Options(columns[:, 3], columns[:, 1], days / YEAR_DAYS, columns[:, 2] > 0)
 
 
 def _terms(quote: OptionQuote) -> tuple[int, float, bool]:

@@ -1,4 +1,4 @@
-"""Deltas over the moves that the registry's ladder tells, for chains of assets whose bars the folder holds as well."""
+"""The registry's ladder at the time of a chain, for assets whose bars the folder holds as well."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 
 from margrave.errors import Fatal, Rejected
-from margrave.lab.court.families import Kind
-from margrave.lab.court.families.registered import REGISTRY, Registered
+from margrave.lab.court.families.registered import REGISTRY, RegisteredTails
 from margrave.lab.court.family import DOWN, LEVELS, UP, TailModel
 from margrave.lab.court.greeks.held import HOUR_MS, Floats
 from margrave.lab.court.panel import Panel
 from margrave.messages import Ladder
-from margrave.score.greeks import Options, moves, over_moves
+from margrave.score.greeks import Moves, moves
+from margrave.score.registry import open_model
 
 MODEL: Final = "tails/1"
 MPOR_H: Final = 4
@@ -25,12 +25,12 @@ MOST_AGE_H: Final = 2
 
 @dataclass(frozen=True)
 class Ladders:
-    """`held.Heavy`: asks the model at the last bar before each chain."""
+    """`held.Ladders`: asks the model at the last bar before each chain."""
 
     panel: Panel
     model: TailModel
 
-    def __call__(self, asset: str, at_ms: int, options: Options, vol: Floats, slope: Floats) -> Floats | None:
+    def __call__(self, asset: str, at_ms: int) -> Moves | None:
         if asset not in self.panel.assets:
             return None
         row = int(np.searchsorted(self.panel.known_ms, at_ms, side="right")) - 1
@@ -39,7 +39,7 @@ class Ladders:
         place = self.panel.assets.index(asset)
         said = self.model.tails(self.panel, np.array([row]), np.array([place]), MPOR_H)
         try:
-            return over_moves(options, vol, slope, moves(_ladder(said.var[0], said.es[0]))).delta
+            return moves(_ladder(said.var[0], said.es[0]))
         except Rejected:  # a model that is silent there: NaN is no ladder
             return None
 
@@ -49,7 +49,7 @@ def ladders(panel: Panel, registry: Path = REGISTRY) -> Ladders | str:
     if not panel.hours:
         return "no bars: nothing tells the moves that deltas could be taken over"
     try:
-        return Ladders(panel, Registered(MODEL, Kind.TAILS, registry).fit(panel))
+        return Ladders(panel, RegisteredTails(open_model(registry, MODEL)))
     except Fatal as error:
         return f"{MODEL}: {error}"
 
