@@ -194,3 +194,16 @@ def months(found: Held) -> Sequence[tuple[str, Bools]]:
     """(month, its rows), ascending."""
     month = found.from_ms.astype("datetime64[ms]").astype("datetime64[M]")
     return [(str(each), np.asarray(month == each)) for each in np.unique(month)]
+
+
+def calm(found: Held, stormy: float = 0.1) -> Bools:
+    """Of each asset the days but the share of them with the largest mean squared moves."""
+    kept = np.ones(len(found), dtype=np.bool_)
+    days = found.from_ms // DAY_MS
+    for asset in np.unique(found.asset):
+        mine = found.asset == asset
+        distinct, day = np.unique(days[mine], return_inverse=True)
+        squared = np.bincount(day, weights=found.move[mine] ** 2) / np.bincount(day)
+        out = distinct[np.argsort(-squared, kind="stable")[: int(np.ceil(stormy * len(distinct)))]]
+        kept &= ~(mine & np.isin(days, out))
+    return kept

@@ -13,7 +13,7 @@ from margrave.lab.court import chains
 from margrave.lab.court.chamber import Case, Figure, Ruling, Table
 from margrave.lab.court.families.registered import REGISTRY
 from margrave.lab.court.greeks import plots
-from margrave.lab.court.greeks.against import Ratios, learned, months, ratios
+from margrave.lab.court.greeks.against import Ratios, calm, learned, months, ratios
 from margrave.lab.court.greeks.held import Bools, Floats, Held, held
 from margrave.lab.court.greeks.ladders import ladders
 from margrave.lab.court.target import Goal, Target, unmeasured
@@ -162,7 +162,11 @@ def _months(found: Held) -> Iterator[Table]:
         for month, mine in months(found)
         for asset in np.unique(found.asset)
     ]
-    parts += [("all, quoted on both sides", found.two_sided), ("all", np.ones(len(found), dtype=np.bool_))]
+    parts += [
+        ("all, quoted on both sides", found.two_sided),
+        ("all, without the tenth of days that moved most", calm(found)),
+        ("all", np.ones(len(found), dtype=np.bool_)),
+    ]
     for words, mine in parts:
         part = found.only(mine)
         one = ratios(part, part.served) if len(part) else None
