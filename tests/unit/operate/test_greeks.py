@@ -1,0 +1,121 @@
+"""`margrave greeks`: from the lanes of a round or from a chain file; what cannot be asked is one line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from margrave import cli
+from margrave.errors import Rejected
+from margrave.operate import greeks as told_of
+from margrave.operate.init import Plan, init
+from margrave.operate.value import option
+from margrave.score import surface
+from margrave.score.greeks.published import surface_of
+from margrave.settings import Settings, load
+from margrave.store.journal import Journal
+from tests.unit.decide.sample import ROUND, T_S, scores_of, words
+from tests.unit.guard.sample import T0_MS, VENUES, books, histories, judged
+from tests.unit.lab.court.surface.made import put
+from tests.unit.score.chains import AS_OF_MS, made
+
+ASKED = [option("27FEB26-72000-C"), option("27FEB26-72000-P")]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    init(tmp_path / "ada", Plan(name="ada"))
+    return load(tmp_path / "ada" / "node.toml")
+
+
+def record(settings: Settings, *, scored: bool) -> None:
+    snapshot, _ = judged([*books(dict.fromkeys(VENUES, 70_000.0)), *histories()], T0_MS)
+    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
+        journal.saw(snapshot, {})
+        if scored:
+            journal.scored(scores_of({"BTC": words()}))
+
+
+def test_a_rounds_lanes_tell_plain_smile_and_ladder(settings: Settings) -> None:
+    record(settings, scored=True)
+    told = told_of.from_journal(settings, "BTC", ASKED)
+    call, put_ = told.options
+    assert told.source == f"the lanes of round {ROUND}"
+    assert told.as_of_ms // 1000 == T_S or told.as_of_ms == T0_MS
+    years = (call.option.expiry_ms - told.as_of_ms) / 86_400_000 / 365
+    assert call.forward == pytest.approx(70_000 * (1 + 0.05 * years))
+    assert call.vol == pytest.approx(surface.implied_vol(surface_of(words()), call.forward, 72_000.0, years))
+    for row in ("plain", "adjusted", "over_moves"):
+        assert getattr(call, row).delta - getattr(put_, row).delta == pytest.approx(1.0, abs=1e-9)
+    assert call.adjusted.delta < call.plain.delta
+    assert call.over_moves is not None
+    assert call.over_moves.vanna is None
+    assert len(told.lines()) == 1 + 2 * 5
+
+
+def test_a_round_that_did_not_score_the_market_is_one_clear_line(settings: Settings) -> None:
+    record(settings, scored=False)
+    with pytest.raises(Rejected, match="no round of the journal scored BTC"):
+        told_of.from_journal(settings, "BTC", ASKED)
+    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
+        journal.scored(scores_of({"ETH": words(3_000.0)}))
+    with pytest.raises(Rejected, match=f"round {ROUND} did not score BTC"):
+        told_of.from_journal(settings, "BTC", ASKED, ROUND)
+
+
+def test_an_option_that_a_chain_marks_keeps_its_mark() -> None:
+    quotes = made()
+    marked = next(q for q in quotes if q.is_call and q.mark_iv and q.expiry_ms > AS_OF_MS + 20 * 86_400_000)
+    asked = [told_of.Option(marked.expiry_ms, marked.strike, True), told_of.Option(marked.expiry_ms, 71_234.5, True)]
+    told = told_of.from_quotes("BTC", "a chain", quotes, AS_OF_MS, asked, 70_000.0)
+    assert told.options[0].vol == marked.mark_iv
+    assert told.options[0].forward == told.options[1].forward == marked.forward
+    assert told.options[0].over_moves is None
+
+
+def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words_: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["margrave", "greeks", *words_])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    out = capsys.readouterr()
+    return out.out if not left.value.code else out.err
+
+
+def test_the_verb_prints_lines_or_json_from_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = str(put(tmp_path, [(AS_OF_MS, made())]))
+    lines = printed(capsys, monkeypatch, "BTC", "27FEB26-72000-C", "--chain", file).splitlines()
+    assert lines[0].startswith("BTC from BTC.parquet, 2026-02-04 12:00:00 UTC")
+    assert lines[1].startswith("27FEB26-72000-C")
+    assert [line.split()[0] for line in lines[2:]] == ["delta", "plain", "smile"]
+    told = json.loads(printed(capsys, monkeypatch, "BTC", "27FEB26-72000-C", "--chain", file, "--json"))
+    assert told["options"][0]["adjusted"]["delta"] < told["options"][0]["plain"]["delta"]
+
+
+@pytest.mark.parametrize(
+    ("words_", "line"),
+    [
+        (("ETH", "27FEB26-72000-C"), "holds no chain of ETH — it holds BTC"),
+        (("BTC", "27FEB26-72000"), "is no option — write it like"),
+        (("BTC", "27FEB26-0-C"), "a strike of 0.0 is none"),
+        (("BTC", "27JAN26-72000-C"), "expired"),
+        (("BTC", "25DEC26-72000-C"), "are more than the 200"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words_: tuple[str, ...],
+    line: str,
+) -> None:
+    file = str(put(tmp_path, [(AS_OF_MS, made())]))
+    text = printed(capsys, monkeypatch, *words_, "--chain", file)
+    assert line in text
+    assert len(text.splitlines()) == 1
+    assert "Traceback" not in text
