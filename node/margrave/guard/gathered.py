@@ -29,8 +29,7 @@ from margrave.messages import (
 from margrave.settings import GuardPolicy, MarketSettings
 from margrave.verdicts import Rejection
 
-OBSERVERS: Final = ("chain:", "sentiment:")
-"""Sources that no market lists: they are heard on what only they can know, and have no vote on a price."""
+MOODS: Final = "sentiment"
 VENUES_ONLY: Final = (BookReading, BarsReading, ChainReading, TradesReading)
 
 
@@ -95,9 +94,17 @@ def _newer(reading: AnyReading, than: AnyReading) -> bool:
     return reading is not than and msgspec.msgpack.encode(reading) > msgspec.msgpack.encode(than)
 
 
+def observes(source: str) -> bool:
+    """Whether a source is one that no market lists: watchers of chains ("chain:31337", "aave_v3:1", "chainlink:10") and
+    of moods. They are heard on what only they can know, and have no vote on a price. The names are this node's own,
+    never what anybody says of himself."""
+    kind, _, where = source.partition(":")
+    return kind == MOODS or (where.isascii() and where.isdigit())
+
+
 def _stranger(reading: AnyReading, markets: Mapping[str, MarketSettings]) -> checks.Flaw | None:
     """A source nobody listed would count as an independent venue: whoever can add names could outvote the others."""
-    observer = reading.source.startswith(OBSERVERS)
+    observer = observes(reading.source)
     if observer and reading.market == EVERY_MARKET and not isinstance(reading, VENUES_ONLY):
         return None
     if reading.market not in markets:

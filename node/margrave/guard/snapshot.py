@@ -8,7 +8,7 @@ from functools import partial
 
 from margrave.guard import agreement, anchors, bars, breaker, checks, jumps, levels, summary, winsor
 from margrave.guard.agreement import Agreement, VenuePrice
-from margrave.guard.gathered import OBSERVERS, Gathered, gather, lender
+from margrave.guard.gathered import Gathered, gather, lender, observes
 from margrave.guard.memory import (
     Level,
     Memory,
@@ -245,7 +245,7 @@ def _venue_prices(market: Gathered) -> list[VenuePrice]:
 
     def from_scalars(kind: Kind) -> None:
         for source, (value, age) in market.scalars.get(kind, {}).items():
-            if not source.startswith(OBSERVERS):
+            if not observes(source):
                 found.setdefault(source, VenuePrice(source, value, None, age))
 
     from_books(perpetual=False)

@@ -76,6 +76,8 @@ class Plan:
     peers: tuple[str, ...] = ()
     port: int = 8710
     venues: Mapping[str, Mapping[str, Any]] | None = None
+    chains: Mapping[str, Mapping[str, Any]] | None = None
+    """What is watched beside the chain that is published to."""
     clock: ClockSettings | None = None
     markets_file: Path = PROJECT_ROOT / "config" / "markets.toml"
     policy_file: Path = PROJECT_ROOT / "config" / "policy.toml"
@@ -147,6 +149,8 @@ def _toml(plan: Plan) -> str:
     }
     if plan.venues is None:
         document["sentiment"] = {"fear_greed_url": FEAR_GREED_URL}
+    if plan.chains is not None:
+        document["chains"] = plan.chains
     if plan.clock is not None:
         document["clock"] = plan.clock.model_dump()
     return tomli_w.dumps(document)

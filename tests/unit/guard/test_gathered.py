@@ -7,6 +7,8 @@ import math
 import msgspec
 import pytest
 
+from margrave.collect.board import Board
+from margrave.collect.chains.build import watches
 from margrave.guard import checks
 from margrave.messages import (
     EVERY_MARKET,
@@ -20,10 +22,13 @@ from margrave.messages import (
     PoolReading,
     TradesReading,
 )
+from margrave.settings import WatchedChainSettings
 from margrave.verdicts import Rejection
+from tests.unit.collect.chains.fake import Now
 from tests.unit.guard.sample import HOUR_MS, POLICY, T0_MS, VENUES, book, books, histories, judged, scalar
 
 FAIR = dict.fromkeys(VENUES, 100.0)
+POOL_AT = "0x" + "11" * 20
 SAID = {"market": "BTC", "instrument": "x", "venue_time_ms": T0_MS - 1_000, "seen_time_ms": T0_MS - 500}
 TRADES = TradesReading(
     **SAID,
@@ -110,6 +115,32 @@ def test_what_is_about_all_markets_reaches_each_and_only_observers_may_say_it() 
 @pytest.mark.parametrize("reading", [book("chain:1", 50.0), msgspec.structs.replace(TRADES, source="chain:1")])
 def test_an_observer_has_no_book_and_no_trades(reading: AnyReading) -> None:
     assert [reason for _, reason in refused(reading)] == [Rejection.WRONG_INSTRUMENT]
+
+
+def test_what_each_watcher_of_a_chain_says_is_heard_under_its_own_name() -> None:
+    """Found when nothing of a lending protocol ever reached a snapshot: only "chain:" was taken for an observer."""
+    chains = {
+        "one": WatchedChainSettings.model_validate(
+            {
+                "rpc": ["http://127.0.0.1:1"],
+                "chain_id": 10,
+                "lending": [{"protocol": "aave_v3", "address": POOL_AT, "assets": {POOL_AT: "BTC"}}],
+                "pools": [{"layout": "uniswap_v2", "market": "BTC", "address": POOL_AT, "base_token": 0}],
+                "chainlink": [{"market": "BTC", "address": POOL_AT}],
+                "pyth": [{"market": "BTC", "address": POOL_AT, "id": "0x" + "12" * 32}],
+                "stablecoins": [{"address": POOL_AT, "markets": ["BTC"]}],
+                "governance": [{"address": POOL_AT}],
+                "fees": True,
+            }
+        )
+    }
+    (watch,) = watches(chains, ("BTC",), board=Board(), clock=Now(), state_dir=None)
+    sources = [watch.source, *(watcher.source for watcher in watch.watchers)]
+    assert len(sources) == 8
+    for source in sources:
+        assert snapshot_with(scalar(source, Kind.ORACLE_PRICE, 100.0)).oracle_price == 100.0, source
+    for stranger in ("nobody", "nobody:", "nobody:x", "1"):
+        assert refused(scalar(stranger, Kind.ORACLE_PRICE, 100.0)) == [("oracle_price BTC", Rejection.WRONG_INSTRUMENT)]
 
 
 def test_an_observers_price_is_no_vote() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,9 +42,7 @@ def round_(
 ) -> tuple[Snapshot, Memory]:
     prices = dict.fromkeys(VENUES, price * (1 + 1e-05 * (at_ms // PERIOD_MS % 2)))
     readings: list[AnyReading] = [*books(prices, at_ms), *HISTORIES]
-    # an observer's name begins with "chain:" or the guard does not know it
-    observers = [msgspec.structs.replace(one, source=f"chain:{one.protocol}") for one in said]
-    return judged([*readings, *observers], at_ms, memory)
+    return judged([*readings, *said], at_ms, memory)
 
 
 def only(snapshot: Snapshot) -> MarketSnapshot:
@@ -64,7 +61,7 @@ def test_a_debt_that_is_none_is_refused_and_counted(bad: float, place: int) -> N
     debt[place] = bad
     snapshot, _ = round_(health(tuple(debt)))
     assert only(snapshot).health == ()
-    (refusal,) = refusals_of(snapshot, "chain:aave")
+    (refusal,) = refusals_of(snapshot, "aave:1")
     assert refusal.reason in (Rejection.NOT_FINITE, Rejection.OUT_OF_RANGE)
 
 
@@ -83,7 +80,7 @@ def test_health_factors_that_part_no_buckets_are_refused(
 ) -> None:
     snapshot, _ = round_(health(debt_usd, edges=edges))
     assert only(snapshot).health == ()
-    assert [r.reason for r in refusals_of(snapshot, "chain:aave")] == [reason]
+    assert [r.reason for r in refusals_of(snapshot, "aave:1")] == [reason]
 
 
 def test_a_protocol_seen_for_the_first_time_is_heard_beside_the_others() -> None:
@@ -101,7 +98,7 @@ def test_a_protocol_seen_for_the_first_time_is_heard_beside_the_others() -> None
 def test_positions_of_three_hours_ago_are_no_positions() -> None:
     snapshot, _ = round_(health(at_ms=T0_MS - 3 * 3_600_000))
     assert only(snapshot).health == ()
-    assert [r.reason for r in refusals_of(snapshot, "chain:aave")] == [Rejection.STALE]
+    assert [r.reason for r in refusals_of(snapshot, "aave:1")] == [Rejection.STALE]
 
 
 @pytest.mark.parametrize("then_usd", [(0.0, 1e7, 3e8), (0.0, 0.0, 0.0)], ids=["most", "all"])
@@ -112,7 +109,7 @@ def test_debt_that_is_gone_from_one_round_to_the_next_is_masked_and_told(then_us
     snapshot, after = round_(health(then_usd, at_ms), health(at_ms=at_ms, protocol="spark"), at_ms=at_ms, memory=memory)
     assert [h.protocol for h in only(snapshot).health] == ["spark"]
     assert [d.reason for d in only(snapshot).doubts] == [Doubt.MASKED_LEVEL]
-    assert [r.reason for r in refusals_of(snapshot, "chain:aave")] == [Rejection.BREAKER]
+    assert [r.reason for r in refusals_of(snapshot, "aave:1")] == [Rejection.BREAKER]
     at_ms += PERIOD_MS
     back, _ = round_(health(at_ms=at_ms), at_ms=at_ms, memory=after)
     assert [h.protocol for h in only(back).health] == ["aave"]

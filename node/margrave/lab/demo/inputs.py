@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from margrave.errors import Fatal
+from margrave.lab.feed import lender
 from margrave.lab.feed.recording import load_recording
 from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.tape import Tape
@@ -64,6 +65,8 @@ class Input:
     """The venue server's command without port and clock; empty where the venues are the public ones."""
     chain_age_s: int
     """How old the newest option chain may be: a recording has one every few hours."""
+    markets: tuple[str, ...] = ()
+    """That the venue server speaks of."""
     report: ReportKind = ReportKind.OWN_WORDS
 
     def venues(self, feed_url: str) -> Mapping[str, Mapping[str, Any]]:
@@ -72,6 +75,30 @@ class Input:
         return {
             name: {"base_url": f"{feed_url}/{name}", "requests_per_minute": 60_000, "timeout_s": 2.0}
             for name in DIALECTS
+        }
+
+    def chains(self, feed_url: str) -> Mapping[str, Mapping[str, Any]] | None:
+        """The lending protocol that the venue server speaks for too; none of the public ones, whose chains take an
+        endpoint of one's own."""
+        if not self.feed:
+            return None
+        every_s = self.period_s / 2
+        lending = {
+            "protocol": "aave_v3",
+            "address": lender.POOL,
+            "assets": lender.assets(self.markets),
+            "every_s": every_s,
+            "history_s": 60 * 24 * HOUR_S,
+        }
+        return {
+            "lending": {
+                "rpc": [f"{feed_url}/_lab/lender"],
+                "chain_id": lender.CHAIN_ID,
+                "finality_blocks": 2,
+                "every_s": every_s,
+                "requests_per_minute": 100_000,
+                "lending": [lending],
+            }
         }
 
 
@@ -147,13 +174,14 @@ def _taped(
         title=tape.title,
         source=tape.source,
         real=tape.real,
-        generated=tape.generated,
+        generated=f"{tape.generated}; the borrowers of a lending protocol, whose health follows the prices",
         start_ms=start_ms,
         period_s=HOUR_S,
         rounds=rounds,
         speed=wish.speed or HOUR_S / WALL_S_A_ROUND,
         feed=(sys.executable, "-m", "margrave.lab.feed", *feed),
         chain_age_s=chain_age_s,
+        markets=tape.markets,
     )
 
 

@@ -253,6 +253,7 @@ class Stage:
             peers=tuple(url for other, url in self._urls.items() if other != name),
             port=int(self._urls[name].rsplit(":", 1)[1]),
             venues=self._source.venues(self._feed_url),
+            chains=self._source.chains(self._feed_url),
             clock=clock,
             policy_file=(self._run / "policy.toml").resolve(),
         )

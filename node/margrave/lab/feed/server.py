@@ -1,6 +1,7 @@
 """One port, five venues: `/binance/api/v3/depth`, `/deribit/api/v2/public/get_index_price`, …
 
-`/_lab/status` says what is being spoken and what time it is on the tape; `/_lab/fault/{venue}` breaks a venue.
+`/_lab/status` says what is being spoken and what time it is on the tape; `/_lab/fault/{venue}` breaks a venue;
+`/_lab/lender` is a chain with a lending protocol on it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from starlette.routing import Route
 
 from margrave.lab.feed.dialect import Question, Says
 from margrave.lab.feed.faults import SKEW_MS, Fault, Faults
+from margrave.lab.feed.lender import Lender
 from margrave.lab.feed.tape import Tape
 from margrave.lab.feed.venues import DIALECTS
 from margrave.settings import MarketSettings
@@ -44,6 +46,7 @@ class Feed:
     ) -> None:
         self.tape = tape
         self.faults = Faults()
+        self.lender = Lender(tape)
         self.served = 0
         self._markets = markets
         self._now_ms = now_ms
@@ -127,9 +130,21 @@ class Feed:
             return _json(400, {"error": f"kind must be one of {', '.join(Fault)}"})
         return _json(200, {"faults": self.faults.by_venue})
 
+    async def lend(self, request: Request) -> Response:
+        """The lending protocol's chain, JSON-RPC."""
+        self.served += 1
+        try:
+            asked = msgspec.json.decode(await request.body())
+        except msgspec.DecodeError:
+            asked = None
+        now_ms = self._now_ms()
+        answer = [self.lender.answer(one, now_ms) for one in asked] if isinstance(asked, list) else None
+        return _json(200, self.lender.answer(asked, now_ms) if answer is None else answer)
+
     def app(self) -> Starlette:
         return Starlette(
             routes=[
+                Route("/_lab/lender", self.lend, methods=["POST"]),
                 Route("/_lab/status", self.status),
                 Route("/_lab/fault/{venue}", self.fault, methods=["PUT", "DELETE"]),
                 Route("/{venue}/{path:path}", self.serve),
