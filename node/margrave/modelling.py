@@ -14,6 +14,8 @@ class ModelPolicy(Section):
     """What speaks when the main model refuses its input, or has drifted too far."""
     volatility: str
     """What makes the volatility forecast that is told beside the ladder."""
+    cascade: str | None = None
+    """What tells the odds of a liquidation cascade from lending protocols' health; without it, the formula."""
     contagion: str | None = None
     """What clears the exposure graph; without it the graph is cleared in full, and the lane counts as a formula's."""
 
@@ -21,7 +23,12 @@ class ModelPolicy(Section):
     def names(self) -> tuple[str, ...]:
         """All that are run: the model set."""
         beside = (name for name in self._learnt.values() if name is not None)
-        return self.main, self.baseline, self.volatility, *beside
+        return *self.of_the_ladder, *beside
+
+    @property
+    def of_the_ladder(self) -> tuple[str, str, str]:
+        """Those that forecast each market's own moves."""
+        return self.main, self.baseline, self.volatility
 
     @property
     def formulas(self) -> tuple[str, ...]:
@@ -30,7 +37,7 @@ class ModelPolicy(Section):
 
     @property
     def _learnt(self) -> dict[str, str | None]:
-        return {"contagion": self.contagion}
+        return {"cascade": self.cascade, "contagion": self.contagion}
 
 
 class WideningPolicy(Section):

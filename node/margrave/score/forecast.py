@@ -121,9 +121,7 @@ class Forecaster:
         Raises:
             Fatal: a model is not in the registry, is not whole, or does not fit.
         """
-        main, baseline, volatility = (
-            open_model(registry_dir, name) for name in (policy.main, policy.baseline, policy.volatility)
-        )
+        main, baseline, volatility = (open_model(registry_dir, name) for name in policy.of_the_ladder)
         return cls(main, baseline, volatility, horizon_s)
 
     @property

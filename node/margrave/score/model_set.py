@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from margrave.score.cascade.served import Cascades
 from margrave.score.contagion.served import Contagions
 from margrave.score.forecast import Forecaster
 from margrave.score.registry import Model, model_set_hash, open_model
@@ -30,12 +31,16 @@ class ModelSet:
         """
         named = policy.models
         forecaster = Forecaster.of(named, registry_dir, policy.round.mpor_s)
-        contagion = None if named.contagion is None else open_model(registry_dir, named.contagion)
+        cascade, contagion = (
+            None if name is None else open_model(registry_dir, name) for name in (named.cascade, named.contagion)
+        )
         return cls(
             policy=policy,
             forecaster=forecaster,
-            systemic=Systemic(contagion_model=Contagions(contagion)),
-            models=(*forecaster.models, *(model for model in (contagion,) if model is not None)),
+            systemic=Systemic(
+                cascade_model=None if cascade is None else Cascades(cascade), contagion_model=Contagions(contagion)
+            ),
+            models=(*forecaster.models, *(model for model in (cascade, contagion) if model is not None)),
         )
 
     @property

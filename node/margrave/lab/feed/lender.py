@@ -3,8 +3,8 @@
 The prices are the tape's; the borrowers are generated, with a fixed seed: they open loans against each market's coin
 in the weeks before the tape and all along it. Every ten minutes one in `NERVOUS` of those near liquidation adds
 collateral, and whoever's health factor is below one has half of the debt repaid and five percent more than that seized,
-as Aave's rules say. So a fall of the tape eats the health of exactly those whom it would have eaten, and the reader that
-watches real deployments reads this one.
+as Aave's rules say. So a fall of the tape eats the health of exactly those whom it would have eaten, and the reader
+that watches real deployments reads this one.
 
 The chain has a block every ten minutes of the tape, whose hash holds its number: there are no forks, and several nodes
 ask the same.
@@ -174,12 +174,12 @@ class Lender:
         for reserve, market in self.assets.items():
             book = self.books[market]
             for account, step in zip(book.accounts, book.opened, strict=True):
-                values = (_DOLLARS, account, account, 1, 2, 0, 0)
-                found.append((self._block(int(step)), *_event(aave_v3.BORROW, values)))
+                lending = (_DOLLARS, account, account, 1, 2, 0, 0)
+                found.append((self._block(int(step)), *_event(aave_v3.BORROW, lending)))
             for step, place, repaid, seized in book.liquidations:
                 account = book.accounts[place]
-                values = (reserve, _DOLLARS, account, round(repaid * 10**6), round(seized * 10**18), POOL, False)
-                found.append((self._block(step), *_event(aave_v3.LIQUIDATION_CALL, values)))
+                seizing = (reserve, _DOLLARS, account, round(repaid * 10**6), round(seized * 10**18), POOL, False)
+                found.append((self._block(step), *_event(aave_v3.LIQUIDATION_CALL, seizing)))
         found.sort(key=lambda each: (each[0], each[1]))
         logs, at = [], 0
         for place, (number, _, topics, data) in enumerate(found):
