@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from margrave.errors import Rejected
 from margrave.lab.bench.greeks import MOST_APART, Work, scaled
+from margrave.lab.court.chains import parsed
 from margrave.score.greeks import Greeks, Options, plain, sides
 from margrave.verdicts import Rejection
+from tests.unit.score.chains import data_dir
 from tests.unit.score.greeks.make_golden import GOLDEN
 
 
@@ -29,6 +31,28 @@ def test_they_are_what_others_compute(who: str) -> None:
     ours = scaled(work, {name: getattr(found, name) for name in theirs})
     for name, values in scaled(work, theirs).items():
         np.testing.assert_allclose(ours[name], values, atol=MOST_APART, rtol=0, err_msg=name)
+
+
+@pytest.mark.data
+def test_a_venues_own_deltas_and_vegas_are_ours() -> None:
+    """A recorded chain whose tickers were asked one after another: what each says is a few seconds from its own mark,
+    so half of all lie within rounding and not every one."""
+    import pyarrow.parquet as pq
+
+    file = data_dir() / "deribit_chain_single_snapshots" / "BTC_20241105-125901.parquet"
+    table = pq.read_table(file)
+    named = [parsed(name) for name in table["instrument_name"].to_pylist()]
+    strike, is_call = np.array([x[2] for x in named]), np.array([x[3] for x in named])
+    now_ms, forward, mark_iv, delta, vega = (
+        np.array(table[name].to_pylist(), dtype=np.float64)
+        for name in ("timestamp", "underlying_price", "mark_iv", "greeks.delta", "greeks.vega")
+    )
+    years = (np.array([x[1] for x in named]) - now_ms) / 86_400_000 / 365
+    asked = (years > 2 / 365) & (mark_iv > 0) & (np.abs(delta) > 0.01) & (np.abs(delta) < 0.99)
+    found = plain(Options(forward[asked], strike[asked], years[asked], is_call[asked]), mark_iv[asked] / 100)
+    assert asked.sum() > 500
+    assert np.median(np.abs(found.delta - delta[asked])) < 2e-4
+    assert np.median(np.abs(found.vega / 100 / vega[asked] - 1)) < 5e-3
 
 
 def one(forward: float, strike: float, years: float, vol: float, is_call: bool) -> Greeks:
