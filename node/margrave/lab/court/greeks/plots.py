@@ -34,6 +34,7 @@ def by_bucket(found: Ratios, assets: Sequence[str]) -> str:
                     [column, column + 1], row, row + 1, color=colour, alpha=0.05 + 0.7 * shade, linewidth=0
                 )
                 axis.text(column + 0.5, row + 0.5, f"{value:.2f}", ha="center", va="center", color=INK, fontsize=6)
+        axis.grid(False)
         axis.set_title(asset, loc="left", color=INK, fontsize=8)
         axis.set_xlim(0, cells.shape[1])
         axis.set_ylim(cells.shape[0], 0)
