@@ -18,13 +18,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from scipy.special import ndtr
 
 from margrave.score.greeks.options import Floats, Options, positive
 
-_ROOT_OF_2_PI = math.sqrt(2 * math.pi)
+CERTAIN: Final = 1e3
+"""Standard moves beyond which nothing is left of the density: an option of a moment's life has no NaN."""
+
+_ROOT_OF_2_PI: Final = math.sqrt(2 * math.pi)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +57,8 @@ def plain(options: Options, vol: Floats) -> Greeks:
     positive("volatility", vol)
     forward, root = options.forward, np.sqrt(options.years)
     total = vol * root
-    d1 = total / 2 - options.log_moneyness / total
+    with np.errstate(over="ignore"):
+        d1 = np.clip(total / 2 - options.log_moneyness / total, -CERTAIN, CERTAIN)
     d2 = d1 - total
     density = np.exp(d1 * d1 * -0.5) / _ROOT_OF_2_PI
     sign = np.where(options.is_call, 1.0, -1.0)

@@ -29,8 +29,8 @@ from margrave.verdicts import Rejection
 BODY: Final = (0.025, 0.1, 0.2, 0.35, 0.5)
 """Tail probabilities between which the body is cut: a normal on each side, through the rung at 97.5 %."""
 LEAST_VOL: Final = 0.01
-CHUNK: Final = 65_536
-"""Options revalued at once."""
+CHUNK: Final = 2_048
+"""Options revalued at once: what stays in a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -140,6 +140,20 @@ def test_an_unknown_side_and_columns_that_do_not_fit_are_refused() -> None:
         Options([100.0, 100.0], [90.0, 95.0, 100.0], 0.1, True)
 
 
+@pytest.mark.parametrize(("years", "vol"), [(1e-12, 0.5), (0.1, 1e-200), (1e-300, 1e-5), (30.0, 50.0)])
+def test_an_option_of_next_to_no_life_is_worth_what_it_is_in_the_money_and_nothing_is_nan(
+    years: float, vol: float
+) -> None:
+    strikes = np.array([1e-6, 80.0, 99.0, 101.0, 150.0, 1e12])
+    for is_call in (True, False):
+        found = plain(Options(100.0, strikes, years, is_call), np.full(6, vol))
+        for name in ("price", "delta", "gamma", "vega", "vanna", "volga", "theta"):
+            assert np.isfinite(getattr(found, name)).all(), name
+        if years < 1:
+            inside = np.maximum(100.0 - strikes if is_call else strikes - 100.0, 0)
+            np.testing.assert_allclose(found.price, inside, atol=1e-9)
+
+
 def test_a_chain_without_options_has_no_greeks() -> None:
     nothing = plain(Options(np.empty(0), np.empty(0), np.empty(0), np.empty(0, dtype=np.bool_)), np.empty(0))
     assert nothing.delta.shape == (0,)
