@@ -51,6 +51,7 @@ def status(pipeline: Pipeline, last: Sequence[Receipt], sources: Mapping[str, So
                     "rank": m.contagion_rank,
                     "paths": [{"source": p.source, "target": p.target, "loss": p.loss} for p in m.contagion_paths],
                 },
+                "attribution": [{"name": a.name, "points": a.points} for a in m.attribution],
                 "reasons": [{"name": r.name, "points": r.points, "sentence": r.sentence} for r in m.reasons],
             }
             for m in (scores.markets if scores else ())

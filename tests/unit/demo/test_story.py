@@ -157,3 +157,10 @@ def test_the_strip_of_trust_is_darker_where_the_models_drifted_further(summary: 
     assert regime.remark == "up to crisis"
     assert regime.values.index("crisis") > regime.values.index("stressed") > regime.values.index("normal")
     assert drift.values[19:24] == ("steady", "baseline", "baseline", "baseline", "steady")
+
+
+def test_the_strip_of_inputs_shows_what_adds_and_what_takes_and_leaves_out_what_does_neither(summary: Summary) -> None:
+    rows = strips.inputs(summary, columns(summary), "BTC")
+    assert [row.name for row in rows] == ["price path", "option chain", "book"]
+    assert rows[2].remark == "up to -120"
+    assert set(rows[2].values) == {"-120"}

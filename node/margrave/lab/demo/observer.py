@@ -13,7 +13,7 @@ from margrave.attest import wire
 from margrave.chain.oracle import Oracle
 from margrave.errors import MargraveError
 from margrave.lab.demo.blocks import Anvil
-from margrave.lab.demo.record import MarketRow, PathRow, ReasonRow, RoundRow
+from margrave.lab.demo.record import MarketRow, PathRow, ReasonRow, RoundRow, ShareRow
 from margrave.lanes import Words
 from margrave.messages import Attestation, ChainState, OnchainMarket
 from margrave.mirror.words import is_limited
@@ -122,6 +122,7 @@ class Observer:
             cascade_probability_1h=view["cascade"]["within_1h"] if view else None,
             contagion=lanes.decode(words, "contagion"),
             contagion_paths=tuple(PathRow(**path) for path in view["contagion"]["paths"]) if view else (),
+            attribution=tuple(ShareRow(**share) for share in view["attribution"]) if view else (),
             regime=view["regime"] if view else None,
             fallbacks=tuple(view["fallbacks"]) if view else (),
             masked=tuple(view["masked"]) if view else (),

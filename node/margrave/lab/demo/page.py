@@ -25,6 +25,7 @@ class MarketSection:
     sentence: str
     panels: tuple[charts.Panel, ...]
     reasons: tuple[strips.Row, ...]
+    inputs: tuple[strips.Row, ...]
     trust: tuple[strips.Row, ...]
     oddities: tuple[strips.Row, ...]
     moments: tuple[story.Moment, ...]
@@ -94,6 +95,7 @@ def _section(summary: Summary, run: RunSeries, series: MarketSeries) -> MarketSe
         sentence=story.market_sentence(summary, series),
         panels=charts.market_panels(run, series, members, wording.duration(summary.mpor_s)) if series.present else (),
         reasons=strips.reasons(summary, run, series.market),
+        inputs=strips.inputs(summary, run, series.market),
         trust=strips.trust(summary, run, series.market) if series.present else (),
         oddities=strips.oddities(summary, run, series.market) if series.present else (),
         moments=story.moments(summary, series),

@@ -15,6 +15,11 @@ class ReasonRow(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
+class ShareRow(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    points: float
+
+
 class PathRow(msgspec.Struct, frozen=True, kw_only=True):
     """One way that distress travels: what the target loses, as a share of its value."""
 
@@ -62,6 +67,8 @@ class MarketRow(msgspec.Struct, frozen=True, kw_only=True):
     contagion: float | None = None
     """Add-on, on chain."""
     contagion_paths: tuple[PathRow, ...] = ()
+    attribution: tuple[ShareRow, ...] = ()
+    """What each input adds to the score against a calm day, as the member that told it signed it."""
     regime: str | None = None
     """In the words of `verdicts.Regime`, as a node told it."""
     fallbacks: tuple[str, ...] = ()

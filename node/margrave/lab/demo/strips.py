@@ -16,6 +16,7 @@ SHADES: Final = 6
 MOST_REASONS: Final = 6
 REGIMES: Final = tuple(regime.value for regime in Regime)
 """From the quietest to the gravest."""
+LEAST_POINTS: Final = 1.0
 LEVELS: Final = tuple(level.name.lower() for level in DriftLevel)
 WORTH_SHOWING: Final = 0.005
 """Of a factor: less is no widening to speak of."""
@@ -40,6 +41,18 @@ def reasons(summary: Summary, run: RunSeries, market: str) -> tuple[Row, ...]:
     peak = max((abs(value) for values in points.values() for value in values), default=0.0)
     largest = sorted(points, key=lambda name: (-sum(abs(value) for value in points[name]), name))[:MOST_REASONS]
     return tuple(_shaded(name.replace("_", " "), points[name], peak, positions(run)) for name in largest)
+
+
+def inputs(summary: Summary, run: RunSeries, market: str) -> tuple[Row, ...]:
+    """What each input adds to a market's score against a calm day, darker where it adds (or takes) more."""
+    points: dict[str, list[float]] = defaultdict(lambda: [0.0] * len(summary.rounds))
+    for index, row in enumerate(summary.rounds):
+        for share in row.markets[market].attribution if market in row.markets else ():
+            points[share.name][index] = share.points
+    peak = max((abs(value) for values in points.values() for value in values), default=0.0)
+    largest = sorted(points, key=lambda name: (-sum(abs(value) for value in points[name]), name))
+    shown = [name for name in largest if max(map(abs, points[name])) >= LEAST_POINTS]
+    return tuple(_shaded(name.replace("_", " "), points[name], peak, positions(run)) for name in shown)
 
 
 def _shaded(name: str, points: list[float], peak: float, x: Floats) -> Row:
