@@ -15,7 +15,7 @@ from margrave.messages import HealthReading, MarketScores, MarketSnapshot, PoolR
 from margrave.score import addons
 from margrave.score.model_set import ModelSet
 from margrave.score.scores import Scorer
-from margrave.score.systemic import BEYOND_ANY_BOOK, FLOOR, Systemic
+from margrave.score.systemic import BEYOND_ANY_BOOK, CEILING, FLOOR, Systemic
 from tests.unit.score import real
 from tests.unit.score.chains import AS_OF_MS
 from tests.unit.score.sample import CALM, MARKETS, MODEL_SET, MPOR_S, POLICY, Forecaster, market, snapshot
@@ -93,7 +93,7 @@ def test_every_lane_is_a_figure_in_its_box_and_above_what_venues_show(taken: Mar
     assert 0 <= row.cascade_probability_1h <= row.cascade_probability <= 1
     assert row.cascade_probability >= addons.either_side(BEYOND_ANY_BOOK, row.ladder, addons.DAY_S, MPOR_S)
     alone = addons.contagion([taken, market("ETH")], {"BTC": row.ladder, "ETH": CALM})["BTC"].addon
-    assert row.contagion >= FLOOR * alone
+    assert FLOOR * alone <= row.contagion <= CEILING * alone
     assert all(math.isfinite(path.loss) and path.loss >= 0 for path in row.contagion_paths)
 
 

@@ -7,7 +7,9 @@ of the ladder's own floor:
 * no probability is published below that of a day's (an hour's) move which no book known withstands, `BEYOND_ANY_BOOK`
   by the ladder, and the ladder is of venues' prices alone;
 * no size and no add-on is published below `FLOOR` of the formula's, which reads ladder, depth, open interest and bars,
-  all of venues.
+  all of venues;
+* no add-on is published above `CEILING` of it either. Contagion loosens by a fifth a day on chain: a feed that for one
+  round shows everybody at the edge, true or not, would hold everybody's margin up for days.
 
 Where a model does not speak for a market, or says what is no number, the formula of `score.addons` does: on the safe
 side of what nobody supplied, under the same floors, and named among the fallbacks. That lowers confidence, which is how
@@ -30,6 +32,7 @@ from margrave.score.contagion.message import Contagion
 
 FLOOR: Final = 1 / 3
 """The same as the ladder's (`score.forecast.BASELINE_FLOOR`)."""
+CEILING: Final = 3.0
 BEYOND_ANY_BOOK: Final = 0.15
 """A move of the index. On 2020-03-12 and 2021-05-19 falls of this order liquidated loans at twice their collateral."""
 
@@ -99,11 +102,12 @@ def _sound(said: Cascade) -> bool:
 
 
 def held_contagion(said: Contagion | None, formula: Contagion) -> Contagion:
-    """What a model said of a market, no lower than `FLOOR` of the formula; the formula where it said nothing sound."""
+    """What a model said of a market, between `FLOOR` and `CEILING` of the formula; the formula where it said nothing
+    sound. Where no model spoke it is the least."""
     if said is None or not (math.isfinite(said.addon) and said.addon >= 0):
         return formula
-    least = FLOOR if said.learned else 1.0
-    return msgspec.structs.replace(said, addon=max(said.addon, least * formula.addon))
+    least = (FLOOR if said.learned else 1.0) * formula.addon
+    return msgspec.structs.replace(said, addon=min(max(said.addon, least), CEILING * formula.addon))
 
 
 def fallbacks(cascade: Cascade, contagion: Contagion) -> tuple[str, ...]:

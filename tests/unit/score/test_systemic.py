@@ -15,13 +15,13 @@ from margrave.score import addons, systemic
 from margrave.score.cascade import Cascade
 from margrave.score.contagion import Contagion
 from margrave.score.scores import Scorer
-from margrave.score.systemic import FLOOR, Systemic, held_cascade
+from margrave.score.systemic import CEILING, FLOOR, Systemic, held_cascade
 from tests.unit.score.chains import AS_OF_MS
 from tests.unit.score.sample import CALM, MARKETS, MODEL_SET, MPOR_S, POLICY, Forecaster, market, scaled, snapshot
 
 SAID = Cascade(probability=0.2, probability_1h=0.05, size=0.1, buffer=0.1, learned=True)
 PATH = HurtPath(source="ETH", target="BTC", loss=0.02)
-CHARGED = Contagion(addon=0.02, rank=0.4, paths=(PATH,), learned=True)
+CHARGED = Contagion(addon=0.009, rank=0.4, paths=(PATH,), learned=True)
 NOTHING = Cascade(probability=0.0, probability_1h=0.0, size=0.0, buffer=1.0, learned=True)
 
 
@@ -62,7 +62,7 @@ def row(models: Systemic, **changes: object) -> MarketScores:
 def test_what_models_say_is_what_is_published_with_its_paths() -> None:
     said = row(Saying(SAID, CHARGED).systemic())
     assert (said.cascade_probability, said.cascade_probability_1h, said.cascade_size) == (0.2, 0.05, 0.1)
-    assert (said.contagion, said.contagion_rank, said.contagion_paths) == (0.02, 0.4, (PATH,))
+    assert (said.contagion, said.contagion_rank, said.contagion_paths) == (0.009, 0.4, (PATH,))
     assert said.fallbacks == ()
 
 
@@ -110,6 +110,11 @@ def test_a_lie_that_nobody_is_at_risk_cannot_lower_the_lanes_below_what_venues_s
     assert lied.size == FLOOR * addons.cascade(crash, MPOR_S, 2.0, 1e10, 1e8).size
     nothing = row(Saying(NOTHING, Contagion(addon=0.0, learned=True)).systemic())
     assert nothing.contagion == pytest.approx(FLOOR * row(Systemic()).contagion)
+
+
+def test_a_lie_that_everybody_is_at_the_edge_cannot_hold_margin_up_for_days() -> None:
+    everything = row(Saying(SAID, Contagion(addon=0.5, learned=True)).systemic())
+    assert everything.contagion == pytest.approx(CEILING * row(Systemic()).contagion)
 
 
 def test_a_book_that_is_covered_without_limit_does_not_silence_the_formula_either() -> None:

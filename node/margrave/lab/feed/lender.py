@@ -38,7 +38,7 @@ BEFORE_MS: Final = 21 * DAY_MS
 BORROWERS: Final = 60
 """A market."""
 SEED: Final = 20_200_109  # Aave's first day
-MEDIAN_DEBT_USD: Final = 2_000_000.0
+MEDIAN_DEBT_USD: Final = 1_000_000.0
 DEBT_SPREAD: Final = 1.0
 """Standard deviation of log debts: a few owe most."""
 LEAST_HEALTH: Final = 1.15
