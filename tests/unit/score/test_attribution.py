@@ -29,10 +29,12 @@ from margrave.score.attribution import (
     shapley,
     subsets,
 )
-from margrave.score.carried import Carried
-from margrave.score.coalitions import FIELDS, TOLD, Game, Input, PathPart, World, mixed, world_of
+from margrave.score.carried import Carried, widened
+from margrave.score.coalitions import FIELDS, TOLD, Coalition, Game, Input, PathPart, World, mixed, world_of
+from margrave.score.contagion.served import Contagions
 from margrave.score.scores import Scorer
-from margrave.verdicts import HoldReason
+from margrave.score.systemic import Systemic
+from margrave.verdicts import DriftLevel, HoldReason
 from tests.unit.score import history, real
 from tests.unit.score.chains import TRUE
 from tests.unit.score.sample import MARKETS, MODEL_SET, POLICY, Forecaster, market, snapshot
@@ -277,6 +279,48 @@ def test_all_groups_together_are_the_present_and_none_are_the_reference() -> Non
     assert none.carried == quiet["BTC"].carried
     told = {field: getattr(now["BTC"].market, field) for field in TOLD}
     assert none.market == msgspec.structs.replace(quiet["BTC"].market, **told)
+
+
+def one_by_one(scorer: Scorer, coalition: Coalition, now: World, reference: World) -> float:
+    """The value of a coalition by the whole round of it, nothing shared with any other."""
+    around = now if Input.OTHERS in coalition else reference
+    world = {name: mixed(now[name], reference[name], coalition) if name == "BTC" else around[name] for name in around}
+    markets = [facts.market for facts in world.values()]
+    states = {name: facts.carried for name, facts in world.items()}
+    ladders = {}
+    for said in scorer.forecaster.forecast(markets, states):
+        assert not isinstance(said, MarketHold)
+        ladders[said.market] = widened(said.ladder, states[said.market], scorer.policy.widening)
+    cascades = scorer.systemic.cascades(markets, ladders, scorer.policy.round.mpor_s)
+    contagions = scorer.systemic.contagions(markets, ladders)
+    surface = world["BTC"].surface
+    assert surface is not None
+    composed = scorer.composed(world["BTC"].market, ladders["BTC"], surface, cascades["BTC"], contagions["BTC"])
+    return math.fsum(reason.points for reason in composed.scored.reasons)
+
+
+@pytest.mark.parametrize("drifted", [False, True])
+def test_what_coalitions_share_in_one_batch_is_what_each_comes_to_alone(*, drifted: bool) -> None:
+    scorer = Scorer(
+        real.forecaster(), MARKETS, POLICY, real.scorer().model_set, Systemic(contagion_model=Contagions(None))
+    )
+    now, quiet = (dict(world) for world in worlds())
+    now["BTC"] = replace(
+        now["BTC"],
+        market=msgspec.structs.replace(now["BTC"].market, health=quiet["ETH"].market.health, peg=0.97, depth_usd=2e6),
+    )
+    if drifted:
+        drift = msgspec.structs.replace(now["BTC"].carried.drift, level=DriftLevel.BASELINE)
+        now["BTC"] = replace(now["BTC"], carried=msgspec.structs.replace(now["BTC"].carried, drift=drift))
+    game = Game(scorer, "BTC", now, quiet)
+    random = np.random.default_rng(7)
+    everything = subsets(game.players)
+    asked = [everything[int(place)] for place in random.integers(len(everything), size=24)]
+    asked += [frozenset({Input.OTHERS, PathPart.MOVES}), frozenset({PathPart.CLOSES, PathPart.RANGE, Input.BOOK})]
+    values = game.values(asked)
+    assert values is not None
+    for coalition, value in zip(asked, values, strict=True):
+        assert value == pytest.approx(one_by_one(scorer, coalition, now, quiet), abs=1e-6), sorted(coalition)
 
 
 def test_all_parts_of_a_path_are_the_path() -> None:

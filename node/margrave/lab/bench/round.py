@@ -22,9 +22,10 @@ from margrave.lab.bench.workload import Workload, workload
 from margrave.lanes import Words
 from margrave.messages import ChainState, Epoch, OnchainMarket, Report, Surface
 from margrave.mirror.limits import timing
-from margrave.mirror.typed_data import own_words_digest
+from margrave.mirror.typed_data import UNEXPLAINED, own_words_digest
 from margrave.operate.init import Plan, init
 from margrave.operate.replay import scorer_of
+from margrave.score.attribution import MOST_MARKETS, attributions_hash, explained
 from margrave.score.carried import Carried
 from margrave.score.scores import Scorer
 from margrave.settings import Settings, load
@@ -90,6 +91,9 @@ def _round(
     scored = time.perf_counter()
     report = decide(scores, state, settings, work.as_of_ms)
     decided = time.perf_counter()
+    told = explained(scorer, snapshot, scores, carried, work.markets)
+    attributions = attributions_hash([(work.markets[row.market].id, row) for row in told.markets])
+    why = time.perf_counter()
     if not isinstance(report, Report) or len(scores.markets) != len(work.markets):
         raise Fatal(f"the workload is not scored whole: {scores.holds[:1]}", advice="mend the benchmark's workload")
     words = [word for row in report.rows for word in (row.words.risk, row.words.market)]
@@ -99,8 +103,9 @@ def _round(
     signature = signer.sign_digest(digest)
     signed = time.perf_counter()
     assert recover(signature, digest) == signer.address
-    times = (begun, guarded, scored, decided, signed)
-    stages = ("guard_ms", "score_ms", "decide_ms", "sign_ms")
+    assert (attributions == UNEXPLAINED) == (len(work.markets) > MOST_MARKETS)
+    times = (begun, guarded, scored, decided, why, signed)
+    stages = ("guard_ms", "score_ms", "decide_ms", "explain_ms", "sign_ms")
     took = {stage: (b - a) * 1000 for stage, (a, b) in zip(stages, pairwise(times), strict=True)}
     return took, _Past({m.market: m.surface for m in scores.markets}, carried)
 
