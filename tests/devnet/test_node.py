@@ -13,7 +13,8 @@ import httpx2
 import pytest
 
 from margrave import lanes
-from margrave.attest import wire
+from margrave.attest import quorum, wire
+from margrave.attest.quorum import Domain
 from margrave.chain.deploy import deploy
 from margrave.chain.oracle import Oracle
 from margrave.chain.rpc import Rpc
@@ -29,7 +30,7 @@ from margrave.lab.feed.server import Feed
 from margrave.lab.feed.serving import serving
 from margrave.operate.check import Check, Verdict
 from margrave.operate.init import Plan, configure, init
-from margrave.operate.replay import replay, scorer_of
+from margrave.operate.replay import Explanation, replay, scorer_of
 from margrave.ops.clock import Clock, wall_ms
 from margrave.settings import PROJECT_ROOT, ClockSettings, Settings, load, load_markets, load_policy
 from margrave.verdicts import MarketStatus, Outcome
@@ -146,6 +147,11 @@ async def test_a_round_from_the_venues_to_the_chain_and_everything_one_can_ask_a
             assert again.outcome is Outcome.HELD
             assert again.detail.startswith("already_published")
 
+        assert attestation.explained is not None
+        domain = Domain(CHAIN_ID, str(on.settings.node.chain.oracle))
+        by = quorum.explanation_digest_of(attestation, attestation.explanation_hash, domain)
+        assert quorum.recover(attestation.explained.signature, by) == attestation.member
+
         rpc = Rpc(on.settings.node.chain)
         state = await Oracle(rpc, on.settings.node.chain.oracle).state()
         await rpc.aclose()
@@ -165,6 +171,7 @@ async def test_a_round_from_the_venues_to_the_chain_and_everything_one_can_ask_a
         (replayed,) = replay(on.settings, [on.round])
         assert replayed.differences == ()
         assert replayed.outcome == "published"
+        assert replayed.explanation is Explanation.SAME
 
 
 async def test_a_node_that_cannot_see_says_so_and_signs_nothing(tmp_path: Path) -> None:

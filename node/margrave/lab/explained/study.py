@@ -141,7 +141,7 @@ def study(folder: Path, asset: str, hours: int, command: str, say: Say) -> Study
     names = [*told[0].names]
     return Study(
         command=command,
-        models=tuple(model.name for model in models.models),
+        models=tuple(model.name for model in models.forecaster.models),
         reference=calm.NAME,
         asset=asset,
         first=_day(own, int(rows[0])),
