@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from margrave.lab.demo import charts, hurting, story, strips, wording
+from margrave.lab.demo import charts, falls, hurting, story, strips, wording
 from margrave.lab.demo.record import Position, RoundRow, Summary
 from margrave.lab.demo.series import Floats, MarketSeries, RunSeries, columns
 
@@ -29,6 +29,7 @@ class MarketSection:
     trust: tuple[strips.Row, ...]
     oddities: tuple[strips.Row, ...]
     moments: tuple[story.Moment, ...]
+    fall: falls.Drawn | None
 
 
 def write(summary: Summary, out: Path) -> Path:
@@ -71,6 +72,7 @@ def _contents(summary: Summary) -> Mapping[str, object]:
         "figures": story.key_figures(summary, run),
         "total": charts.requirement_panel(x, run.requirement, run.static_requirement, "All positions", 170),
         "markets": [_section(summary, run, series) for series in run.markets],
+        "fall_box": (falls.WIDTH, falls.HEIGHT, falls.BASE),
         "web": hurting.web(summary),
         "web_width": hurting.WIDTH,
         "web_box": hurting.BOX_W,
@@ -99,6 +101,7 @@ def _section(summary: Summary, run: RunSeries, series: MarketSeries) -> MarketSe
         trust=strips.trust(summary, run, series.market) if series.present else (),
         oddities=strips.oddities(summary, run, series.market) if series.present else (),
         moments=story.moments(summary, series),
+        fall=next((falls.drawn(fall) for fall in summary.falls if fall.market == series.market), None),
     )
 
 

@@ -117,6 +117,27 @@ class Realised(msgspec.Struct, frozen=True, kw_only=True):
     """Annualised volatility realised over that MPOR."""
 
 
+class FallRound(msgspec.Struct, frozen=True, kw_only=True):
+    """One round of forced sales: what it sells, and the price that it leaves."""
+
+    seized_usd: float
+    price_usd: float
+
+
+class FallRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What would have been sold of one market had the forecast's worst come; see `demo.falls`."""
+
+    market: str
+    round: int
+    protocol: str
+    debt_usd: float
+    price_usd: float
+    shocked_usd: float
+    rounds: tuple[FallRound, ...]
+    liquidated_usd: float
+    bad_debt_usd: float
+
+
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     market: str
     expiry_ms: int
@@ -156,3 +177,4 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     realised: tuple[Realised, ...]
     versions: dict[str, str]
     rounds: tuple[RoundRow, ...]
+    falls: tuple[FallRow, ...] = ()

@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,7 @@ from margrave.errors import Fatal
 from margrave.lab.demo import page, plots
 from margrave.lab.demo.account import DemoAccount
 from margrave.lab.demo.blocks import Anvil
+from margrave.lab.demo.falls import feared
 from margrave.lab.demo.inputs import Input, Wish, choose, policy_for
 from margrave.lab.demo.observer import Observer
 from margrave.lab.demo.processes import Processes, free_ports
@@ -36,6 +37,7 @@ from margrave.operate.init import Plan, configure, init
 from margrave.ops.clock import Clock, wall_ms
 from margrave.score.registry import model_set_hash, open_model
 from margrave.settings import PROJECT_ROOT, ChainSettings, ClockSettings, MarketSettings, load_markets, load_policy
+from margrave.store.journal import Journal
 
 NODES: Final = ("ada", "bell", "curie", "dirac")
 QUORUM: Final = 3
@@ -153,7 +155,9 @@ class Stage:
             loop.remove_signal_handler(signal.SIGINT)
 
     def summary(self, rows: Sequence[RoundRow]) -> Summary:
-        return summarise(
+        with closing(Journal(self._run / NODES[0] / "state" / "journal.sqlite")) as journal:
+            falls = feared(journal, rows, tuple(self._markets))
+        told = summarise(
             rows,
             source=self._source,
             policy=self._policy,
@@ -167,6 +171,7 @@ class Stage:
             versions={name: version(name) for name in ("margrave", "onnxruntime", "numpy", "web3")}
             | {"python": platform.python_version()},
         )
+        return msgspec.structs.replace(told, falls=falls)
 
     # setting it, in order
 

@@ -16,6 +16,14 @@ def usd(value: float | None) -> str:
     return f"{'−' if value < 0 else ''}${abs(value):,.{places}f}"
 
 
+def short_usd(value: float) -> str:
+    """`$1.2M`, `$340k`, `$12`: where the order of magnitude is what matters."""
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"${value / size:.3g}{letter}"
+    return f"${value:.0f}"
+
+
 def percent(value: float | None, places: int = 1) -> str:
     """A fraction as `6.2%`."""
     return ABSENT if value is None or math.isnan(value) else f"{value * 100:.{places}f}%".replace("-", "−")
