@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from margrave.messages import Ladder, SourcePrice, Surface
 from margrave.score import addons, composite
@@ -51,12 +53,68 @@ def test_the_reference_straddle_loses_what_its_gamma_says_on_a_small_move_and_th
     assert composite.straddle_loss(-0.9) == pytest.approx(0.9 - 0.1370, abs=1e-3)
 
 
+@pytest.mark.parametrize("freedom", [3.0, 4.0, 8.0])
+@pytest.mark.parametrize("lean", [0.7, 1.0])
+def test_the_shortfall_of_the_straddle_is_that_of_the_worst_of_both_sides(freedom: float, lean: float) -> None:
+    """Against every outcome of a Student law, sorted."""
+    t = stats.t(freedom).ppf((np.arange(400_000) + 0.5) / 400_000)
+    moves = np.expm1(0.01 * np.where(t < 0, t, lean * t))
+    losses = np.sort(composite.straddle_losses(moves))[-4_000:]
+    sides = np.sort(np.stack((-moves, moves), axis=1), axis=0)
+    said = composite.straddle_shortfall(sides[-4_000:].mean(axis=0), sides[-400:].mean(axis=0))
+    assert float(said) == pytest.approx(float(losses.mean()), rel=0.08)
+
+
+def test_a_tail_on_one_side_alone_is_the_loss_there() -> None:
+    one = composite.straddle_shortfall(np.array([0.1, 0.0]), np.array([0.1, 0.0]))
+    assert float(one) == pytest.approx(composite.straddle_loss(-0.1), rel=1e-6)
+    assert float(composite.straddle_shortfall(np.zeros(2), np.zeros(2))) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_many_shortfalls_at_once_are_each_their_own() -> None:
+    rng = np.random.default_rng(0)
+    near = rng.uniform(0.001, 0.3, (5, 3, 2))
+    far = near * rng.uniform(1, 3, (5, 3, 2))
+    at_once = composite.straddle_shortfall(near, far)
+    assert at_once.shape == (5, 3)
+    for place in np.ndindex(5, 3):
+        assert float(composite.straddle_shortfall(near[place], far[place])) == pytest.approx(at_once[place], rel=1e-12)
+
+
+moves = st.floats(0, 0.5)
+
+
+@given(st.tuples(moves, moves, moves, moves), st.integers(0, 3), st.floats(0, 0.5))
+def test_no_shortfall_that_rises_lowers_the_straddles(
+    rungs: tuple[float, float, float, float], which: int, more: float
+) -> None:
+    """Any one of the four alone, as long as the deeper shortfall is the larger."""
+    near, far = np.array(rungs[:2]), np.array(rungs[:2]) + np.array(rungs[2:])
+    before = composite.straddle_shortfall(near, far)
+    (near if which < 2 else far)[which % 2] += more
+    near = np.minimum(near, far)
+    assert composite.straddle_shortfall(near, far) >= before - 1e-9
+
+
+def test_the_price_part_is_the_calibrated_shortfall_and_both_rise_together() -> None:
+    shortfalls = np.array([0.0, 0.001, 0.01, 0.05, 0.3])
+    points = composite.price_points(shortfalls)
+    assert points[0] == 0
+    assert (np.diff(points) > 0).all()
+    # where the map and the ladder say the same
+    same = composite.PRICE_SCALE ** (1 / (1 - composite.PRICE_POWER))
+    assert composite.price_points(np.array(same * 0.15 / 10_000)) == pytest.approx(same)
+    assert 500 < same < 3_000
+
+
 def test_the_score_is_the_loss_in_basis_points_of_the_standard_margin() -> None:
     none = Cascade(probability=0.0, probability_1h=0.0, size=0.0, buffer=1.0)
     quiet = composite.compose(
         "BTC", MPOR_S, 1e6, CALM, FITTED, VolShock(up=0.0, down=0.0), 0.0, none, Contagion(addon=0.0)
     )
-    assert quiet.score == pytest.approx(composite.straddle_loss(0.034) / 0.15 * 10_000, rel=0.2)
+    sides = np.array([CALM.down_es99, CALM.up_es99]), np.array([CALM.down_es999, CALM.up_es999])
+    assert quiet.score == pytest.approx(float(composite.price_points(composite.straddle_shortfall(*sides))))
+    assert quiet.points == quiet.score
     even = Cascade(probability=0.5, probability_1h=0.1, size=0.03, buffer=0.01)
     shocked = composite.compose(
         "BTC", MPOR_S, 1e6, CALM, FITTED, VolShock(up=0.1, down=0.0), 0.003, even, Contagion(addon=0.006)
@@ -79,7 +137,7 @@ def test_every_reason_is_a_sentence_with_its_numbers_largest_first() -> None:
 def test_a_crash_eats_the_whole_margin_and_the_reasons_still_say_by_how_much() -> None:
     crash = composed(scaled(CALM, 8), depth_usd=2e6, ratio=1.1)
     assert crash.score == 10_000
-    assert math.fsum(r.points for r in crash.reasons) > 10_000
+    assert crash.points == math.fsum(r.points for r in crash.reasons) > 10_000
 
 
 factors = st.floats(0.02, 12)
