@@ -99,7 +99,7 @@ def regarded(before: Carried, now_ms: int, market: MarketSnapshot, scores: Marke
     forced = (market.liquidated_long_usd_per_hour, market.liquidated_short_usd_per_hour)
     seen = Regarded(
         now_ms=now_ms,
-        score=scores.score,
+        score=max(scores.score, math.fsum(reason.points for reason in scores.reasons)),
         drift=scores.drift,
         funding_8h=market.funding_8h,
         liquidated_usd_per_hour=None if forced == (None, None) else sum(usd or 0.0 for usd in forced),

@@ -34,11 +34,13 @@ TYPICAL: Final = 2_500.0
 """The score that a market begins with as its usual one: see docs/score.md."""
 MOST_TAUGHT: Final = 0.7
 """Log units above the usual level that one hour can teach it: a crisis is remembered, and does not become the norm."""
-CALM_BELOW: Final = -0.25
-ABOVE: Final = {Regime.ELEVATED: 0.25, Regime.STRESSED: 0.5, Regime.CRISIS: 0.9}
-"""Log of the score over the usual one, from which on."""
-POINTS: Final = {Regime.STRESSED: 7_500.0, Regime.CRISIS: 10_000.0}
-"""Of the score itself: three quarters of the reference margin, and all of it."""
+CALM_BELOW: Final = -0.2
+ABOVE: Final = {Regime.ELEVATED: 1.0, Regime.STRESSED: 1.4, Regime.CRISIS: 1.8}
+"""Log of the score over the usual one, from which on. Scores have hours of the day, and a rule that answers to less
+tells people what time it is: from 0.7 on, markets were more than ordinary half of the time. docs/score.md has what was
+tried."""
+POINTS: Final = {Regime.ELEVATED: 10_000.0}
+"""Of the score itself: all of the reference margin."""
 LIQUIDATED: Final = {Regime.ELEVATED: 0.005, Regime.STRESSED: 0.02, Regime.CRISIS: 0.05}
 """Share of the open interest within an hour. A judgement on the scale of 2025-10-10, when a fifth or a quarter of what
 was open went within hours."""
@@ -53,6 +55,7 @@ class Regarded(Message, frozen=True, kw_only=True):
 
     now_ms: int
     score: float
+    """Points before the cap (`composite.Scored.points`): beyond it, too, there is more and less."""
     drift: DriftLevel = DriftLevel.STEADY
     funding_8h: float | None = None
     liquidated_usd_per_hour: float | None = None

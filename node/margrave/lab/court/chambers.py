@@ -10,9 +10,17 @@ from margrave.lab.court.chamber import Chamber
 from margrave.lab.court.correlation import Correlation
 from margrave.lab.court.greeks import GreeksChamber
 from margrave.lab.court.models import Models
+from margrave.lab.court.score.chamber import ScoreChamber
 from margrave.lab.court.surface import SurfaceChamber
 
-CHAMBERS: Final[tuple[Chamber, ...]] = (Breaks(), Correlation(), GreeksChamber(), Models(), SurfaceChamber())
+CHAMBERS: Final[tuple[Chamber, ...]] = (
+    Breaks(),
+    Correlation(),
+    GreeksChamber(),
+    Models(),
+    ScoreChamber(),
+    SurfaceChamber(),
+)
 
 
 def called(words: Sequence[str], among: Sequence[Chamber]) -> tuple[Chamber, ...]:

@@ -25,7 +25,7 @@ AT_LEAST_SIGMAS: Final = 4.0
 LEAST: Final = -float(np.log(0.85))
 """Log move: 15 %."""
 YEAR_H: Final = 365 * DAY_H
-LEAST_PAST_H: Final = 90 * DAY_H
+LEAST_PAST_H: Final = 30 * DAY_H
 APART_H: Final = 72
 MOST_SAID: Final = 10.0
 """Log move: what falls further was no price."""

@@ -12,17 +12,16 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from margrave.errors import Fatal
 from margrave.lab.court.answers import code_digest, panel_digest
 from margrave.lab.court.families import Kind
-from margrave.lab.court.families.registered import REGISTRY, Registered
+from margrave.lab.court.families.registered import REGISTRY, Registered, digest
 from margrave.lab.court.families.tails import SERVED
 from margrave.lab.court.families.tails.conformal import Widened
 from margrave.lab.court.family import DOWN, LEVELS, UP, TailModel, Tails, fitted
@@ -35,6 +34,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MPOR_H: Final = 4
+LEAST_H: Final = 720
+"""Bars without a gap before a market has a score."""
 REFIT_H: Final = 180 * 24
 MAIN: Final = "tails/1"
 AT: Final = LEVELS.index(0.01)
@@ -54,7 +55,7 @@ class AsServedModel:
     def tails(self, panel: Panel, rows: Ints, assets: Ints, horizon_h: int) -> Tails:
         before = self.refitted.tails(panel, rows, assets, horizon_h)
         after = self.registered.tails(panel, rows, assets, horizon_h)
-        spoken = np.isfinite(after.var).all(axis=(1, 2))[:, None, None]
+        spoken = np.asarray(np.isfinite(after.var).all(axis=(1, 2)))[:, None, None]
         return Tails(np.where(spoken, after.var, before.var), np.where(spoken, after.es, before.es))
 
 
@@ -64,10 +65,11 @@ class AsServed:
 
     registry: Path = REGISTRY
     name: str = "as_served"
-    least_hours: int = 720
+    least_hours: int = LEAST_H
 
     def fit(self, past: Panel) -> AsServedModel:
-        return AsServedModel(fitted(SERVED, past), Registered(MAIN, Kind.TAILS, self.registry).fit(past))
+        registered = cast(TailModel, Registered(MAIN, Kind.TAILS, self.registry).fit(past))
+        return AsServedModel(fitted(SERVED, past), registered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,31 +89,31 @@ class Told:
         return np.asarray(self.price + self.volatility)
 
 
-def tell(panel: Panel, study: Study, folder: Path) -> Told:
+def tell(panel: Panel, study: Study, folder: Path, registry: Path = REGISTRY) -> Told:
     """
     Args:
         folder: where the ladder is kept, to be found again; it need not exist.
     """
-    key = hashlib.sha256(f"{panel_digest(panel)}|{code_digest(__name__)}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(
+        f"{panel_digest(panel)}|{code_digest(__name__)}|{digest(registry / MAIN)}".encode()
+    ).hexdigest()[:16]
     path = folder / f"ladder-{key}.npz"
     held = _found(path)
     if held is None:
-        held = walked(panel, study)
+        held = walked(panel, study, registry)
         _keep(path, *held)
     return scored(panel, *held)
 
 
-def walked(panel: Panel, study: Study) -> tuple[Floats, Floats, Floats]:
+def walked(panel: Panel, study: Study, registry: Path = REGISTRY) -> tuple[Floats, Floats, Floats]:
     """VaR and ES at 1 % and ES at 0.1 %, each (hours, assets, 2), of every hour that has enough past."""
     var, es, far = (np.full((*panel.close.shape, 2), np.nan) for _ in range(3))
-    family = Widened(AsServed())
-    try:
-        start = 0 if too_little(panel) else first_row(panel, study)
-    except Fatal:
-        start = 0
+    family = Widened(AsServed(registry))
+    # of a history too short to fit on, the registry's model may speak all the same
+    start = LEAST_H if too_little(panel) else first_row(panel, replace(study, quick=False))
     for leg in legs(panel, start, REFIT_H):
         asked = np.arange(leg.fit_row, leg.end_row)
-        there = panel.age_h[asked] >= family.least_hours
+        there = panel.age_h[asked] >= LEAST_H
         places, assets = np.nonzero(there)
         if not len(places):
             continue
