@@ -30,7 +30,7 @@ from margrave.lab.court.cascade.books import Book
 from margrave.lab.court.cascade.questions import HALF_LIVES_H, Questions
 from margrave.lab.court.panel import panel_of
 from margrave.score.cascade.inputs import CASCADE, EDGES, FALLS, HORIZONS_H
-from train import dataset, export, torch_export
+from train import cascade_judged, dataset, export, torch_export
 from train.cascade_card import card
 from train.pool import command, ms
 from train.torch_export import ROWS
@@ -57,9 +57,21 @@ AT: Final = (
 )  # fmt: skip
 """Levels of the grid of falls, denser where falls are deep."""
 LIMITS: Final = (
+    "Of a day's cascades the simulator, on the same reconstructed books and forecasts of falls, foresees as much: from "
+    "2024 its Brier score is 10 % lower and its AUPRC 14 % higher, its AUROC .873 beside .885. Of an hour's this model "
+    "is ahead (AUROC .980 beside .957, AUPRC .19 beside .17), by no more than luck allows (DeLong z 1.5). What is "
+    "gained over a logistic regression is beyond luck at both. The factor of 1.5 in AUPRC and the skill of .30 that "
+    "were asked for are missed at both.",
+    "Few crashes: 13 episodes from 2024 make all hours with a cascade within the hour, 10 those within the day.",
+    "Of assets left out, in 2021, it says a day's cascades three times as often as they came (ECE .087): deposits were "
+    "not told for them, and what counts as a cascade there is a quantile of their own past.",
+    "Given the fall that happened it says cascades about twice as often as they came; only what is foreseen is "
+    "calibrated in the graph.",
     "History shows liquidations, not health factors: the mass it was trained on is reconstructed from prices and from "
     "what was liquidated before, and a node reads all debts, of which many top up in time. What it says of them is on "
     "the safe side.",
+    "History keeps no books either: depth is taken for 5 % of a typical hour's volume.",
+    "Falls only: who has borrowed an asset and is hurt by its rise is not in it.",
 )
 INPUTS: Final = ("mass", "scale", "over_depth", "shock")
 OUTPUTS: Final = ("probability", "given", "size")
@@ -304,6 +316,7 @@ def main() -> None:
     )
     export.publish(model, inputs, described, {})
     print(f"{NAME}: parity {difference:.1e}", flush=True)
+    cascade_judged.write(cascade_judged.judged(data, panel))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ SCHEMA: Final = REGISTRY / "card.schema.json"
 REPORT: Final = ROOT / "docs" / "backtest" / "report.json"
 SERVED: Final = ROOT / "docs" / "served.json"
 LOGS: Final = ROOT / "node" / "margrave" / "lab" / "court"
-PLAIN: Final = ("qlike", "fz0", "pinball")
+PLAIN: Final = ("qlike", "fz0", "pinball", "AUROC", "AUPRC", "Brier", "ECE")
 """Losses are plain numbers; what else stands on a card is a share."""
 SEEN: Final = "assets trained on"
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from margrave.lab.court.breaks import Breaks
+from margrave.lab.court.cascade.chamber import CascadeChamber
 from margrave.lab.court.chamber import Chamber
 from margrave.lab.court.correlation import Correlation
 from margrave.lab.court.greeks import GreeksChamber
@@ -15,6 +16,7 @@ from margrave.lab.court.surface import SurfaceChamber
 
 CHAMBERS: Final[tuple[Chamber, ...]] = (
     Breaks(),
+    CascadeChamber(),
     Correlation(),
     GreeksChamber(),
     Models(),

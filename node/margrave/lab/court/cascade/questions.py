@@ -35,7 +35,7 @@ Flags = NDArray[np.bool_]
 
 UNTOLD: Final = 0.8
 LEAST_DAYS_H: Final = 30
-HALF_LIVES_H: Final = (3.0, 12.0, 48.0, 168.0, 720.0)
+HALF_LIVES_H: Final = (3.0, 12.0, 48.0, 168.0, 720.0, 8760.0)
 DEPTH_OF_VOLUME: Final = 0.05
 """Depth within 1 % as a share of a typical hour's traded value: history keeps no books, and this stands for them."""
 VOLUME_H: Final = 720.0
