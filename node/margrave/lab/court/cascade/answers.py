@@ -7,6 +7,7 @@ parts what it knows of borrowers from what it knows of prices.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -75,7 +76,7 @@ def logistic(asked: Questions, scale: Floats, judged: Flags) -> Answer:
 
 def rate(asked: Questions, judged: Flags) -> Answer:
     said = np.full(asked.cascade.shape, np.nan)
-    for place in range(said.shape[1]):
+    for place in range(len(HORIZONS_H)):
         said[:, place] = _walked(asked, np.zeros((len(asked), 0)), place, judged)
     sizes = np.full(said.shape, np.nan)
     for place, horizon_h in enumerate(HORIZONS_H):
@@ -87,15 +88,14 @@ def rate(asked: Questions, judged: Flags) -> Answer:
 
 
 def simulated(asked: Questions, scale: Floats, judged: Flags) -> Answer:
-    """The law of falls is that of all rows before the first judged one."""
+    """The law of falls is that of all rows before the first judged one; where there are too few, the model's own."""
     before, given, size = (np.full(scale.shape, np.nan) for _ in range(3))
     rows = np.flatnonzero(judged)
-    start_ms = int(asked.known_ms[rows].min()) if len(rows) else 0
-    earlier = asked.known_ms + max(HORIZONS_H) * HOUR_MS <= start_ms
-    standard = asked.fall[earlier & np.isfinite(asked.fall).all(axis=1)]
-    standard = np.sort(standard / scale[earlier & np.isfinite(asked.fall).all(axis=1)], axis=0)
-    if len(standard) < LEG_H or not len(rows):
+    if not len(rows):
         return Answer(SIMULATOR, before, given, size)
+    earlier = asked.known_ms + max(HORIZONS_H) * HOUR_MS <= int(asked.known_ms[rows].min())
+    earlier &= np.isfinite(asked.fall).all(axis=1)
+    standard = np.sort(asked.fall[earlier] / scale[earlier], axis=0) if earlier.sum() >= LEG_H else usual_falls()
     critical = np.array([simulator.critical_fall(asked.mass[row], float(asked.over_depth[row, 0])) for row in rows])
     before[rows] = simulator.probabilities(critical, scale[rows], standard)
     fall = np.nan_to_num(asked.fall[rows])
@@ -107,6 +107,20 @@ def simulated(asked: Questions, scale: Floats, judged: Flags) -> Answer:
             book = simulator.positions(asked.mass[row])
             size[row, place] = simulator.liquidated(book, float(asked.over_depth[row, 0]), float(fall[at, place]))
     return Answer(SIMULATOR, before, given, size)
+
+
+def usual_falls() -> Floats:
+    """(2,000, horizons) falls in units of their forecast, ascending: exponential between and beyond the two that a node
+    knows, and between the first and none."""
+    left = np.log(1.0 - (np.arange(2_000) + 0.5) / 2_000)
+    found = []
+    for place in range(len(HORIZONS_H)):
+        points = sorted((math.log(p), falls[place]) for p, falls in FALLS.items())
+        logs, at = [point[0] for point in points], [point[1] for point in points]
+        slope = (at[0] - at[1]) / (logs[0] - logs[1])
+        inside = np.interp(left, [*logs, 0.0], [*at, 0.0])
+        found.append(np.where(left < logs[0], at[0] + slope * (left - logs[0]), inside))
+    return np.stack(found, axis=1)
 
 
 def within(mass: Floats, falls: Floats) -> Floats:
