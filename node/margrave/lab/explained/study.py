@@ -14,6 +14,7 @@ Books, accounts and open interest are not in a history of prices: here they are 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -91,6 +92,8 @@ class Study:
     hours: int
     median_distance_points: float
     """Of a score from the reference's."""
+    cpu_ms: float
+    """Median, of one explanation by its groups, as a round makes it."""
     largest_error_points: float
     """Of the sum of the parts against the difference of scores."""
     groups: Deletion
@@ -148,6 +151,7 @@ def study(folder: Path, asset: str, hours: int, command: str, say: Say) -> Study
         last=_day(own, int(rows[-1])),
         hours=len(told),
         median_distance_points=float(np.median([abs(one.total - one.base) for one in told])),
+        cpu_ms=float(np.median([one.cpu_ms for one in told])),
         largest_error_points=max(one.error for one in told),
         groups=groups,
         group_ratio=groups.ratio,
@@ -173,6 +177,7 @@ class _Curve:
 class _Hour:
     base: float
     total: float
+    cpu_ms: float
     error: float
     points: Mapping[str, float]
     groups: _Curve
@@ -186,11 +191,12 @@ class _Hour:
 
 
 def _hour(scorer: Scorer, asset: str, now: World, random: np.random.Generator | None) -> _Hour | None:
-    quiet = calm_world(scorer, now)
-    found = attributed(scorer, asset, now, _history_only(now, quiet, asset), calm.NAME)
+    begun = time.process_time()
+    reference = _history_only(now, calm_world(scorer, now), asset)
+    found = attributed(scorer, asset, now, reference, calm.NAME)
+    took = time.process_time() - begun
     if found is None or len(found.players) < 2:
         return None
-    reference = _history_only(now, quiet, asset)
     game = Game(scorer, asset, now, reference)
     beside = [each for each in game.players if each is not Input.PATH]
     finest = [*PathPart, *beside]
@@ -211,6 +217,7 @@ def _hour(scorer: Scorer, asset: str, now: World, random: np.random.Generator | 
     return _Hour(
         base=found.base,
         total=found.total,
+        cpu_ms=1_000 * took,
         error=abs(sum(points.values()) - (found.total - found.base)),
         points=points,
         groups=_curve(found.values, of_groups),
