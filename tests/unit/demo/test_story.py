@@ -162,5 +162,5 @@ def test_the_strip_of_trust_is_darker_where_the_models_drifted_further(summary: 
 def test_the_strip_of_inputs_shows_what_adds_and_what_takes_and_leaves_out_what_does_neither(summary: Summary) -> None:
     rows = strips.inputs(summary, columns(summary), "BTC")
     assert [row.name for row in rows] == ["price path", "option chain", "book"]
-    assert rows[2].remark == "up to -120"
+    assert rows[2].remark == "up to −120"
     assert set(rows[2].values) == {"-120"}

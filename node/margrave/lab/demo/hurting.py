@@ -15,10 +15,10 @@ from typing import Final
 from margrave.lab.demo import wording
 from margrave.lab.demo.record import PathRow, RoundRow, Summary
 
-WIDTH: Final = 612
+WIDTH: Final = 656
 GAP: Final = 34
 """Between boxes of a column."""
-BOX_W: Final = 116
+BOX_W: Final = 131
 BOX_H: Final = 34
 PORT: Final = 19
 """Between the ends of lines at one side of a box: their labels stand one above the other."""
@@ -29,7 +29,7 @@ COLUMNS: Final = (BOX_W / 2 + 1, WIDTH / 2, WIDTH - BOX_W / 2 - 1)
 THINNEST: Final = 1.2
 THICKEST: Final = 7.0
 MOST_PATHS: Final = 12
-LONGEST: Final = 15
+LONGEST: Final = 18
 """Letters that a box has room for."""
 
 

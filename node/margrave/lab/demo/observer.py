@@ -122,7 +122,7 @@ class Observer:
             cascade_probability_1h=view["cascade"]["within_1h"] if view else None,
             contagion=lanes.decode(words, "contagion"),
             contagion_paths=tuple(PathRow(**path) for path in view["contagion"]["paths"]) if view else (),
-            attribution=tuple(ShareRow(**share) for share in view["attribution"]) if view else (),
+            attribution=tuple(ShareRow(**share) for share in _explained(views)),
             regime=view["regime"] if view else None,
             fallbacks=tuple(view["fallbacks"]) if view else (),
             masked=tuple(view["masked"]) if view else (),
@@ -169,6 +169,11 @@ class Observer:
             except (httpx2.HTTPError, ValueError):
                 continue
         return told
+
+
+def _explained(views: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Of the first node that explained the market: one that does not report it this round has nothing to explain."""
+    return next((view["attribution"] for view in views if view["attribution"]), ())
 
 
 def _own(attestation: Attestation, market: int) -> Words:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from margrave.lab.demo import wording
 from margrave.lab.demo.charts import BOX, positions
 from margrave.lab.demo.record import Summary
 from margrave.lab.demo.series import Floats, RunSeries
@@ -59,7 +60,8 @@ def _shaded(name: str, points: list[float], peak: float, x: Floats) -> Row:
     shades = [round(SHADES * abs(value) / peak) if peak > 0 else 0 for value in points]
     by_shade = ((shade, [i for i, own in enumerate(shades) if own == shade]) for shade in range(1, SHADES + 1))
     paths = tuple((f"shade-{shade}", cells(x, members)) for shade, members in by_shade if members)
-    return Row(name, paths, f"up to {max(points, key=abs):,.0f}", tuple(f"{value:+,.0f}" for value in points))
+    most = wording.count(max(points, key=abs, default=0.0))
+    return Row(name, paths, f"up to {most}", tuple(f"{value:+,.0f}" for value in points))
 
 
 def trust(summary: Summary, run: RunSeries, market: str) -> tuple[Row, ...]:
