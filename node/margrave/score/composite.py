@@ -77,8 +77,8 @@ def compose(
         _reason(
             "cascade",
             cascade.probability * cascade.size,
-            f"accounts withstand {_withstood(cascade.buffer)}; liquidations beyond it, {cascade.probability:.1%} "
-            f"likely within a day, would move the index by another {cascade.size:.1%}",
+            f"{_beginning(cascade)}, {cascade.probability:.1%} likely within a day, would move the index by another "
+            f"{cascade.size:.1%}",
         ),
         _reason("contagion", contagion.addon, f"stress in other markets can add {contagion.addon:.2%}"),
     ]
@@ -165,6 +165,13 @@ _AT_THE_MONEY: Final = float(_straddle(np.zeros(())))
 
 def _reason(name: str, loss: float, sentence: str) -> Reason:
     return Reason(name=name, points=max(loss, 0.0) / STANDARD_MARGIN * 10_000, sentence=sentence)
+
+
+def _beginning(cascade: Cascade) -> str:
+    """What a cascade would begin with: a model sees whose health is near its end, the formula one buffer."""
+    if cascade.learned:
+        return "a cascade of liquidations"
+    return f"accounts withstand {_withstood(cascade.buffer)}; liquidations beyond it"
 
 
 def _withstood(buffer: float) -> str:

@@ -37,6 +37,8 @@ BEYOND_ANY_BOOK: Final = 0.15
 """A move of the index. On 2020-03-12 and 2021-05-19 falls of this order liquidated loans at twice their collateral."""
 
 
+MOST_IN_A_GRAPH: Final = 100
+"""Markets. Two seconds of a core for 500, a tenth of one for so many: `scripts/bench round`."""
 LEARNT_LANES: Final = ("cascade", "contagion")
 """What a model may speak of here, by the names of its families."""
 
@@ -75,8 +77,9 @@ class Systemic:
         }
 
     def contagions(self, markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> dict[str, Contagion]:
-        """Of every market with a ladder."""
-        model = self.contagion_model
+        """Of every market with a ladder. Beyond `MOST_IN_A_GRAPH` of them the formula speaks for all: what clears every
+        fall through every borrower grows with their square."""
+        model = self.contagion_model if len(ladders) <= MOST_IN_A_GRAPH else None
         said = {} if model is None else model.forecast(markets, ladders)
         formula = addons.contagion(markets, ladders)
         return {name: held_contagion(said.get(name), of) for name, of in formula.items()}

@@ -134,6 +134,14 @@ def test_every_reason_is_a_sentence_with_its_numbers_largest_first() -> None:
     assert sentences["cascade"].startswith("accounts withstand a move of 8%; liquidations beyond it, ")
 
 
+def test_a_cascade_that_a_model_sees_is_not_told_by_a_buffer() -> None:
+    seen = Cascade(probability=0.25, probability_1h=0.1, size=0.03, buffer=0.5, learned=True)
+    shock, contagion = addons.vol_shock(CALM, MPOR_S), Contagion(addon=0.0)
+    told = composite.compose("BTC", MPOR_S, 1e6, CALM, FITTED, shock, 0.0, seen, contagion)
+    (sentence,) = (r.sentence for r in told.reasons if r.name == "cascade")
+    assert sentence == "a cascade of liquidations, 25.0% likely within a day, would move the index by another 3.0%"
+
+
 def test_a_crash_eats_the_whole_margin_and_the_reasons_still_say_by_how_much() -> None:
     crash = composed(scaled(CALM, 8), depth_usd=2e6, ratio=1.1)
     assert crash.score == 10_000

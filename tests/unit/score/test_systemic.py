@@ -15,7 +15,7 @@ from margrave.score import addons, systemic
 from margrave.score.cascade import Cascade
 from margrave.score.contagion import Contagion
 from margrave.score.scores import Scorer
-from margrave.score.systemic import CEILING, FLOOR, Systemic, held_cascade
+from margrave.score.systemic import CEILING, FLOOR, MOST_IN_A_GRAPH, Systemic, held_cascade
 from tests.unit.score.chains import AS_OF_MS
 from tests.unit.score.sample import CALM, MARKETS, MODEL_SET, MPOR_S, POLICY, Forecaster, market, scaled, snapshot
 
@@ -150,6 +150,14 @@ def test_only_markets_with_a_ladder_are_asked_of() -> None:
     assert set(models.cascades(markets, {"BTC": CALM}, MPOR_S)) == {"BTC"}
     assert set(models.contagions(markets, {"BTC": CALM})) == {"BTC"}
     assert models.cascades([], {}, MPOR_S) == {}
+
+
+def test_more_markets_than_a_graph_holds_are_left_to_the_formula() -> None:
+    models = Saying(SAID, CHARGED).systemic()
+    markets = [market(f"M{i}", quotes=()) for i in range(MOST_IN_A_GRAPH + 1)]
+    ladders = dict.fromkeys((m.market for m in markets), CALM)
+    assert not any(of.learned for of in models.contagions(markets, ladders).values())
+    assert all(of.learned for of in models.contagions(markets[1:], dict(list(ladders.items())[1:])).values())
 
 
 def test_the_regime_is_told_with_the_score_and_carried_on() -> None:

@@ -8,12 +8,14 @@ from typing import Final
 
 import msgspec
 
+from margrave.collect.chains.lending.health import EDGES, Position, distribution, health_factor
 from margrave.collect.source import HOUR_MS, Asked
 from margrave.collect.venues import VENUES
+from margrave.lab.feed.lender import BLOCK_S, CHAIN_ID, THRESHOLD_BP
 from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.server import Feed
 from margrave.lab.feed.venues import DIALECTS
-from margrave.messages import AnyReading, Contract, Kind, Refusal, ScalarReading
+from margrave.messages import AnyReading, Contract, HealthReading, Kind, Refusal, ScalarReading
 from margrave.settings import PROJECT_ROOT, MarketSettings, Settings
 
 SCENARIO: Final = PROJECT_ROOT / "config" / "scenarios" / "may-2021.toml"
@@ -85,4 +87,32 @@ def _heard(feed: Feed, name: str, market: MarketSettings, as_of_ms: int) -> list
             ]
             mark = next((x.value for x in said if isinstance(x, ScalarReading) and x.kind is Kind.MARK_PRICE), mark)
             heard += said
-    return heard
+    return [*heard, _lent(feed, name, as_of_ms)]
+
+
+def _lent(feed: Feed, market: str, as_of_ms: int) -> HealthReading:
+    """What the lab's lending protocol has lent against a market, as the watcher would tell it."""
+    lender, price = feed.lender, feed.tape.price(market, as_of_ms)
+    book, step = lender.books[market], lender.step(as_of_ms // 1000 // BLOCK_S)
+    held = zip(book.accounts, book.debts_usd[step], book.coins[step] * price, strict=True)
+    shared = distribution(
+        [
+            Position(
+                account, health_factor(usd * THRESHOLD_BP / 10_000, float(debt)), float(debt), {market: float(usd)}
+            )
+            for account, debt, usd in held
+        ],
+        [market],
+    )
+    return HealthReading(
+        source=f"aave_v3:{CHAIN_ID}",
+        market=market,
+        instrument="aave_v3",
+        venue_time_ms=as_of_ms,
+        seen_time_ms=as_of_ms,
+        protocol="aave_v3",
+        edges=EDGES,
+        debt_usd=shared.debt_usd,
+        collateral_usd=shared.collateral_usd,
+        block=as_of_ms // 1000 // BLOCK_S,
+    )
