@@ -94,7 +94,7 @@ contract MarginHandler is MarginSetup {
         if (part == 0) return;
         uint256[] memory legs = new uint256[](_book.length + 1);
         for (uint256 k = 0; k < _book.length; ++k) {
-            legs[(k + seed) % _book.length] = k == i ? _book[k].withQuantity(_book[k].quantity() - part) : _book[k];
+            legs[(k + i) % _book.length] = k == i ? _book[k].withQuantity(_book[k].quantity() - part) : _book[k];
         }
         legs[_book.length] = _book[i].withQuantity(part);
         check(_digest(ask(legs)) == _digest(requirement(PAR)), "order or splitting mattered");
