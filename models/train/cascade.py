@@ -68,8 +68,8 @@ LIMITS: Final = (
     "Given the fall that happened it says cascades about twice as often as they came; only what is foreseen is "
     "calibrated in the graph.",
     "History shows liquidations, not health factors: the mass it was trained on is reconstructed from prices and from "
-    "what was liquidated before, and a node reads all debts, of which many top up in time. What it says of them is on "
-    "the safe side.",
+    "what was liquidated before, while a node reads debts. A quarter of them is taken to be liquidated: chosen on the "
+    "one snapshot that there is, and on the safe side of it.",
     "History keeps no books either: depth is taken for 5 % of a typical hour's volume.",
     "Falls only: who has borrowed an asset and is hurt by its rise is not in it.",
 )

@@ -71,15 +71,15 @@ def card(
             **{f"platt_level_{h}h": float(platt[1, at]) for at, h in enumerate(weights)},
         },
         "inputs": [
-            _tensor("mass", len(EDGES), "share", f"of the debt with a health factor below {EDGE_WORDS}", 0.0, 1.0),
+            _tensor("mass", len(EDGES), "share", f"of the deposits, what falls to {EDGE_WORDS} liquidate", 0.0, 1.0),
             _tensor("scale", 2, "log return", "unit of the forecast of falls over 1 and 24 h", 0.0, MOST_SCALE),
-            _tensor("over_depth", 1, "ratio", "what is owed over depth within 1 %", 0.0, MOST_OVER_DEPTH),
+            _tensor("over_depth", 1, "ratio", "deposits over depth within 1 %", 0.0, MOST_OVER_DEPTH),
             _tensor("shock", 2, "log return", "a fall within 1 and 24 h, for `given` and `size`", 0.0, 3.0),
         ],
         "outputs": [
             _tensor("probability", 2, "probability", "of a cascade within 1 and 24 h", 0.0, 1.0),
             _tensor("given", 2, "probability", "of one if the price falls by `shock`", 0.0, 1.0),
-            _tensor("size", 2, "share", "of the debt, what a cascade after `shock` liquidates", CASCADE, 1.0),
+            _tensor("size", 2, "share", "of the deposits, what a cascade after `shock` liquidates", CASCADE, 1.0),
         ],
         "metrics": list(metrics),
         "limits": list(limits),

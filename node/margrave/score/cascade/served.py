@@ -41,7 +41,7 @@ class Cascades:
         said = self.model.run(columns)
         for row, market in enumerate(asked):
             hour, day = (float(p) for p in said["probability"][row])
-            liquidated = float(said["size"][row, -1]) * inputs.debt_usd(market.health)
+            liquidated = float(said["size"][row, -1]) * inputs.book_usd(market.health)
             if math.isfinite(hour + day + liquidated):
                 found[market.market] = _joined(found[market.market], hour, day, liquidated, market)
         return found

@@ -132,14 +132,21 @@ def test_the_graph_answers_corners_with_probabilities(model: Model) -> None:
 def test_debts_between_two_edges_count_as_at_the_lower_one() -> None:
     found = inputs.mass([reading(1.0, 2.0, 3.0, 4.0, 90.0)])
     assert found is not None
-    # below 1.0: 1; from 1.0: 2 more; from 1.05: 3 more; from 1.2: 4 more; from 1.5 all
-    assert found.tolist() == pytest.approx([0.03, 0.03, 0.03, 0.06, 0.06, 0.1, 0.1, 1.0, 1.0])
+    # below 1.0: 1; from 1.0: 2 more; from 1.05: 3 more; from 1.2: 4 more; from 1.5 all; of twice as much collateral
+    shares = np.array([0.03, 0.03, 0.03, 0.06, 0.06, 0.1, 0.1, 1.0, 1.0])
+    assert found.tolist() == pytest.approx((inputs.ANSWERED * shares / 2).tolist())
 
 
 def test_two_protocols_are_one_book() -> None:
     both = inputs.mass([reading(0, 10, 0, 0, 90), reading(0, 0, 0, 0, 100, protocol="compound_v3")])
     assert both is not None
-    assert both[0] == pytest.approx(0.05)
+    assert both[0] == pytest.approx(inputs.ANSWERED * 10 / 400)
+
+
+def test_debt_beyond_all_collateral_is_a_book_of_its_own_size() -> None:
+    found = inputs.mass([reading(100, 0, 0, 0, 0, collateral_usd=(0.0,) * 5)])
+    assert found is not None
+    assert (found == inputs.ANSWERED).all()
 
 
 def test_a_book_without_debt_has_no_mass() -> None:
@@ -153,6 +160,7 @@ def test_a_book_without_debt_has_no_mass() -> None:
         reading(1.0, 2.0),
         reading(0, -1.0, 0, 0, 5),
         reading(0, math.nan, 0, 0, 5),
+        reading(0, 1, 1, 1, 5, collateral_usd=(0.0, -1.0, 1.0, 1.0, 9.0)),
         reading(0, 1, 1, 1, 5, edges=(1.0, 1.2, 1.1, 1.5)),
     ],
 )
