@@ -24,7 +24,7 @@ from scipy.sparse import csr_array
 from margrave.score.contagion import clearing
 from margrave.score.contagion.graph import Exposures, Floats, checked_shocks
 
-NARROWEST: Final = 1e-6
+NARROWEST: Final = 1e-3
 """Share of what a node has: no band of losses within which it is sold out is narrower, so that sales rise with losses
 and nothing jumps."""
 TOLERANCE: Final = 1e-10
