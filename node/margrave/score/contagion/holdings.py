@@ -1,11 +1,13 @@
-"""The exposure graph of a round: what the chain shows of who holds and owes what, and how markets fall together where
-nobody shows it.
+"""The exposure graph of a round: what the chain shows of who holds and owes what; and beside it how markets fall
+together where nobody shows it.
 
 ::
 
     market ---collateral---> accounts of one health bucket ---borrowed---> protocol ---borrowed---> its lenders
-    market ---comoves------> market            (tail dependence of their returns; no holding is known)
-    stablecoins ---comoves-> market            (margin is kept in them; where a peg was read)
+
+How they fall together is kept apart on purpose. Tail dependence is what comes of all ways at once: passed on from
+market to market like a debt, it would be counted again at every turn, and two dozen markets that fall together would
+pull each other to nothing. It is followed one step, from a market's whole fall to the others.
 
 Accounts of a bucket between health factors a and b are sold out while their collateral falls by 1 - 1/a to 1 - 1/b:
 a health factor is how far collateral is above what would have it seized.
@@ -23,7 +25,6 @@ from margrave.messages import HealthReading, Ladder, MarketSnapshot
 from margrave.score import addons
 from margrave.score.contagion.graph import Drawing, Evidence, Exposures, Floats, NodeKind
 
-STABLECOINS: Final = "stablecoins"
 UNSEEN_COLLATERAL_OVER_DEPTH: Final = addons.UNKNOWN_OPEN_INTEREST_OVER_DEPTH
 
 
@@ -36,6 +37,8 @@ class Seen:
     """Those scored; each is a node of its name."""
     worst: Floats
     """(markets,) the worse of each one's ES99."""
+    follows: Floats
+    """(i, j) the share of market j's fall that i follows it by, by tail dependence; zero on the diagonal."""
     peg: float | None
     """Of the stablecoin furthest from a dollar; `None` where none was read."""
     holdings: bool
@@ -56,23 +59,13 @@ def seen(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> Se
         draw.node(market.market, NodeKind.ASSET, outside=held, depth=_depth_usd(market, held))
         for reading in market.health:
             _accounts(draw, market.market, reading)
-    weights, history = falling_together(scored, ladders)
-    for j, source in enumerate(scored):
-        for i, target in enumerate(scored):
-            if i != j and weights[i, j] > 0:
-                usd = float(weights[i, j]) * draw.outside(target.market)
-                draw.edge(source.market, target.market, usd, Evidence.COMOVES)
-    peg = _peg(scored)
-    if peg is not None:
-        draw.node(STABLECOINS, NodeKind.STABLECOIN, outside=1.0)
-        for market in scored:
-            usd = addons.CONTAGION_SHARE * draw.outside(market.market)
-            draw.edge(STABLECOINS, market.market, usd, Evidence.COMOVES)
+    follows, history = falling_together(scored, ladders)
     return Seen(
         graph=draw.done(),
         markets=tuple(market.market for market in scored),
         worst=_worst(scored, ladders),
-        peg=peg,
+        follows=follows,
+        peg=_peg(scored),
         holdings=any(market.health or market.pools for market in scored),
         history=history,
     )
@@ -84,12 +77,13 @@ def falling_together(markets: Sequence[MarketSnapshot], ladders: Mapping[str, La
     down = np.array([ladders[m.market].down_es99 for m in markets])
     up = np.array([ladders[m.market].up_es99 for m in markets])
     dependences = addons.tail_dependences(markets)
+    apart = 1 - np.eye(len(markets))
     if dependences is None:
-        return np.full((len(markets), len(markets)), addons.CONTAGION_SHARE), len(markets) < 2
+        return addons.CONTAGION_SHARE * apart, len(markets) < 2
     lower, upper = dependences
     worst = np.maximum(np.maximum(down, up), 1e-12)
     followed = np.maximum(lower * down[None, :], upper * up[None, :]) / worst[None, :]
-    return addons.CONTAGION_SHARE * followed, True
+    return addons.CONTAGION_SHARE * followed * apart, True
 
 
 def _worst(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> Floats:
@@ -104,7 +98,7 @@ def _depth_usd(market: MarketSnapshot, held_usd: float) -> float:
 
 
 def _peg(markets: Sequence[MarketSnapshot]) -> float | None:
-    pegs = [market.peg for market in markets if market.peg is not None]
+    pegs = [market.peg for market in markets if market.peg is not None and np.isfinite(market.peg)]
     return min(pegs, key=lambda peg: -abs(1 - peg), default=None)
 
 

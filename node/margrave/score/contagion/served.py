@@ -1,8 +1,10 @@
 """Contagion of a round: the add-on a market, how much of the others' losses it would be, and the paths.
 
-Every market in turn falls by its worse ES99, and the stablecoins by what their worst lacks of a dollar; the graph says
-what that takes from everybody else, directly and by debts and forced sales on the way. A market's add-on is the worst
-that reaches it. It is never below the formula of `score.addons`, which knows tail dependence alone.
+Every market in turn falls by its worse ES99. The graph of holdings says what comes of it, by debts and forced sales:
+how far that market falls in the end, and what others lose on the way. From its whole fall the other markets follow by
+their tail dependence, one step; and all follow the stablecoin furthest from a dollar, in which margin is kept, as if
+they moved one to one. A market's add-on is the worst that reaches it. It is never below the formula of `score.addons`,
+which knows tail dependence alone.
 """
 
 from __future__ import annotations
@@ -18,11 +20,12 @@ from margrave.messages import HurtPath, Ladder, MarketSnapshot
 from margrave.score import addons
 from margrave.score.contagion import network, overlap
 from margrave.score.contagion.graph import Floats
-from margrave.score.contagion.holdings import STABLECOINS, Seen, seen
+from margrave.score.contagion.holdings import Seen, seen
 from margrave.score.contagion.message import Contagion
 from margrave.score.registry import Model
 
 MOST_PATHS: Final = 5
+STABLECOINS: Final = "stablecoins"
 LEAST_LOSS: Final = 1e-4
 """A basis point: the lane has no finer unit."""
 MOST_ADDON: Final = 0.5
@@ -42,19 +45,18 @@ class Contagions:
         formula = addons.contagion(markets, ladders)
         try:
             known = seen(markets, ladders)
+            hurt = self.hurt(known)
+            reaching = reached(known, hurt)
         except Rejected:
             return {name: _masked(said, "holdings") for name, said in formula.items()}
-        if not known.markets:
-            return {}
-        hurt = self.hurt(known)
         masked = (*(() if known.holdings else ("holdings",)), *(() if known.history else ("common_history",)))
         learned = self.model is not None and known.holdings
-        ranks = ranked(known, hurt)
+        ranks = ranked(known, reaching)
         return {
             name: Contagion(
-                addon=max(formula[name].addon, min(float(_reaching(known, hurt, place).max(initial=0.0)), MOST_ADDON)),
+                addon=max(formula[name].addon, min(float(reaching[:, place].max(initial=0.0)), MOST_ADDON)),
                 rank=ranks[place],
-                paths=paths(known, hurt, place),
+                paths=paths(known, hurt, reaching, place),
                 masked=masked,
                 learned=learned,
             )
@@ -62,7 +64,7 @@ class Contagions:
         }
 
     def hurt(self, known: Seen) -> Floats:
-        """(sources, nodes): what each market's fall, and last the stablecoins', takes from every node."""
+        """(markets, nodes): what each market's fall takes from every node, itself among them."""
         shock = struck(known)
         if self.model is None:
             return overlap.clear(known.graph, shock).loss
@@ -70,36 +72,44 @@ class Contagions:
 
 
 def struck(known: Seen) -> Floats:
-    """(sources, nodes) the shocks: each market alone by its worse ES99, and the stablecoins where a peg was read."""
-    count = len(known.markets)
-    shock = np.zeros((count + (known.peg is not None), len(known.graph)))
+    """(markets, nodes) the shocks: each market alone by its worse ES99."""
+    shock = np.zeros((len(known.markets), len(known.graph)))
     for place, name in enumerate(known.markets):
         shock[place, known.graph.place(name)] = min(known.worst[place], 1.0)
-    if known.peg is not None:
-        shock[count, known.graph.place(STABLECOINS)] = min(abs(1 - known.peg), 1.0)
     return shock
 
 
+def reached(known: Seen, hurt: Floats) -> Floats:
+    """(sources, markets): what of each market's fall, and last of the stablecoins' where a peg was read, reaches each
+    other market; zero where a market is its own source, whose fall is its ladder and its cascade."""
+    columns = [known.graph.place(name) for name in known.markets]
+    through = hurt[:, columns]
+    falls = np.diag(through)
+    both = 1 - (1 - through) * (1 - known.follows.T * falls[:, None])
+    np.fill_diagonal(both, 0.0)
+    if known.peg is None:
+        return both
+    broken = addons.CONTAGION_SHARE * min(abs(1 - known.peg), 1.0)
+    return np.vstack([both, np.full(len(columns), broken)])
+
+
 def sources(known: Seen) -> tuple[str, ...]:
-    """The names of the rows of `struck`."""
+    """The names of the rows of `reached`."""
     return known.markets if known.peg is None else (*known.markets, STABLECOINS)
 
 
-def ranked(known: Seen, hurt: Floats) -> list[float | None]:
-    """Of all that markets' falls take from other markets, each one's part; `None` where there is no other, or nothing
-    is taken."""
-    columns = [known.graph.place(name) for name in known.markets]
-    taken = hurt[: len(columns)][:, columns].copy()
-    np.fill_diagonal(taken, 0.0)
+def ranked(known: Seen, reaching: Floats) -> list[float | None]:
+    """Of all that markets' falls take from other markets, each one's part; `None` where nothing is taken."""
+    taken = reaching[: len(known.markets)].sum(axis=1)
     whole = float(taken.sum())
-    return [float(row.sum()) / whole if whole > 0 else None for row in taken]
+    return [float(part) / whole if whole > 0 else None for part in taken]
 
 
-def paths(known: Seen, hurt: Floats, place: int) -> tuple[HurtPath, ...]:
+def paths(known: Seen, hurt: Floats, reaching: Floats, place: int) -> tuple[HurtPath, ...]:
     """Who hurts this market, and whom it hurts beside the markets: protocols and those who lend through them."""
     name = known.markets[place]
-    reaching = _reaching(known, hurt, place)
-    found = [HurtPath(source=s, target=name, loss=float(x)) for s, x in zip(sources(known), reaching, strict=True)]
+    told = zip(sources(known), reaching[:, place], strict=True)
+    found = [HurtPath(source=source, target=name, loss=float(loss)) for source, loss in told]
     for node, target in enumerate(known.graph.names):
         if not known.graph.priced[node] and not known.graph.forced[node]:
             found.append(HurtPath(source=name, target=target, loss=float(hurt[place, node])))
@@ -111,13 +121,6 @@ def sentence(path: HurtPath, worst: Mapping[str, float] | None = None) -> str:
     """A path in plain words."""
     by = f" by {worst[path.source]:.1%}" if worst and path.source in worst else ""
     return f"if {path.source} falls{by}, {path.target} loses {path.loss:.2%}"
-
-
-def _reaching(known: Seen, hurt: Floats, place: int) -> Floats:
-    """(sources,) without its own fall: what that comes to is its ladder and its cascade."""
-    column = hurt[:, known.graph.place(known.markets[place])].copy()
-    column[place] = 0.0
-    return np.asarray(column)
 
 
 def _masked(said: Contagion, what: str) -> Contagion:
