@@ -32,13 +32,15 @@ PEGGED_H: Final = 30 * 24
 BROKE: Final = 0.97
 BROKEN: Final = 0.90
 WITHIN_H: Final = 7 * 24
-BEFORE_H: Final = 20 * 24
-AFTER_H: Final = 6 * 24
+BEFORE_H: Final = 17 * 24
+AFTER_H: Final = 5 * 24
 FORTNIGHT_H: Final = 14 * 24
 WINDOW_H: Final = addons.CONTAGION_HOURS + 1
 RISEN: Final = 2.0
 FELL: Final = 0.15
 LEAST_MARKETS: Final = 3
+MOST_MARKETS: Final = 24
+"""Those with bars come first: more than this would say the same again."""
 DEVIATIONS: Final = (2.0, 2.6, 3.0, 4.0, 5.0)
 HALF_LIFE_H: Final = 24.0
 MPOR_H: Final = 4.0
@@ -257,7 +259,8 @@ def _live(hourly: Hourly, coin: int, first: int, row: int) -> list[int]:
     known = np.isfinite(window).mean(axis=0) >= 0.9
     near = np.nanmean(np.abs(window[:, known] - 1) <= PEGGED, axis=0)
     places = np.flatnonzero(known)
-    return [int(place) for place, share in zip(places, near, strict=True) if place != coin and share < 0.5]
+    lively = [int(place) for place, share in zip(places, near, strict=True) if place != coin and share < 0.5]
+    return lively[:MOST_MARKETS]
 
 
 def _held(close: Floats) -> Floats:
