@@ -162,10 +162,10 @@ def card(manifest: str, parity: float, rows: Sequence[Mapping[str, Any]], most_n
         "limits": [
             "Trained on graphs drawn at random, none of them real: what it knows is the clearing, not the world.",
             "It is no more right than its teacher: liquidations at once, at one depth, by one rule.",
-            "Near a tipping point a leap can land beyond it: then it says a collapse that does not come, or the reverse.",
+            "Near a tipping point a leap can land beyond it, and say a collapse that does not come, or the reverse.",
             "More debt never lowers a loss in the clearing; here nothing proves it.",
-            "Where the clearing settles within a dozen rounds, breaking it off there is as good; the leaps gain where it "
-            "does not, and lost on accounts of many small assets (liquidated accounts, depth 3).",
+            "Where the clearing settles within a dozen rounds, breaking it off there is as good; the leaps gain where "
+            "it does not, and lost on accounts of many small assets (liquidated accounts, depth 3).",
             "Iterating the clearing itself, all scenarios as one array, takes no more than a few times as long.",
         ],
     }  # fmt: skip

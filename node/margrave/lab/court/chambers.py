@@ -8,6 +8,7 @@ from typing import Final
 from margrave.lab.court.breaks import Breaks
 from margrave.lab.court.cascade.chamber import CascadeChamber
 from margrave.lab.court.chamber import Chamber
+from margrave.lab.court.contagion.chamber import Contagion
 from margrave.lab.court.correlation import Correlation
 from margrave.lab.court.greeks import GreeksChamber
 from margrave.lab.court.models import Models
@@ -17,6 +18,7 @@ from margrave.lab.court.surface import SurfaceChamber
 CHAMBERS: Final[tuple[Chamber, ...]] = (
     Breaks(),
     CascadeChamber(),
+    Contagion(),
     Correlation(),
     GreeksChamber(),
     Models(),
