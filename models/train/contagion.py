@@ -33,11 +33,12 @@ SEED: Final = 11
 BATCHES: Final = 200
 GRAPHS: Final = 10
 """In a batch, of sizes spread evenly in the logarithm."""
-NODES: Final = (8, 120)
+NODES: Final = (8, 160)
 SCENARIOS: Final = 8
-EPOCHS: Final = 24
+EPOCHS: Final = 14
 RATE: Final = 5e-3
 LEAST: Final = 1e-3
+TOO_FAR: Final = 2.0
 INPUTS: Final = ("shock", "nodes", "src", "dst", "stake", "press")
 DRAWN_ON: Final = "1970-01-01"
 """No history was trained on: the registry wants a day, and this is before all."""
@@ -87,9 +88,11 @@ def trained(lessons: Sequence[Lesson]) -> Network:
 
 
 def off(said: Tensor, true: Tensor) -> Tensor:
-    """Absolute error, and that of roots: small losses are ordered too."""
+    """Absolute error, and that of roots: small losses are ordered too. A leap too far counts more than one too short:
+    the rounds that follow make up for this one, and may never come back from that."""
     rooted = torch.sqrt(said + LEAST) - torch.sqrt(true + LEAST)
-    return rooted.abs().mean() + (said - true).abs().mean()
+    both = rooted.abs() + (said - true).abs()
+    return torch.where(said > true, TOO_FAR * both, both).mean()
 
 
 def graph_of(net: Network) -> onnx.ModelProto:
@@ -165,7 +168,7 @@ def card(manifest: str, parity: float, rows: Sequence[Mapping[str, Any]], most_n
             "Near a tipping point a leap can land beyond it, and say a collapse that does not come, or the reverse.",
             "More debt never lowers a loss in the clearing; here nothing proves it.",
             "Where the clearing settles within a dozen rounds, breaking it off there is as good; the leaps gain where "
-            "it does not, and lost on accounts of many small assets (liquidated accounts, depth 3).",
+            "it does not. Of the folder's graphs it ranks two kinds worse than .95: see the metrics.",
             "Iterating the clearing itself, all scenarios as one array, takes no more than a few times as long.",
         ],
     }  # fmt: skip
@@ -207,7 +210,7 @@ def main() -> None:
     manifest = dataset.manifest_hash(data)
     model: Model = export.publish(graph, golden(), card(manifest, parity, [], NODES[1]), {})
     graphs, _ = found.read(data)
-    ranked = ranking.ranked(model, graphs, quick=False, say=print)
+    ranked = ranking.ranked(model, graphs, quick=False, say=print, textbook=False)
     most = max(size for sizes in ranked.nodes.values() for size in sizes)
     bare = card(manifest, parity, metrics(ranked), most)
     export.publish(graph, golden(), bare, {"spearman": report_of(ranked)})

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from margrave.cli.terminal import out, the_lab
+from margrave.cli.terminal import HERE, Config, out, the_lab
 
 verbs = typer.Typer()
 
@@ -100,6 +100,36 @@ def demo(
         co_signed=co_signed,
     )
     raise typer.Exit(asyncio.run(perform(wish)))
+
+
+@verbs.command()
+def contagion(
+    round_: Annotated[int | None, typer.Argument(metavar="[ROUND]", help="A round of the journal.")] = None,
+    config: Config = HERE,
+    data: Annotated[Path | None, typer.Option("--data", help="Instead of a round: a folder of exposures.")] = None,
+    fall: Annotated[float, typer.Option(help="With --data: the share that assets fall by.")] = 0.3,
+    asset: Annotated[str, typer.Option(help="With --data: which, by comma; all without.")] = "",
+    depth: Annotated[
+        float, typer.Option(help="With --data: e-fold depth of an asset over all of it that is shown.")
+    ] = 1.0,
+    folder: Annotated[Path | None, typer.Option("--out", help="Where the drawings go.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
+) -> None:
+    """Who hurts whom: the exposure graph of a round or of a folder under a fall, in sentences and as a drawing."""
+    with the_lab():
+        from margrave.lab.court.contagion import told
+    from margrave.settings import load
+
+    if (round_ is None) == (data is None):
+        raise typer.BadParameter("give a ROUND of the journal, or --data FOLDER")
+    assets = tuple(name.strip() for name in asset.split(",") if name.strip())
+    found = told.of_round(load(config), round_ or 0) if data is None else told.of_folder(data, fall, assets, depth)
+    drawn = [path for each in found for path in each.drawn(folder)] if folder else []
+    if as_json:
+        sys.stdout.write(json.dumps([each.encoded() for each in found]) + "\n")
+        return
+    for line in (*(line for each in found for line in each.lines), *map(str, drawn)):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @verbs.command()

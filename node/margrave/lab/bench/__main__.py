@@ -20,6 +20,7 @@ NAMES: Final[Mapping[str, str]] = {
     "books": "book events a second on one core, from a recorded frame to a changed book",
     "models": "parity, milliseconds and memory of the models, and of all that a node computes of a market",
     "cascade": "positions a second through a waterfall, in columns, in pandas and in a plain loop",
+    "contagion": "the contagion network's time and ranks against full clearing, the textbook's way and iterated",
     "greeks": "options a second of the Greeks, beside QuantLib and vollib, and how far apart they are",
     "backtest": "minutes of the court over 30 assets and four years, and of plain arch loops",
 }

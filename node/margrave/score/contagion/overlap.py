@@ -68,7 +68,9 @@ def clear(graph: Exposures, shock: Floats, *, rounds: int = MOST_ROUNDS) -> Dist
         done += 1
         lost = direct + at_stake @ down
         sold = _sold(graph, lost)
-        fell = 1 - (1 - np.clip((lost - own) / claims, 0, 1)) * np.exp(-(pressed @ sold))
+        with np.errstate(over="ignore"):  # claims of next to nothing: all of them, or none, are lost
+            short = np.clip((lost - own) / claims, 0, 1)
+        fell = 1 - (1 - short) * np.exp(-(pressed @ sold))
         settled = bool(np.abs(fell - down).max(initial=0.0) <= TOLERANCE)
         down = fell
     return _distress(graph, lost.T, 1 - down.T, sold.T, done, settled)

@@ -10,6 +10,7 @@ which knows tail dependence alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -19,7 +20,7 @@ from margrave.errors import Rejected
 from margrave.messages import HurtPath, Ladder, MarketSnapshot
 from margrave.score import addons
 from margrave.score.contagion import network, overlap
-from margrave.score.contagion.graph import Floats
+from margrave.score.contagion.graph import Evidence, Exposures, Floats
 from margrave.score.contagion.holdings import Seen, seen
 from margrave.score.contagion.message import Contagion
 from margrave.score.registry import Model
@@ -91,6 +92,20 @@ def reached(known: Seen, hurt: Floats) -> Floats:
         return both
     broken = addons.CONTAGION_SHARE * min(abs(1 - known.peg), 1.0)
     return np.vstack([both, np.full(len(columns), broken)])
+
+
+def shown(known: Seen) -> Exposures:
+    """The graph with an edge for every market that follows another, for who looks at it: nothing is cleared on it."""
+    graph, places = known.graph, [known.graph.place(name) for name in known.markets]
+    pairs = [(j, i) for i in range(len(places)) for j in range(len(places)) if known.follows[i, j] > 0]
+    follow = np.array([known.follows[i, j] * graph.outside[places[i]] for j, i in pairs])
+    return replace(
+        graph,
+        src=np.concatenate([graph.src, np.array([places[j] for j, _ in pairs], dtype=np.int64)]),
+        dst=np.concatenate([graph.dst, np.array([places[i] for _, i in pairs], dtype=np.int64)]),
+        amounts=np.concatenate([graph.amounts, follow]),
+        evidence=(*graph.evidence, *(Evidence.COMOVES for _ in pairs)),
+    )
 
 
 def sources(known: Seen) -> tuple[str, ...]:

@@ -198,7 +198,9 @@ def _changed(told: Sequence[tuple[str, Foretold]]) -> Iterator[Target]:
 def _edges(told: Sequence[tuple[str, Foretold]]) -> Iterator[Table]:
     for source, said in told:
         names = list(said.precision["changed"])
-        rows = [(name, *(said.precision[what][name] for what in said.precision)) for name in names]
+        rows: list[tuple[str | float | None, ...]] = [
+            (name, *(said.precision[what][name] for what in said.precision)) for name in names
+        ]
         yield Table(
             f"Average precision of next week's edges, {source}",
             ("", *said.precision),
@@ -237,8 +239,10 @@ def _figures(graphs: Sequence[found.Found], replayed: Replayed | None) -> Iterat
     for one in graphs:
         if len(one.graph) <= MOST_DRAWN:
             graph = found.deepened(one.graph, 1.0)
-            loss = overlap.clear(graph, np.where(graph.priced, DRAWN_FALL, 0.0)).loss[0]
-            note = f"All assets fall by {DRAWN_FALL:.0%} at once; percentages are what each loses in the end."
+            loss = overlap.clear(graph, np.where(found.roots(graph), DRAWN_FALL, 0.0)).loss[0]
+            note = (
+                f"All assets but stablecoins fall by {DRAWN_FALL:.0%} at once; shares are what each loses in the end."
+            )
             yield Figure(f"Who hurts whom: {one.label}", picture.svg(graph, loss), note)
     if replayed is not None:
         told = [each.market for each in replayed.flagged]

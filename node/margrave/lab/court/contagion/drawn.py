@@ -108,7 +108,37 @@ def markets(rng: np.random.Generator, nodes: int) -> Exposures:
     return draw.done()
 
 
-SEEN: Final[Mapping[str, Maker]] = {"debtors": debtors, "core": core, "funds": funds, "lending": lending}
+def accounts(rng: np.random.Generator, nodes: int) -> Exposures:
+    """Single accounts, nearly all of them small, on a few assets of which one or two are most; some wrapped."""
+    draw, assets = Drawing(), int(rng.integers(2, 9))
+    worth = np.sort(rng.lognormal(15, 2.0, size=assets))[::-1]
+    depth = np.exp(rng.uniform(np.log(0.1), np.log(5.0)))
+    count = max(nodes - 2 * assets - 3, 4)
+    debtors_of = rng.choice(assets, size=(count, 2), p=worth**0.5 / (worth**0.5).sum())
+    held = rng.lognormal(0.0, 2.0, size=(count, 2)) * (np.arange(2) < rng.integers(1, 3, size=(count, 1)))
+    for a in range(assets):
+        shown = float(held[debtors_of == a].sum()) + 1e-3
+        draw.node(f"x{a}", NodeKind.ASSET, outside=shown, depth=shown * depth)
+        if rng.random() < 0.4:
+            draw.node(f"u{a}", NodeKind.ASSET, outside=shown, depth=shown * depth)
+            draw.edge(f"u{a}", f"x{a}", shown, Evidence.WRAPPED)
+        draw.node(f"l{a}", NodeKind.ACCOUNTS)
+    draw.node("p", NodeKind.PROTOCOL)
+    healthier = rng.uniform(0.1, 0.6)
+    for n in range(count):
+        draw.node(f"a{n}", NodeKind.ACCOUNTS, forced=True)
+        for a, usd in zip(debtors_of[n], held[n], strict=True):
+            if usd > 0:
+                draw.edge(f"x{a}", f"a{n}", float(usd), Evidence.COLLATERAL)
+        debt = float(held[n].sum() / (1 + rng.gamma(2.0, healthier)))
+        draw.edge(f"a{n}", "p", debt, Evidence.BORROWED)
+        draw.edge("p", f"l{int(rng.integers(assets))}", debt, Evidence.BORROWED)
+    return draw.done()
+
+
+SEEN: Final[Mapping[str, Maker]] = {
+    "debtors": debtors, "core": core, "funds": funds, "lending": lending, "accounts": accounts,
+}  # fmt: skip
 UNSEEN: Final[Mapping[str, Maker]] = {"hubs": hubs, "rings": rings, "markets": markets}
 
 

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from margrave.errors import Rejected
-from margrave.score.contagion.graph import Drawing, Evidence, Exposures, NodeKind
+from margrave.score.contagion.graph import Drawing, Evidence, Exposures, Flags, NodeKind
 
 POSITIONS: Final = frozenset(
     {"account", "borrowed_symbol", "borrow_balance_tokens", "btc_collateral_tokens", "collateral_symbol", "version"}
@@ -87,6 +87,14 @@ def deepened(graph: Exposures, depth: float) -> Exposures:
     """The same graph where selling `depth` times all of an asset that is shown as collateral costs a factor e."""
     held = np.bincount(graph.src, weights=graph.amounts, minlength=len(graph))
     return replace(graph, depth=np.where(graph.priced & (held > 0), np.maximum(depth * held, 1.0), np.inf))
+
+
+def roots(graph: Exposures) -> Flags:
+    """(N,) assets that hang on no other and are no stablecoins: what «all fall» means, and nothing falls twice."""
+    hangs = np.zeros(len(graph), dtype=np.bool_)
+    hangs[graph.dst[graph.priced[graph.src]]] = True
+    coins = np.array([kind is NodeKind.ASSET for kind in graph.kinds], dtype=np.bool_)
+    return np.asarray(coins & ~hangs)
 
 
 # --- lending ----------------------------------------------------------------------------------------------------------

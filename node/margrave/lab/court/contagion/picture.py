@@ -6,14 +6,18 @@ has, and as red as what it loses; a line is as thick as what is at stake. Of eac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from margrave.lab.court import plots
-from margrave.lab.demo.plots import AMBER, BLUE, GREY, INK, RED, SOFT
+from margrave.lab.demo.plots import AMBER, BLUE, GREY, INK, PIXELS_PER_INCH, RED, SERIF, SOFT, STYLE
 from margrave.score.contagion.graph import Evidence, Exposures, Floats, NodeKind
 
 MOST: Final = 14
@@ -40,20 +44,35 @@ def svg(graph: Exposures, loss: Floats) -> str:
     return plots.svg(figure)
 
 
+def write(graph: Exposures, loss: Floats, title: str, folder: Path) -> list[Path]:
+    """`contagion-….png` and `.svg` in `folder`, by their title."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "contagion-" + re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60]
+    paths = [folder / f"{name}.png", folder / f"{name}.svg"]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9.0, HEIGHT_IN + 0.4), layout="constrained")
+        axis = figure.subplots()
+        drawn(axis, graph, loss)
+        axis.set_title(title, loc="left", fontsize=11, fontfamily=SERIF)
+        figure.savefig(paths[0], dpi=PIXELS_PER_INCH, metadata={"Software": None})
+        figure.savefig(paths[1], metadata={"Date": None})
+    return paths
+
+
 def drawn(axis: Axes, graph: Exposures, loss: Floats) -> None:
     parts = columns(graph)
     at: dict[int, tuple[float, float]] = {}
-    for x, part in enumerate(parts):
-        for y, place in enumerate(part):
-            at[place] = (float(x), 1 - (y + 0.5) / len(part))
+    for column, part in enumerate(parts):
+        for row, place in enumerate(part):
+            at[place] = (float(column), 1 - (row + 0.5) / len(part))
     _lines(axis, graph, loss, at)
     largest = max((float(graph.size[place]) for place in at), default=1.0)
     for place, (x, y) in at.items():
         wide = 3.0 + 9.0 * float(np.sqrt(graph.size[place] / largest))
         axis.plot([x], [y], marker="o", markersize=wide, color=_colour(float(loss[place])), linestyle="none", zorder=3)
         words = f"{_short(graph.names[place])}" + (f"  −{loss[place]:.0%}" if loss[place] >= LOST else "")
-        axis.annotate(words, (x, y), xytext=(8, 0), textcoords="offset points", va="center", fontsize=6.5, color=INK)
-    axis.set_xlim(-0.1, max(len(parts) - 1, 1) + 0.55)
+        axis.annotate(words, (x, y), xytext=(6, 5), textcoords="offset points", va="center", fontsize=6.5, color=INK)
+    axis.set_xlim(-0.16, max(len(parts) - 1, 1) + 0.55)
     axis.set_ylim(0, 1)
     axis.set_axis_off()
 
