@@ -10,12 +10,13 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from margrave.messages import Ladder, MarketSnapshot
+from margrave.messages import Bar, Ladder, MarketSnapshot
 from margrave.score.cascade.message import Cascade
 from margrave.score.contagion.message import Contagion
 
@@ -158,6 +159,8 @@ def tail_probability(move: float, quantiles: Sequence[float]) -> float:
 
 CONTAGION_HOURS: Final = 168
 TAIL_SHARE: Final = 0.05
+FEW: Final = 16
+"""Markets whose tail dependences are remembered."""
 CONTAGION_SHARE: Final = 0.10
 """Of another market's ES99: what its liquidations cost here beyond this market's own tail."""
 
@@ -183,20 +186,47 @@ def contagion(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) 
 
 def tail_dependences(markets: Sequence[MarketSnapshot]) -> tuple[Array, Array] | None:
     """chi (i, j) of falls and of rises; `None` of fewer than two markets, or with too little common history."""
-    returns = _common_returns(markets)
-    if len(markets) < 2 or len(returns) < CONTAGION_HOURS // 2:
+    histories = tuple(_Same(market.bars) for market in markets)
+    return _remembered(histories) if len(histories) <= FEW else _dependences(histories)
+
+
+class _Same:
+    """Bars, told from others by being the very same ones: their contents are never compared."""
+
+    __slots__ = ("bars",)
+
+    def __init__(self, bars: tuple[Bar, ...]) -> None:
+        self.bars = bars
+
+    def __hash__(self) -> int:
+        return id(self.bars)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.bars is other.bars
+
+
+def _dependences(histories: tuple[_Same, ...]) -> tuple[Array, Array] | None:
+    returns = _common_returns([each.bars for each in histories])
+    if len(histories) < 2 or len(returns) < CONTAGION_HOURS // 2:
         return None
-    return _tail_dependence(-returns), _tail_dependence(returns)
+    found = _tail_dependence(-returns), _tail_dependence(returns)
+    for each in found:
+        each.flags.writeable = False
+    return found
 
 
-def _common_returns(markets: Sequence[MarketSnapshot]) -> Array:
+_remembered = lru_cache(maxsize=8)(_dependences)
+"""A round asks for the same several times, an explanation hundreds of times. Of few markets: their bars are kept."""
+
+
+def _common_returns(histories: Sequence[Sequence[Bar]]) -> Array:
     """Shape (hours, markets): log returns of the hours that every market's history has."""
-    if not markets:
+    if not histories:
         return np.empty((0, 0))
-    times = set.intersection(*({b.open_time_ms for b in m.bars[-CONTAGION_HOURS - 1 :]} for m in markets))
-    closes = np.array(
-        [[b.close for b in m.bars[-CONTAGION_HOURS - 1 :] if b.open_time_ms in times] for m in markets]
-    ).reshape(len(markets), -1)
+    recent = [bars[-CONTAGION_HOURS - 1 :] for bars in histories]
+    times = set.intersection(*({bar.open_time_ms for bar in bars} for bars in recent))
+    closes = np.array([[bar.close for bar in bars if bar.open_time_ms in times] for bars in recent])
+    closes = closes.reshape(len(histories), -1)
     returns: Array = np.diff(np.log(closes), axis=1).T
     return returns
 

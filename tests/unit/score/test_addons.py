@@ -226,3 +226,15 @@ def test_contagion_never_exceeds_its_share_of_the_worst_other_tail(seeds: list[i
 def test_the_masked_inputs_are_named() -> None:
     assert addons.masked(market()) == ()
     assert addons.masked(market(depth_usd=None, collateral_ratio=None)) == ("depth_usd", "collateral_ratio")
+
+
+def test_remembered_tail_dependences_are_of_these_very_bars_and_of_no_others() -> None:
+    together = [bars([100.0 + (i * 7 + shift) % 13 for i in range(200)]) for shift in (0, 0, 5)]
+    pairs = [
+        addons.tail_dependences([market("BTC", bars=together[0]), market("ETH", bars=other)])
+        for other in (together[1], together[2], together[1])
+    ]
+    assert pairs[0] is not None
+    assert pairs[1] is not None
+    assert pairs[0] is pairs[2]
+    assert pairs[0][0][0, 1] == 1.0 > pairs[1][0][0, 1]
