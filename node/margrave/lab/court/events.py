@@ -129,4 +129,4 @@ def _components(events: NDArray[np.bool_], said: Floats) -> tuple[Floats, Floats
 
 
 def _tested(z: float) -> Tested:
-    return Tested(z, 2.0 * float(stats.norm.sf(abs(z))))
+    return Tested(float(z), 2.0 * float(stats.norm.sf(abs(z))))

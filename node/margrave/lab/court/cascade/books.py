@@ -108,7 +108,7 @@ def read(folder: Path, panel: Panel) -> Books:
             elif "ts" in columns:
                 for key, rows in _liquidations(file, columns, panel):
                     told[key].append(rows)
-        except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        except (OSError, pa.ArrowException, ValueError, TypeError, KeyError) as error:
             left_out.append(f"{file.name}: {str(error)[:80]}")
     books: list[Book] = []
     for (symbol, version), found in sorted(_once(told).items()):
@@ -244,8 +244,9 @@ def _merged(found: Sequence[_Told]) -> _Told:
     most: dict[tuple[int, str], float] = {}
     for rows in found:
         sums: dict[tuple[int, str], float] = defaultdict(float)
-        for pair, usd in zip(_pairs(rows), rows.usd, strict=True):
-            sums[pair] += float(usd)
+        # a row that is there twice is one: two liquidations of one account differ in their amounts
+        for pair, usd in dict.fromkeys(zip(_pairs(rows), rows.usd.tolist(), strict=True)):
+            sums[pair] += usd
         for pair, usd in sums.items():
             most[pair] = max(most.get(pair, 0.0), usd)
     keys = sorted(most)

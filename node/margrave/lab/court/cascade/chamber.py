@@ -204,9 +204,9 @@ def _by_book(asked: Questions, known: Sequence[Book], rows: Flags, us: Answer) -
                     book.name,
                     horizon_h,
                     float(seen.sum()),
-                    happened.sum(),
+                    float(happened.sum()),
                     float(episodes(times[happened > 0])),
-                    happened.mean(),
+                    float(happened.mean()),
                     float(us.before[seen, at].mean()),
                     *measured,
                 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from margrave.lab.court import history
@@ -87,6 +89,24 @@ def test_collateral_without_a_price_and_odd_files_are_said(tmp_path: Path, close
     assert not found.books
     assert any("no prices" in line for line in found.left_out)
     assert any("broken.parquet" in line for line in found.left_out)
+
+
+def test_unsorted_repeated_and_broken_rows_change_nothing(tmp_path: Path, close: np.ndarray, usd: np.ndarray) -> None:
+    made.liquidations(tmp_path, "one/liquidations.parquet", usd)
+    made.days(tmp_path, usd)
+    grid = panel(tmp_path, close)
+    (before,) = books.read(tmp_path, grid).books
+    table = pq.read_table(tmp_path / "one/liquidations.parquet")
+    broken = table.slice(0, 3).set_column(4, "amount_usd", pa.array([float("nan"), -5.0, float("inf")]))
+    mixed = pa.concat_tables([table.take(np.arange(len(table))[::-1]), table.slice(0, 9), broken])
+    pq.write_table(mixed, tmp_path / "two.parquet")
+    made.write(
+        tmp_path, "three.parquet", {"ts": ["noon"], "liquidatee": ["0x1"], "collateral": ["wBTC"], "amount_usd": ["x"]}
+    )
+    found = books.read(tmp_path, grid)
+    (after,) = found.books
+    assert np.array_equal(after.liquidated_usd, before.liquidated_usd)
+    assert any(line.startswith("three.parquet") for line in found.left_out)
 
 
 def test_a_wrapped_token_is_its_asset() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -55,6 +56,7 @@ def test_a_protocol_is_judged_beside_logistic_and_simulator(protocol: Path) -> N
     assert "episodes" in table.note
     assert len(found.figures) == 2
     assert "cascade hours in" in found.summary
+    assert msgspec.json.encode(found)
 
 
 def test_a_folder_without_liquidations_is_said(tmp_path: Path) -> None:
