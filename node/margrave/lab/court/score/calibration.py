@@ -7,7 +7,7 @@ those a margin period apart, though not four times as much.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.score.told import Told, outcomes
+from margrave.score import composite
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,6 +27,8 @@ TAIL: Final = 0.01
 LEAST_H: Final = 4_380
 """Of a year of one market, before its ratio is one: half of it, with some forty hours in the tail."""
 TENTHS: Final = 10
+CHOSEN_BEFORE: Final = 2023
+"""The published map of the price part was chosen on the years before."""
 PEGGED: Final = 0.1
 """Of the middle score of all assets: what scores less in its middle is pegged to money, and nobody writes options on
 it. It is shown and not counted."""
@@ -52,20 +55,38 @@ class Tenth:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Hours of one part of the history, with the published map of the price part and without."""
+
+    what: str
+    hours: int
+    mapped: float
+    raw: float
+    mapped_tenths: tuple[float, float]
+    """Lowest and highest ratio of the tenths; `raw_tenths` the same without the map."""
+    raw_tenths: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Calibrated:
     hours: int
     pooled: float
     """Of all hours of assets that are not pegged."""
     cells: tuple[Cell, ...]
     tenths: tuple[Tenth, ...]
+    parts: tuple[Part, ...]
 
     @property
     def counted(self) -> tuple[Cell, ...]:
         return tuple(cell for cell in self.cells if not cell.pegged)
 
 
-def calibrated(panel: Panel, told: Told) -> Calibrated | None:
-    """`None` where no hour has both a score and an outcome."""
+def calibrated(panel: Panel, told: Told, left_out: Collection[str] = ()) -> Calibrated | None:
+    """`None` where no hour has both a score and an outcome.
+
+    Args:
+        left_out: assets that the map was not chosen by.
+    """
     losses = outcomes(panel)
     over = losses / told.price
     there = np.isfinite(over)
@@ -80,6 +101,7 @@ def calibrated(panel: Panel, told: Told) -> Calibrated | None:
         pooled=worst(over[counted]),
         cells=tuple(_cells(panel, over, there, pegged)),
         tenths=_tenths(told.price[counted], losses[counted]) if counted.sum() >= TENTHS / TAIL else (),
+        parts=tuple(_parts(panel, told.price, losses, counted, left_out)),
     )
 
 
@@ -104,6 +126,25 @@ def _cells(panel: Panel, over: Floats, there: Flags, pegged: Flags) -> Iterator[
             mine = over[rows, place][there[rows, place]]
             if len(mine) >= LEAST_H:
                 yield Cell(asset, int(year), len(mine), worst(mine), bool(pegged[place]))
+
+
+def _parts(panel: Panel, price: Floats, losses: Floats, counted: Flags, left_out: Collection[str]) -> Iterator[Part]:
+    early, out = years_of(panel) < CHOSEN_BEFORE, np.array([asset in left_out for asset in panel.assets])
+    for what, rows, columns in (
+        (f"chosen by: before {CHOSEN_BEFORE}", early, ~out),
+        (f"from {CHOSEN_BEFORE} on", ~early, ~out),
+        (f"from {CHOSEN_BEFORE} on, assets left out", ~early, out),
+    ):
+        mine = counted & rows[:, None] & columns
+        said, lost = price[mine], losses[mine]
+        if len(said) < LEAST_H:
+            continue
+        raw = (said / composite.PRICE_SCALE) ** (1 / composite.PRICE_POWER)
+        with_map, without = ([tenth.ratio for tenth in _tenths(points, lost)] for points in (said, raw))
+        yield Part(
+            what, len(said), worst(lost / said), worst(lost / raw),
+            (min(with_map), max(with_map)), (min(without), max(without)),
+        )  # fmt: skip
 
 
 def _tenths(said: Floats, losses: Floats) -> tuple[Tenth, ...]:

@@ -24,6 +24,7 @@ from margrave.lab.court.score.trust import Trusted
 from margrave.lab.court.target import Goal, Target, unmeasured
 from margrave.lab.demo.plots import AMBER, BLUE, GREY
 from margrave.score.regime import ORDER
+from margrave.score.registry import open_model
 from margrave.verdicts import Regime
 
 Floats = NDArray[np.float64]
@@ -69,7 +70,7 @@ class ScoreChamber:
             return self._silent(f"{panel.hours} hours of bars: a market's first score comes after {told.LEAST_H}")
         case.say(f"score: the ladder of {len(panel.assets)} assets, hour by hour")
         said = told.tell(panel, case.study, case.answers, self.registry)
-        meaning = calibrated(panel, said)
+        meaning = calibrated(panel, said, open_model(self.registry, told.MAIN).card.left_out)
         if meaning is None:
             return self._silent("no market has hours enough without a gap to be scored and judged")
         case.say("score: crashes and alarms")
@@ -208,6 +209,12 @@ def _meaning_tables(meaning: Calibrated) -> list[Table]:
             "The same by the height of the score",
             ("tenth", "price part, mean points", "worst 1 % of losses, points", "losses over price part"),
             tuple((str(at + 1), t.said, t.found, t.ratio) for at, t in enumerate(meaning.tenths)),
+        ),
+        Table(
+            "The same with the published map of the price part and without it",
+            ("hours of", "hours", "with", "without", "tenths with, lowest", "highest", "without, lowest", "highest"),
+            tuple((p.what, float(p.hours), p.mapped, p.raw, *p.mapped_tenths, *p.raw_tenths) for p in meaning.parts),
+            "Losses over the price part: one is right.",
         ),
     ]
 

@@ -231,6 +231,23 @@ def test_a_score_that_is_twice_what_it_was_has_half_the_ratio_and_a_peg_is_shown
     assert twice.pooled == pytest.approx(found.pooled / 2, rel=1e-9)
 
 
+def test_the_map_is_taken_off_and_years_and_assets_it_was_not_chosen_by_stand_apart() -> None:
+    hours = 9_000
+    panel = panel_of(quiet(hours, 2, 0.01))
+    at = np.datetime64("2022-07-01", "ms").astype(np.int64) + np.arange(hours, dtype=np.int64) * 3_600_000
+    panel = replace(panel, open_ms=at)
+    es = np.broadcast_to(np.array([0.05, 0.05])[None, :, None], (hours, 2, 2)).copy()
+    said = told_of(panel, es, 1.3 * es)
+    found = calibration.calibrated(panel, said, left_out=("B",))
+    assert found is not None
+    early, late, out = found.parts
+    assert (early.hours, late.hours) == (184 * DAY_H - 1, out.hours)
+    shortfall = composite.straddle_shortfall(told.simple(es[0, 0]), told.simple(1.3 * es[0, 0])) * told.POINTS
+    late_rows = calibration.years_of(panel) >= 2023
+    lost = told.outcomes(panel)[late_rows, 1]
+    assert out.raw == pytest.approx(calibration.worst(lost[np.isfinite(lost)] / float(shortfall)), rel=1e-9)
+
+
 def test_nothing_scored_is_not_calibrated() -> None:
     panel = panel_of(quiet(1_000))
     nothing = np.full((1_000, 1, 2), np.nan)
