@@ -41,6 +41,8 @@ MAIN: Final = "tails/1"
 AT: Final = LEVELS.index(0.01)
 FAR: Final = LEVELS.index(0.001)
 REALISED_H: Final = 672
+CHUNK: Final = 20_000
+"""Pairs at once: a shortfall looks at twenty moves of each."""
 POINTS: Final = composite.CAP / composite.STANDARD_MARGIN
 """Of a share of the index."""
 DAYS_30: Final = np.sqrt(30 / 365)
@@ -130,7 +132,11 @@ def walked(panel: Panel, study: Study, registry: Path = REGISTRY) -> tuple[Float
 def scored(panel: Panel, var: Floats, es: Floats, far: Floats) -> Told:
     """The parts of the score that a ladder makes, as `composite.compose` and `addons.vol_shock` have them."""
     near, far = simple(es), simple(far)
-    price = composite.price_points(composite.straddle_shortfall(near, far))
+    price = np.full(panel.close.shape, np.nan)
+    rows, assets = np.nonzero(np.isfinite(near + far).all(axis=-1))
+    for at in np.array_split(np.arange(len(rows)), -(-len(rows) // CHUNK)) if len(rows) else ():
+        sides = near[rows[at], assets[at]], far[rows[at], assets[at]]
+        price[rows[at], assets[at]] = composite.price_points(composite.straddle_shortfall(*sides))
     shock = np.expm1(addons.VOL_NOISE_UP * np.sqrt(MPOR_H / 4) + addons.VOL_BETA_UP * near.max(axis=-1))
     vega = composite.VEGA * implied(panel) * DAYS_30 * shock
     return Told(var, es, price, np.where(np.isfinite(price), vega * POINTS, np.nan))
