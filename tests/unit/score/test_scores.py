@@ -255,6 +255,31 @@ def test_any_optional_inputs_give_words_the_contract_can_hold(
     assert abs(min(sum(r.points for r in row.reasons), 10_000) - row.score) < 1e-6
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(["tail", "depth_usd", "collateral_ratio", "open_interest_usd", "half_spread"]),
+    st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    st.floats(0.1, 5),
+)
+def test_more_risk_in_any_input_never_lowers_the_score_of_a_round(
+    field: str, how_much: tuple[float, float], tail: float
+) -> None:
+    """End to end: snapshot and forecast in, published score out; everything else held."""
+    points = []
+    for risk in sorted(how_much):
+        given_ = {
+            "depth_usd": 10 ** (9 - 5 * risk),
+            "collateral_ratio": 5 - 5 * risk,
+            "open_interest_usd": 1e12 * risk,
+            "half_spread": 0.02 * risk,
+        }
+        seen = market(quotes=(), chain_age_s=None, **({} if field == "tail" else {field: given_[field]}))
+        told = Told(market="BTC", ladder=scaled(CALM, tail * (1 + 3 * risk) if field == "tail" else tail))
+        row = only(scored(scorer(BTC=told), snapshot(seen), {"BTC": TRUE}))
+        points.append(math.fsum(reason.points for reason in row.reasons))
+    assert points[0] <= points[1] + 1e-9
+
+
 def test_the_real_forecaster_fits_the_protocol() -> None:
     row = only(scored(real.scorer(), snapshot(market())))
     assert isinstance(row.ladder, Ladder)
