@@ -217,3 +217,20 @@ def test_an_explanation_that_was_changed_is_found_out(settings: Settings, tmp_pa
     assert again.same is (turned == "none")
     if turned == "both":
         assert again.apart == pytest.approx(100, abs=1e-6)
+
+
+def test_who_hurts_whom_in_a_round_is_told_and_drawn(settings: Settings, tmp_path: Path) -> None:
+    from margrave.lab.court.contagion.told import of_round
+
+    (graph,) = of_round(settings, rounds(settings)[-1])
+    assert any(line.startswith("BTC: add-on ") and "nobody told holdings" in line for line in graph.lines)
+    assert {edge.evidence.value for edge in graph.graph.edges()} <= {"comoves"}
+    assert [path.suffix for path in graph.drawn(tmp_path)] == [".png", ".svg"]
+
+
+def test_who_hurts_whom_in_a_round_that_is_not_there_is_one_clear_line(settings: Settings) -> None:
+    from margrave.errors import Rejected
+    from margrave.lab.court.contagion.told import of_round
+
+    with pytest.raises(Rejected):
+        of_round(settings, 1)
