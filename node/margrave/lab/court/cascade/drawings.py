@@ -17,7 +17,7 @@ from margrave.lab.demo.plots import AMBER, BLUE, GREY, INK, RED
 Floats = NDArray[np.float64]
 
 COLOURS: Final = {OURS: BLUE, LOGISTIC: AMBER, SIMULATOR: RED, RATE: GREY}
-LEAST: Final = 1e-5
+LEAST: Final = 1e-4
 
 
 def auroc_or_none(happened: Floats, said: Floats) -> float | None:
@@ -33,7 +33,7 @@ def reliability(parts: Sequence[Part]) -> str:
             if name == RATE:
                 continue
             bins = np.array([(s, h) for s, h, _ in events.calibration(part.happened, said)])
-            shown = np.maximum(bins, LEAST)
+            shown = np.where(bins > LEAST, bins, np.nan)  # of bins without any, nothing can be drawn
             axis.plot(shown[:, 0], shown[:, 1], color=COLOURS[name], marker="o", markersize=3, label=name)
         axis.plot([LEAST, 1], [LEAST, 1], color=GREY, linewidth=0.8)
         axis.set_xscale("log")
