@@ -194,6 +194,7 @@ contract OracleHandler is OracleSetup {
     }
 
     function tightens(uint256 seed) external {
+        _flush();
         (Settings memory x,) = _binding();
         Limits memory wanted = x.classes[0];
         uint256 slower = LaneWise.filled(within(seed, 0, 100));
@@ -424,7 +425,8 @@ contract OracleHandler is OracleSetup {
         return seed & 1 == 0 ? 0 : uint32(block.timestamp / PERIOD + within(seed >> 1, 1, 6));
     }
 
-    /// @dev A change for later must not fall into the present of the one before it.
+    /// @dev A change for later must not fall into the present of the one before it, and the guardian tightens what binds
+    /// today, whatever late round is still being published.
     function _flush() private {
         round = uint32(block.timestamp / PERIOD);
     }
