@@ -143,6 +143,41 @@ def greeks(
 
 
 @verbs.command()
+def hedge(
+    market: Annotated[str, typer.Argument(help="A market, as markets.toml names it; of a chain file, the underlying.")],
+    options: Annotated[list[str], typer.Argument(help="Options that were sold, as 27MAR26-80000-C.")],
+    config: Config = HERE,
+    cost_bp: Annotated[float, typer.Option("--cost", help="Of a trade in the underlying, basis points.")] = 5.0,
+    held: Annotated[float | None, typer.Option(help="Held now for each option sold, in units.")] = None,
+    round_: Annotated[
+        int | None, typer.Option("--round", help="A round of the journal; without it the last that knows the market.")
+    ] = None,
+    chain: Annotated[
+        Path | None, typer.Option("--chain", help="Take the last chain of this Parquet file instead of the journal's.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """What to hold against options that were sold, and how far off it may be before trading pays."""
+    from dataclasses import asdict
+
+    from margrave.operate import hedge as hedging
+    from margrave.operate import value as fair
+    from margrave.score.hedge import unknown
+    from margrave.settings import load
+
+    asked = [fair.option(text) for text in options]
+    if chain is None:
+        told = hedging.from_journal(load(config), market, asked, cost_bp / 1e4, held, round_)
+    else:
+        with the_lab():
+            from margrave.lab.court import chains
+        last = chains.last_in(chain, market.upper())
+        valued = fair.from_quotes(last.asset, chain.name, last.quotes, last.as_of_ms, asked)
+        told = hedging.of(valued, unknown(1), cost_bp / 1e4, held)
+    sys.stdout.write(json.dumps(asdict(told)) + "\n" if as_json else "\n".join(told.lines()) + "\n")
+
+
+@verbs.command()
 def parse(
     venue: Annotated[str, typer.Argument(help="deribit, binance, okx, bybit, kraken, coinbase or hyperliquid.")],
     files: Annotated[list[Path], typer.Argument(help="Recorded payloads: JSON bodies or recorder text, also gzipped.")],

@@ -68,7 +68,7 @@ def from_journal(settings: Settings, market: str, options: Sequence[Option], rou
         Rejected: the journal holds no such round or market, or an option cannot be valued.
     """
     with contextlib.closing(open_journal(settings)) as journal:
-        number, found, as_of_ms = _found(journal, market, round_)
+        number, found, as_of_ms = seen(journal, market, round_)
         quoted_ms = as_of_ms - round(1_000 * (found.chain_age_s or 0.0))
         source = f"the chain of round {number}"
         if found.quotes:
@@ -94,7 +94,7 @@ def from_quotes(
     return Told(market, source, as_of_ms, model.name, fair_value.fair_values(model, quotes, as_of_ms, options))
 
 
-def _found(journal: Journal, market: str, round_: int | None) -> tuple[int, MarketSnapshot, int]:
+def seen(journal: Journal, market: str, round_: int | None) -> tuple[int, MarketSnapshot, int]:
     """(round, what it saw of the market, when)."""
     rounds = journal.rounds() if round_ is None else [round_]
     for number in reversed(rounds):
@@ -108,13 +108,16 @@ def _found(journal: Journal, market: str, round_: int | None) -> tuple[int, Mark
     )
 
 
+def name(option: Option) -> str:
+    """As `option` reads it."""
+    expiry = datetime.fromtimestamp(option.expiry_ms / 1000, UTC)
+    return f"{expiry:%d%b%y}-{option.strike:.8g}-{'C' if option.is_call else 'P'}".upper()
+
+
 def _line(value: FairValue) -> str:
-    expiry = datetime.fromtimestamp(value.option.expiry_ms / 1000, UTC)
-    side = "C" if value.option.is_call else "P"
     remarks = "; ".join(REMARKED[remark] for remark in value.remarks)
     return (
-        f"{expiry:%d%b%y}-{value.option.strike:.8g}-{side}".upper()
-        + f"  {value.price:,.2f} USD [{value.price_low:,.2f}, {value.price_high:,.2f}]"
+        f"{name(value.option)}  {value.price:,.2f} USD [{value.price_low:,.2f}, {value.price_high:,.2f}]"
         + f"  vol {value.vol:.2%} [{value.vol_low:.2%}, {value.vol_high:.2%}]  forward {value.forward:,.2f}"
         + (f"  ({remarks})" if remarks else "")
     )

@@ -11,6 +11,7 @@ from margrave.lab.court.chamber import Chamber
 from margrave.lab.court.contagion.chamber import Contagion
 from margrave.lab.court.correlation import Correlation
 from margrave.lab.court.greeks import GreeksChamber
+from margrave.lab.court.hedge.chamber import Hedging
 from margrave.lab.court.models import Models
 from margrave.lab.court.score.chamber import ScoreChamber
 from margrave.lab.court.surface import SurfaceChamber
@@ -21,6 +22,7 @@ CHAMBERS: Final[tuple[Chamber, ...]] = (
     Contagion(),
     Correlation(),
     GreeksChamber(),
+    Hedging(),
     Models(),
     ScoreChamber(),
     SurfaceChamber(),

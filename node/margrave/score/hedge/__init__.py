@@ -5,7 +5,7 @@ answers, `served` the registry's policy. See docs/hedging.md.
 """
 
 from margrave.score.hedge.bands import Contracts, Hedges, Remark, black_scholes, clock, held, whalley_wilmott
-from margrave.score.hedge.market import MarketState, forecast_vol, state_of
+from margrave.score.hedge.market import MarketState, forecast_vol, state_of, state_of_bars, unknown
 from margrave.score.hedge.served import Hedger
 
 __all__ = [
@@ -19,5 +19,7 @@ __all__ = [
     "forecast_vol",
     "held",
     "state_of",
+    "state_of_bars",
+    "unknown",
     "whalley_wilmott",
 ]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from margrave.errors import Rejected
-from margrave.score.hedge.market import GAPS_H, HOURS_A_YEAR, LEVELS_H, MarketState
+from margrave.score.hedge.market import HOURS_A_YEAR
 from margrave.verdicts import Rejection
 
 Floats = NDArray[np.float64]
@@ -103,16 +103,18 @@ def black_scholes(log_moneyness: Floats, total: Floats) -> Floats:
     return np.asarray(ndtr(standard_moneyness(log_moneyness, total)))
 
 
-def whalley_wilmott(log_moneyness: Floats, total: Floats, cost: Floats, aversion: float) -> Floats:
+def whalley_wilmott(
+    log_moneyness: Floats, total: Floats, cost: Floats | float, aversion: float, most: float = 1.0
+) -> Floats:
     """Half-width of the no-trade band, (3 c Gamma^2 S / 2 a)^(1/3), for small costs (Whalley and Wilmott 1997, Math.
-    Finance 7), with all amounts as shares of the spot; at most one unit.
+    Finance 7), with all amounts as shares of the spot; `most` units at most.
 
     Args:
         aversion: to risk, a, for a position of one unit of spot.
     """
     d1 = standard_moneyness(log_moneyness, total)
     gamma = np.exp(-0.5 * d1 * d1) / (ROOT_2PI * total)
-    return np.asarray(np.minimum(np.cbrt(1.5 * cost * gamma * gamma / aversion), 1.0))
+    return np.asarray(np.minimum(np.cbrt(1.5 * cost * gamma * gamma / aversion), most))
 
 
 def clock(deltas: Floats, every: int) -> Floats:
@@ -132,11 +134,6 @@ def held(lower: Floats, upper: Floats) -> Floats:
         now = np.minimum(np.maximum(now, lower[step]), upper[step])
         found[step] = now
     return found
-
-
-def unknown(count: int) -> MarketState:
-    """The state of markets of which nothing is known."""
-    return MarketState(np.full((count, len(LEVELS_H)), np.nan), np.full((count, len(GAPS_H)), np.nan))
 
 
 def _refuse(bad: Flags, reason: Rejection, what: str, column: Floats) -> None:

@@ -6,6 +6,7 @@ own recent means: large hours are taken back in part by the next ones, and who f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,10 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from margrave.messages import Bar
+from margrave.score.features.clock import HOUR_MS
+from margrave.score.features.measures import inner_variance
+
 Floats = NDArray[np.float64]
 
 HOURS_A_YEAR: Final = 8_760.0
-LEVELS_H: Final = (6.0, 24.0, 96.0, 480.0, 4_320.0)
+LEVELS_H: Final = (6.0, 24.0, 96.0, 4_320.0)
 """Half-lives of the variance levels; the last is what is usual for the market."""
 GAPS_H: Final = (2.0, 6.0, 24.0, 96.0)
 """Half-lives of the means of the log price."""
@@ -28,12 +33,12 @@ FLOOR: Final = 1e-9
 LIVES_H: Final = (6.0, 24.0, 72.0, 168.0, 336.0, 720.0)
 LIFE_WEIGHTS: Final = np.array(
     [
-        [0.032, 0.522, 0.037, 0.148, 0.000],
-        [0.085, 0.392, 0.249, 0.006, 0.032],
-        [0.119, 0.232, 0.393, 0.000, 0.000],
-        [0.114, 0.202, 0.177, 0.155, 0.000],
-        [0.116, 0.195, 0.052, 0.248, 0.000],
-        [0.098, 0.130, 0.110, 0.171, 0.000],
+        [0.026, 0.521, 0.036, 0.148],
+        [0.076, 0.393, 0.235, 0.034],
+        [0.108, 0.232, 0.388, 0.000],
+        [0.097, 0.210, 0.152, 0.165],
+        [0.101, 0.198, 0.036, 0.255],
+        [0.092, 0.130, 0.105, 0.174],
     ]
 )
 """(lives, log scale and the weights of all levels but the last, which has the rest). Least QLIKE on BTC and ETH before
@@ -61,14 +66,30 @@ def state_of(opens: Floats, highs: Floats, lows: Floats, closes: Floats) -> Mark
     """
     hours = len(closes)
     before = np.concatenate((opens[:1], closes[:-1]))
-    inside = 0.5 * np.log(highs / lows) ** 2 - (2 * np.log(2) - 1) * np.log(closes / opens) ** 2
-    variance = 0.5 * (np.maximum(inside, 0.0) + np.log(opens / before) ** 2) + 0.5 * np.log(closes / before) ** 2
+    inside = inner_variance(opens, highs, lows, closes) + np.log(opens / before) ** 2
+    variance = 0.5 * inside + 0.5 * np.log(closes / before) ** 2
     price = np.log(closes)
     levels = np.stack([np.log(np.maximum(_mean(variance, age), FLOOR)) for age in LEVELS_H], axis=1)
     gaps = np.stack([price - _mean(price - price[0], age) - price[0] for age in GAPS_H], axis=1)
     young = np.arange(hours) < LEAST_HOURS - 1
     levels[young], gaps[young] = np.nan, np.nan
     return MarketState(levels, gaps)
+
+
+def state_of_bars(bars: Sequence[Bar]) -> MarketState:
+    """Shape (1, ...) after the last of a market's closed bars; NaN where they are few, broken or not consecutive."""
+    opened = np.array([bar.open_time_ms for bar in bars], dtype=np.int64)
+    prices = np.array([(bar.open, bar.high, bar.low, bar.close) for bar in bars], dtype=np.float64).reshape(-1, 4)
+    whole = len(bars) >= LEAST_HOURS and bool((np.diff(opened) == HOUR_MS).all())
+    if not whole or not np.isfinite(prices).all() or prices.min() <= 0 or (prices[:, 1] < prices[:, 2]).any():
+        return unknown(1)
+    opens, highs, lows, closes = prices.T
+    return state_of(opens, highs, lows, closes).at(np.array([len(bars) - 1]))
+
+
+def unknown(count: int) -> MarketState:
+    """Of markets of which nothing is known."""
+    return MarketState(np.full((count, len(LEVELS_H)), np.nan), np.full((count, len(GAPS_H)), np.nan))
 
 
 def forecast_vol(levels: Floats, hours_left: Floats) -> Floats:

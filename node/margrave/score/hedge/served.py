@@ -65,8 +65,7 @@ class Hedger:
             np.log(contracts.spot / contracts.strike), contracts.hours_left, contracts.vol, contracts.cost, state
         )
         lower, upper = self.bounds(found)
-        known = np.isfinite(state.levels).all(axis=1) & np.isfinite(state.gaps).all(axis=1)
-        slack = np.where(known, 0.0, 0.5 * (UNKNOWN_WIDER - 1.0) * (upper - lower))
+        slack = np.where(_known(state), 0.0, 0.5 * (UNKNOWN_WIDER - 1.0) * (upper - lower))
         lower, upper = np.maximum(lower - slack, 0.0), np.minimum(upper + slack, 1.0)
         put = np.where(contracts.is_call, 0.0, 1.0)
         lower, upper = lower - put, upper - put
@@ -111,10 +110,14 @@ def _remarks(contracts: Contracts, state: MarketState) -> tuple[tuple[Remark, ..
     total = total_vol(contracts.vol, contracts.hours_left)
     far = np.abs(standard_moneyness(np.log(contracts.spot / contracts.strike), total)) > FAR_SD
     said: dict[Remark, NDArray[np.bool_]] = {
-        Remark.NO_HISTORY: ~(np.isfinite(state.levels).all(axis=1) & np.isfinite(state.gaps).all(axis=1)),
+        Remark.NO_HISTORY: ~_known(state),
         Remark.COST_CLAMPED: contracts.cost > MOST_COST,
         Remark.VOL_CLAMPED: (contracts.vol < VOLS[0]) | (contracts.vol > VOLS[1]),
         Remark.LIFE_CLAMPED: contracts.hours_left > MOST_HOURS,
         Remark.FAR_FROM_STRIKE: far,
     }
     return tuple(tuple(remark for remark, which in said.items() if which[row]) for row in range(len(contracts)))
+
+
+def _known(state: MarketState) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(np.concatenate((state.levels, state.gaps), axis=1)).all(axis=1))
