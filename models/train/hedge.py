@@ -66,11 +66,13 @@ def main() -> None:
     looks: list[dict[str, Any]] = []
     best: list[tuple[float, int, Bands]] = []
 
-    def look(step: int, net: Bands) -> None:
+    def look(step: int, smoothed: Bands) -> None:
+        net = copy.deepcopy(smoothed)
+        net.guarded = True
         found = ratios(net, choice)
         mean = float(np.mean(list(found.values())))
         looks.append({"step": step, "choice": mean, "cells": found})
-        best.append((mean, step, copy.deepcopy(net)))
+        best.append((mean, step, net))
         said(f"{NAME}: step {step}, CVaR95 over the clock's on {TRAINED_TO} to {CHOSEN_TO}: {mean:.3f}")
 
     learn(todo, STEPS, SEED, look, LOOK)

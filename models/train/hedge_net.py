@@ -30,6 +30,17 @@ the worst it was trained on is hedged as the classics do. LUNA after its end, in
 other coin is no such week."""
 
 
+NEAR: Final = (0.5, 1.0)
+"""Distance of the logarithms of spot and strike: as published, what the network says fades out between, for the same
+reason. DOGE, ninefold in two days of January 2021, taught this."""
+
+
+def near(log_moneyness: Tensor) -> Tensor:
+    """Share of the network's corrections that is kept."""
+    low, high = NEAR
+    return torch.clamp((high - torch.abs(log_moneyness)) / (high - low), 0, 1)
+
+
 def trusted(usual_vol: Tensor) -> Tensor:
     """Share of the network's corrections that is kept."""
     low, high = TRUSTED_VOL
@@ -46,6 +57,8 @@ class Bands(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.guarded = False
+        """As published: `near` applies. Paths to learn from hold nothing that it would keep out."""
         self.first = nn.Linear(INPUTS, HIDDEN)
         self.second = nn.Linear(HIDDEN, HIDDEN)
         self.heads = nn.Linear(HIDDEN, HEADS)
@@ -64,8 +77,9 @@ class Bands(nn.Module):
             [torch.clamp(d1, -4, 4) / 1.5, torch.log(hours / 100) / 1.5, torch.log(total / 0.1), *columns[:, 4:7].T],
             dim=1,
         )
+        share = trusted(usual) * near(log_moneyness) if self.guarded else trusted(usual)
         hidden = torch.tanh(self.first(torch.cat((state, torch.clamp(surprise, -6, 6) / 2), dim=1)))
-        said = torch.tanh(self.heads(torch.tanh(self.second(hidden)))) * trusted(usual)[:, None]
+        said = torch.tanh(self.heads(torch.tanh(self.second(hidden)))) * share[:, None]
         lagged = torch.sum(said[:, 4:] * torch.clamp(gaps / total[:, None], -3, 3), dim=1)
         moved = FURTHEST * torch.tanh((0.5 * said[:, 1] + lagged) / FURTHEST)
         centre = torch.special.ndtr(d1 * torch.exp(0.5 * said[:, 0]) + moved)
