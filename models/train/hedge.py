@@ -229,8 +229,9 @@ def _card(
         ],
         "metrics": metrics,
         "limits": [
-            "What it gains over a delta is that large hours and days of coins went on, and single hours were in part "
-            "taken back: on simulated paths without memory of direction it is no better than a clock.",
+            "On years that it had not seen it did WORSE than the best clock: what it gained in 2021-22 was a memory of "
+            "hourly prices that 2023 and after do not have. No command and no node asks it unless told to.",
+            "On simulated paths without memory of direction it is no better than a clock.",
             "Trades are at the close of the hour whose bar it has seen, at one cost, whatever their size.",
             "The premium is Black-Scholes at a forecast of volatility: no implied volatility was traded.",
             "One crash is one observation: a few spans of the calendar make the tail of all assets.",

@@ -149,6 +149,7 @@ def hedge(
     config: Config = HERE,
     cost_bp: Annotated[float, typer.Option("--cost", help="Of a trade in the underlying, basis points.")] = 5.0,
     held: Annotated[float | None, typer.Option(help="Held now for each option sold, in units.")] = None,
+    policy: Annotated[bool, typer.Option("--policy", help="Ask hedge/1: read docs/hedging.md before you do.")] = False,
     round_: Annotated[
         int | None, typer.Option("--round", help="A round of the journal; without it the last that knows the market.")
     ] = None,
@@ -167,13 +168,13 @@ def hedge(
 
     asked = [fair.option(text) for text in options]
     if chain is None:
-        told = hedging.from_journal(load(config), market, asked, cost_bp / 1e4, held, round_)
+        told = hedging.from_journal(load(config), market, asked, cost_bp / 1e4, held, round_, learned=policy)
     else:
         with the_lab():
             from margrave.lab.court import chains
         last = chains.last_in(chain, market.upper())
         valued = fair.from_quotes(last.asset, chain.name, last.quotes, last.as_of_ms, asked)
-        told = hedging.of(valued, unknown(1), cost_bp / 1e4, held)
+        told = hedging.of(valued, unknown(1), cost_bp / 1e4, held, learned=policy)
     sys.stdout.write(json.dumps(asdict(told)) + "\n" if as_json else "\n".join(told.lines()) + "\n")
 
 

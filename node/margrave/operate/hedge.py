@@ -21,6 +21,7 @@ from margrave.settings import PROJECT_ROOT, Settings
 from margrave.verdicts import Rejection
 
 MODEL: Final = "hedge/1"
+CLASSICAL: Final = "Black-Scholes in the band of Whalley and Wilmott"
 HOUR_MS: Final = 3_600_000
 SAID: Final = {
     Remark.NO_HISTORY: "fewer than four weeks of bars are known: answered as for a usual day, with a wider band",
@@ -59,7 +60,14 @@ class Hedged:
 
 
 def from_journal(
-    settings: Settings, market: str, options: Sequence[Option], cost: float, held: float | None, round_: int | None
+    settings: Settings,
+    market: str,
+    options: Sequence[Option],
+    cost: float,
+    held: float | None,
+    round_: int | None,
+    *,
+    learned: bool = False,
 ) -> Hedged:
     """With the bars of the round as the market's state.
 
@@ -69,15 +77,16 @@ def from_journal(
     told = value.from_journal(settings, market, options, round_)
     with contextlib.closing(open_journal(settings)) as journal:
         _, found, _ = value.seen(journal, market, round_)
-    return of(told, hedge.state_of_bars(found.bars), cost, held)
+    return of(told, hedge.state_of_bars(found.bars), cost, held, learned=learned)
 
 
-def of(told: Told, state: MarketState, cost: float, held: float | None) -> Hedged:
+def of(told: Told, state: MarketState, cost: float, held: float | None, *, learned: bool = False) -> Hedged:
     """
     Args:
         told: the options with their forwards and volatilities.
         state: (1, ...) of the market.
         held: now, for each option sold; `None` where nothing is.
+        learned: ask `hedge/1`, which on years that it had not seen did worse than the classics: see its card.
 
     Raises:
         Rejected: a figure is none.
@@ -95,13 +104,14 @@ def of(told: Told, state: MarketState, cost: float, held: float | None) -> Hedge
         held=np.full(count, np.nan if held is None else held),
     )
     each = np.zeros(count, dtype=np.int64)
-    found = Hedger(open_model(PROJECT_ROOT / "models" / "registry", MODEL)).hedges(contracts, state.at(each))
+    model = open_model(PROJECT_ROOT / "models" / "registry", MODEL) if learned else None
+    found = Hedger(model).hedges(contracts, state.at(each))
     rows = zip(told.values, found.lower, found.upper, found.hedge, found.remarks, strict=True)
     holdings = tuple(
         Holding(row.option, row.forward, row.vol, float(low), float(high), float(now), remarks)
         for row, low, high, now, remarks in rows
     )
-    return Hedged(told.market, told.source, told.as_of_ms, MODEL, cost, holdings)
+    return Hedged(told.market, told.source, told.as_of_ms, MODEL if learned else CLASSICAL, cost, holdings)
 
 
 def _line(row: Holding) -> str:

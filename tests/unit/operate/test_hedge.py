@@ -32,13 +32,14 @@ def test_a_round_hedges_a_call_and_its_put_one_unit_apart(settings: Settings) ->
     assert 0 < call.lower < call.upper < 1
     assert put_.hedge == pytest.approx(call.hedge - 1.0, abs=0.02)
     assert call.forward > 0
-    assert told.model == "hedge/1"
+    assert told.model == hedging.CLASSICAL
+    assert hedging.from_journal(settings, "BTC", ASKED, 0.0005, None, None, learned=True).model == "hedge/1"
 
 
 def test_the_verb_prints_lines_or_json_from_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = ("BTC", "27FEB26-72000-C", "--chain", str(put(tmp_path, [(AS_OF_MS, made())])), "--held", "0.9")
+    asked = ("BTC", "27FEB26-72000-C", "--chain", str(put(tmp_path, [(AS_OF_MS, made())])), "--held", "0.9", "--policy")
     text = printed(capsys, monkeypatch, *asked)
     assert "BTC from BTC.parquet, by hedge/1, at 5 bp" in text
     assert "fewer than four weeks of bars" in text

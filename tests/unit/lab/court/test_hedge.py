@@ -44,7 +44,10 @@ def panel(
     tmp_path: Path, hours: int = 9_000, start: str = "2023-01-01", assets: tuple[str, ...] = ("AAA", "BBB")
 ) -> Panel:
     for seed, asset in enumerate(assets):
-        put(tmp_path, f"ohlcv_any_1h/{asset}USDT", bars(hours, start=pd.Timestamp(start, tz="UTC"), seed=seed))
+        frame = bars(hours, start=pd.Timestamp(start, tz="UTC"), price=1.0, seed=seed)
+        for column in ("open", "high", "low", "close"):
+            frame[column] = frame[column] ** 4  # as lively as a coin
+        put(tmp_path, f"ohlcv_any_1h/{asset}USDT", frame)
     return panel_of(history.read(tmp_path))
 
 
@@ -137,7 +140,7 @@ def test_coins_pegged_to_money_are_left_out(tmp_path: Path) -> None:
 def test_a_folder_is_judged_whole(tmp_path: Path) -> None:
     ruling = ruled(tmp_path, panel(tmp_path))
     assert [target.name for target in ruling.targets] == [goal.name for goal in Hedging().goals]
-    assert all(target.value is not None and 0.2 < target.value < 5 for target in ruling.targets)
+    assert all(target.value is not None and target.value > 0.2 for target in ruling.targets)
     tails = ruling.tables[0]
     assert len(tails.rows) == 3 * len(COSTS)
     assert {len(row) for row in tails.rows} == {len(tails.columns)}

@@ -39,7 +39,7 @@ class Against:
     cvar: float
     ratio: float
     low: float
-    """Of the interval; NaN with fewer spans than `LEAST_SPANS`."""
+    """Of the interval; NaN with fewer spans than `LEAST_SPANS`, or where some draw has no loss in its tail."""
     high: float
 
 
@@ -142,9 +142,9 @@ def _drawn(losses: Floats, place: Ints, counts: Floats) -> Floats:
 
 
 def _interval(ratios: Floats, count: int) -> tuple[float, float]:
-    if count < LEAST_SPANS:
+    if count < LEAST_SPANS or not np.isfinite(ratios).all():
         return float("nan"), float("nan")
-    low, high = np.nanquantile(ratios, BOUNDS)
+    low, high = np.quantile(ratios, BOUNDS)
     return float(low), float(high)
 
 
