@@ -2,9 +2,10 @@
 
 =============  ======================================================================================================
 operators      `init`, `check`, `run`, `once`: who runs a node
-auditors       `replay`, `explain`, `value`, `greeks`, `parse`: who must answer for a figure
+auditors       `replay`, `explain`, `parse`: who must answer for a figure
+traders        `value`, `greeks`, `hedge`: who trades options
 recordings     `record`, `replay-feed`, `readings`: who keeps what venues say
-researchers    `backtest`, `demo`: who judges the models, and the whole
+researchers    `backtest`, `cascade`, `contagion`, `demo`: who judges the models, and the whole
 =============  ======================================================================================================
 
 Exit codes: 0 done, 1 the answer is no (a check failed, a replay differs, a round was held), 2 it could not be tried.
@@ -18,7 +19,7 @@ from typing import Annotated
 import typer
 
 from margrave import __version__
-from margrave.cli import auditors, operators, recordings, researchers
+from margrave.cli import auditors, operators, recordings, researchers, traders
 from margrave.cli.terminal import out
 from margrave.errors import MargraveError
 
@@ -46,5 +47,5 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
         raise typer.Exit
 
 
-for _of in (operators, auditors, recordings, researchers):
+for _of in (operators, auditors, traders, recordings, researchers):
     app.add_typer(_of.verbs)

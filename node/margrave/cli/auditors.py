@@ -1,4 +1,4 @@
-"""Verbs of who must answer for a figure: make it again, say why, price with it, read what a venue sent."""
+"""Verbs of who must answer for a figure: make it again, say why, read what a venue sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from margrave.cli.terminal import HERE, Config, out, the_lab
+from margrave.cli.terminal import HERE, Config, out, say
 
 verbs = typer.Typer()
 
@@ -72,110 +72,11 @@ def explain(
 ) -> None:
     """Say in plain sentences what a round kept and refused of a market, why its score is what it is and moved, what
     would bring it below a threshold, and what was decided."""
-    from dataclasses import asdict
-
     from margrave.operate.explain import explain as tell
     from margrave.settings import load
 
     told = tell(load(config), round_, market, below=below, in_parts=in_parts)
-    sys.stdout.write(json.dumps(asdict(told)) + "\n" if as_json else "\n".join(told.lines()) + "\n")
-
-
-@verbs.command()
-def value(
-    market: Annotated[str, typer.Argument(help="A market, as markets.toml names it; of a chain file, the underlying.")],
-    options: Annotated[list[str], typer.Argument(help="Options, as 27MAR26-80000-C.")],
-    config: Config = HERE,
-    round_: Annotated[
-        int | None, typer.Option("--round", help="A round of the journal; without it the last that knows the market.")
-    ] = None,
-    chain: Annotated[
-        Path | None, typer.Option("--chain", help="Take the last chain of this Parquet file instead of the journal's.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-) -> None:
-    """Fair value of any option, with the interval that holds the market's mid nine times in ten."""
-    from dataclasses import asdict
-
-    from margrave.operate import value as fair
-    from margrave.settings import load
-
-    asked = [fair.option(text) for text in options]
-    if chain is None:
-        told = fair.from_journal(load(config), market, asked, round_)
-    else:
-        with the_lab():
-            from margrave.lab.court import chains
-        last = chains.last_in(chain, market.upper())
-        told = fair.from_quotes(last.asset, chain.name, last.quotes, last.as_of_ms, asked)
-    sys.stdout.write(json.dumps(asdict(told)) + "\n" if as_json else "\n".join(told.lines()) + "\n")
-
-
-@verbs.command()
-def greeks(
-    market: Annotated[str, typer.Argument(help="A market, as markets.toml names it; of a chain file, the underlying.")],
-    options: Annotated[list[str], typer.Argument(help="Options, as 27MAR26-80000-C.")],
-    config: Config = HERE,
-    round_: Annotated[
-        int | None, typer.Option("--round", help="A round of the journal; without it the last that scored the market.")
-    ] = None,
-    chain: Annotated[
-        Path | None, typer.Option("--chain", help="Fit the last chain of this Parquet file instead of reading lanes.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-) -> None:
-    """Delta, gamma, vega, vanna, volga and theta of options: plain, along the smile, and over the ladder's moves."""
-    from dataclasses import asdict
-
-    from margrave.operate import greeks as tell
-    from margrave.operate.value import option
-    from margrave.settings import load
-
-    asked = [option(text) for text in options]
-    if chain is None:
-        told = tell.from_journal(load(config), market, asked, round_)
-    else:
-        with the_lab():
-            from margrave.lab.court import chains
-        last = chains.last_in(chain, market.upper())
-        told = tell.from_quotes(last.asset, chain.name, last.quotes, last.as_of_ms, asked, last.index_usd)
-    sys.stdout.write(json.dumps(asdict(told)) + "\n" if as_json else "\n".join(told.lines()) + "\n")
-
-
-@verbs.command()
-def hedge(
-    market: Annotated[str, typer.Argument(help="A market, as markets.toml names it; of a chain file, the underlying.")],
-    options: Annotated[list[str], typer.Argument(help="Options that were sold, as 27MAR26-80000-C.")],
-    config: Config = HERE,
-    cost_bp: Annotated[float, typer.Option("--cost", help="Of a trade in the underlying, basis points.")] = 5.0,
-    held: Annotated[float | None, typer.Option(help="Held now for each option sold, in units.")] = None,
-    policy: Annotated[bool, typer.Option("--policy", help="Ask hedge/1: read docs/hedging.md before you do.")] = False,
-    round_: Annotated[
-        int | None, typer.Option("--round", help="A round of the journal; without it the last that knows the market.")
-    ] = None,
-    chain: Annotated[
-        Path | None, typer.Option("--chain", help="Take the last chain of this Parquet file instead of the journal's.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-) -> None:
-    """What to hold against options that were sold, and how far off it may be before trading pays."""
-    from dataclasses import asdict
-
-    from margrave.operate import hedge as hedging
-    from margrave.operate import value as fair
-    from margrave.score.hedge import unknown
-    from margrave.settings import load
-
-    asked = [fair.option(text) for text in options]
-    if chain is None:
-        told = hedging.from_journal(load(config), market, asked, cost_bp / 1e4, held, round_, learned=policy)
-    else:
-        with the_lab():
-            from margrave.lab.court import chains
-        last = chains.last_in(chain, market.upper())
-        valued = fair.from_quotes(last.asset, chain.name, last.quotes, last.as_of_ms, asked)
-        told = hedging.of(valued, unknown(1), cost_bp / 1e4, held, learned=policy)
-    sys.stdout.write(json.dumps(asdict(told)) + "\n" if as_json else "\n".join(told.lines()) + "\n")
+    say(told, as_json=as_json)
 
 
 @verbs.command()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, ClassVar, Protocol
 
 import typer
 from rich.console import Console
@@ -19,6 +22,19 @@ Config = Annotated[
 ]
 HERE = Path("node.toml")
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+class Told(Protocol):
+    """An answer: a dataclass that can say itself in lines."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def lines(self) -> list[str]: ...
+
+
+def say(told: Told, *, as_json: bool) -> None:
+    """In sentences, or as one JSON object."""
+    sys.stdout.write(json.dumps(asdict(told)) + "\n" if as_json else "\n".join(told.lines()) + "\n")
 
 
 @contextmanager
