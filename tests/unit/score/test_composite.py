@@ -81,10 +81,11 @@ def test_many_shortfalls_at_once_are_each_their_own() -> None:
         assert float(composite.straddle_shortfall(near[place], far[place])) == pytest.approx(at_once[place], rel=1e-12)
 
 
-moves = st.floats(0, 0.5)
+moves = st.floats(0, 0.3)
+"""Three of them together are a fall that can be: nothing falls by more than all of it."""
 
 
-@given(st.tuples(moves, moves, moves, moves), st.integers(0, 3), st.floats(0, 0.5))
+@given(st.tuples(moves, moves, moves, moves), st.integers(0, 3), moves)
 def test_no_shortfall_that_rises_lowers_the_straddles(
     rungs: tuple[float, float, float, float], which: int, more: float
 ) -> None:
