@@ -242,6 +242,8 @@ class HealthReading(Reading, frozen=True, kw_only=True, tag="health"):
     debt_usd: tuple[float, ...]
     collateral_usd: tuple[float, ...]
     block: int
+    concentration: float | None = None
+    """Share of the debt that the largest borrower owes, 0 to 1."""
 
     @property
     def what(self) -> str:

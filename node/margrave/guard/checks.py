@@ -232,6 +232,8 @@ def _health_flaw(health: HealthReading) -> Flaw | None:
         return Flaw(Rejection.NOT_POSITIVE, f"a health factor of {edges[0]:g}")
     if any(b <= a for a, b in pairwise(edges)):
         return Flaw(Rejection.MALFORMED, "health factors do not ascend")
+    if health.concentration is not None and not 0 <= health.concentration <= 1:
+        return Flaw(Rejection.OUT_OF_RANGE, f"the largest borrower owes {health.concentration:g} of the debt")
     return _amounts_flaw((*health.debt_usd, *health.collateral_usd))
 
 

@@ -39,6 +39,7 @@ NAME: Final = "calm/1"
 HEALTH_EDGES: Final = (1.0, 1.05, 1.1, 1.25, 1.5, 2.0)
 HEALTH_SHARES: Final = (0.0, 0.002, 0.004, 0.024, 0.12, 0.25, 0.60)
 """Of a lending protocol's debt, by health factor between the edges."""
+HEALTH_CONCENTRATION: Final = 0.05
 DEBT_OVER_DEPTH: Final = 2.0
 DAY_H: Final = 24
 SPREAD_OF_HOURS: Final = 0.8
@@ -152,6 +153,7 @@ def _health(name: str, at_ms: int, debt_usd: float) -> HealthReading:
         debt_usd=tuple(float(each) for each in debt),
         collateral_usd=tuple(float(each) for each in debt * middles),
         block=0,
+        concentration=HEALTH_CONCENTRATION,
     )
 
 

@@ -158,6 +158,8 @@ def test_an_observers_price_is_no_vote() -> None:
         (msgspec.structs.replace(TRADES, count=0), Rejection.EMPTY),
         (msgspec.structs.replace(TRADES, venue_time_ms=T0_MS - 901_000), Rejection.STALE),
         (msgspec.structs.replace(LIQUIDATIONS, long_usd=-1.0), Rejection.OUT_OF_RANGE),
+        (msgspec.structs.replace(HEALTH, concentration=1.01), Rejection.OUT_OF_RANGE),
+        (msgspec.structs.replace(HEALTH, concentration=math.nan), Rejection.OUT_OF_RANGE),
         (msgspec.structs.replace(HEALTH, edges=(1.1, 1.0)), Rejection.MALFORMED),
         (msgspec.structs.replace(HEALTH, debt_usd=(1.0,)), Rejection.MALFORMED),
         (msgspec.structs.replace(HEALTH, edges=(math.inf, math.inf)), Rejection.NOT_FINITE),

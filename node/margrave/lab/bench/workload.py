@@ -114,5 +114,6 @@ def _lent(feed: Feed, market: str, as_of_ms: int) -> HealthReading:
         edges=EDGES,
         debt_usd=shared.debt_usd,
         collateral_usd=shared.collateral_usd,
+        concentration=shared.concentration,
         block=as_of_ms // 1000 // BLOCK_S,
     )

@@ -52,11 +52,19 @@ def _formula(market: MarketSnapshot, ladder: Ladder, mpor_s: int) -> Cascade:
     return msgspec.structs.replace(said, masked=(*said.masked, "health"))
 
 
+def _untold(market: MarketSnapshot) -> tuple[str, ...]:
+    return ("concentration",) if any(reading.concentration is None for reading in market.health) else ()
+
+
 def _joined(formula: Cascade, hour: float, day: float, liquidated_usd: float, market: MarketSnapshot) -> Cascade:
     """Sales of both kinds go into the same books: under the square-root law their impacts, as logarithms, add up as the
-    sides of a right angle do."""
+    sides of a right angle do.
+
+    That law is of many sales, between which books refill. What the largest borrower has is sold at once, into the book
+    as it stands: its part by the law of an even book, where that is more.
+    """
     over = inputs.over_depth(liquidated_usd, market.depth_usd)
-    ours = addons.DEPTH_BAND * math.sqrt(over)
+    ours = addons.DEPTH_BAND * max(math.sqrt(over), inputs.concentration(market.health) * over)
     theirs = -math.log1p(-min(formula.size, 1 - 1e-12))
     probability = max(formula.probability, day)
     return Cascade(
@@ -64,6 +72,6 @@ def _joined(formula: Cascade, hour: float, day: float, liquidated_usd: float, ma
         probability_1h=min(max(formula.probability_1h, hour), probability, 1.0),
         size=-math.expm1(-math.hypot(ours, theirs)),
         buffer=formula.buffer,
-        masked=tuple(name for name in formula.masked if name != "health"),
+        masked=(*(name for name in formula.masked if name != "health"), *_untold(market)),
         learned=True,
     )

@@ -265,10 +265,12 @@ def test_debt_is_attributed_by_the_collaterals_value() -> None:
     assert found.debt_usd == (0.0, 30.0, 0.0, 30.0)
     assert found.collateral_usd == (0.0, 50.0, 0.0, 100.0)
     assert found.at_risk == 0.5
+    assert found.concentration == 0.5
 
 
 def test_no_debt_is_no_debt_at_risk() -> None:
     assert distribution([], [WBTC]).at_risk == 0.0
+    assert distribution([], [WBTC]).concentration == 0.0
 
 
 positions = st.lists(

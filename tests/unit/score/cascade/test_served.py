@@ -40,6 +40,7 @@ def reading(*debt_usd: float, edges: tuple[float, ...] = (1.0, 1.05, 1.2, 1.5), 
         debt_usd=debt_usd,
         collateral_usd=tuple(2 * debt for debt in debt_usd),
         block=1,
+        concentration=0.05,
     )
     return msgspec.structs.replace(full, **changes)
 
@@ -211,6 +212,40 @@ def test_a_buffer_that_nobody_told_is_taken_at_the_formulas_and_named(model: Mod
     found = asked(model, lent(HEALTHY, collateral_ratio=None))
     assert "collateral_ratio" in found.masked
     assert found.probability >= addons.cascade(CALM, MPOR_S, None, None, 5e7).probability
+
+
+@given(one=st.floats(0, 1), other=st.floats(0, 1), depth_usd=st.floats(1e4, 1e9))
+@settings(max_examples=40, deadline=None)
+def test_the_more_one_borrower_owes_the_larger_never_the_smaller_the_cascade(
+    model: Model, one: float, other: float, depth_usd: float
+) -> None:
+    less, more = (
+        asked(model, lent(msgspec.structs.replace(STRETCHED, concentration=share), depth_usd=depth_usd))
+        for share in sorted((one, other))
+    )
+    assert less.size <= more.size + 1e-12
+    assert less.probability == more.probability
+
+
+def test_a_whale_sells_at_once_into_a_thin_book(model: Model) -> None:
+    spread, whale = (
+        asked(model, lent(msgspec.structs.replace(STRETCHED, concentration=share), depth_usd=2e5))
+        for share in (0.0, 1.0)
+    )
+    assert whale.size > spread.size + 0.05
+
+
+def test_a_largest_borrower_whom_nobody_told_is_taken_at_a_fifth_and_named(model: Model) -> None:
+    untold = asked(model, lent(msgspec.structs.replace(STRETCHED, concentration=None)))
+    told = asked(model, lent(msgspec.structs.replace(STRETCHED, concentration=inputs.UNKNOWN_CONCENTRATION)))
+    assert untold.masked == ("concentration",)
+    assert untold.size == told.size
+
+
+def test_of_two_protocols_the_largest_borrower_is_the_larger_of_both() -> None:
+    both = [reading(0, 0, 0, 0, 100, concentration=0.5), reading(0, 0, 0, 0, 300, concentration=0.1)]
+    assert inputs.concentration(both) == pytest.approx(50 / 400)
+    assert inputs.concentration([]) == 0.0
 
 
 def test_an_hour_is_never_likelier_than_a_day(model: Model) -> None:

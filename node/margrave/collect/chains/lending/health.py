@@ -44,6 +44,8 @@ class Distribution:
     collateral_usd: tuple[float, ...]
     at_risk: float
     """Share of the debt with a health factor below 1.05; 0 where there is no debt."""
+    concentration: float
+    """Share of the debt that the largest borrower owes; 0 where there is no debt."""
 
 
 def health_factor(weighted_collateral: float, debt: float) -> float:
@@ -59,7 +61,7 @@ def weighted(collateral: Mapping[str, float], thresholds: Mapping[str, float]) -
 def distribution(positions: Iterable[Position], assets: Sequence[str], edges: Sequence[float] = EDGES) -> Distribution:
     """Debt against these assets by health factor, over all positions that have both."""
     debt, collateral = [0.0] * (len(edges) + 1), [0.0] * (len(edges) + 1)
-    at_risk = 0.0
+    at_risk, largest = 0.0, 0.0
     for position in positions:
         mine = sum(position.collateral_usd.get(asset, 0.0) for asset in assets)
         if position.debt_usd <= 0 or mine <= 0:
@@ -69,8 +71,11 @@ def distribution(positions: Iterable[Position], assets: Sequence[str], edges: Se
         debt[bucket] += against
         collateral[bucket] += mine
         at_risk += against if position.health < AT_RISK_BELOW else 0.0
+        largest = max(largest, against)
     total = sum(debt)
-    return Distribution(tuple(debt), tuple(collateral), at_risk / total if total > 0 else 0.0)
+    if total <= 0:
+        return Distribution(tuple(debt), tuple(collateral), 0.0, 0.0)
+    return Distribution(tuple(debt), tuple(collateral), at_risk / total, min(largest / total, 1.0))
 
 
 class Tracked:

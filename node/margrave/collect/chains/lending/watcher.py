@@ -159,6 +159,7 @@ class LendingWatcher:
                 edges=EDGES,
                 debt_usd=shared.debt_usd,
                 collateral_usd=shared.collateral_usd,
+                concentration=shared.concentration,
                 block=sweep.block.number,
             )
             yield ScalarReading(
