@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.tables import HOUR_MS, floats
+from margrave.score.features.catalogue import LEADERS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -126,11 +127,12 @@ def read(folder: Path, panel: Panel) -> Books:
 
 
 def underlying(symbol: str, assets: Sequence[str]) -> str | None:
-    """`WETH`, `wstETH` -> `ETH` where the panel has it; None where no price is known."""
-    for wrapper in WRAPPERS:
-        if symbol.upper().startswith(wrapper) and symbol.upper()[len(wrapper) :] in assets:
-            return symbol.upper()[len(wrapper) :]
-    return None
+    """`WETH`, `stETH` -> `ETH` where the panel has it; None where no price is known.
+
+    A leader that is wrapped comes before a market of the wrapped coin itself, which was open for some years only.
+    """
+    bare = [symbol.upper()[len(wrapper) :] for wrapper in WRAPPERS if symbol.upper().startswith(wrapper)]
+    return next((asset for asset in (*(b for b in bare if b in LEADERS), *bare) if asset in assets), None)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -115,6 +115,12 @@ def test_a_wrapped_token_is_its_asset() -> None:
     assert {symbol: books.underlying(symbol, assets) for symbol in named} == named
 
 
+def test_a_wrapped_leader_is_the_leader_though_the_wrapped_coin_had_a_market_too() -> None:
+    assert books.underlying("WBTC", ("BTC", "WBTC")) == "BTC"
+    assert books.underlying("WBTC", ("WBTC",)) == "WBTC"
+    assert books.underlying("XTZ", ("TZ", "XTZ")) == "XTZ"
+
+
 # --- leverage ---------------------------------------------------------------------------------------------------------
 
 
