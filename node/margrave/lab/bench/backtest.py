@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.signal import lfilter
 
+from margrave.lab.bench.measured import figure
 from margrave.lab.court import report
 from margrave.lab.court.answers import panel_digest
 from margrave.lab.court.engine import Local
@@ -65,16 +66,10 @@ def run(
         "arch_extrapolated_s": arch_s,
         "court_same_two_families_s": mine_s,
         "targets": [
-            {
-                "name": f"the court, {WORKERS} processes",
-                "value": whole_s,
-                "unit": "s",
-                "target": MOST_S,
-                "holds": whole_s <= MOST_S,
-            },
-            _row("the court's GARCH-t and GJR-GARCH-t, 1 process", mine_s, "s"),
-            _row(f"the same in arch loops, from {many} pairs", arch_s, "s"),
-            _row("arch loops over the court", arch_s / mine_s, "x"),
+            figure(f"the court, {WORKERS} processes", whole_s, "s", MOST_S),
+            figure("the court's GARCH-t and GJR-GARCH-t, 1 process", mine_s, "s"),
+            figure(f"the same in arch loops, from {many} pairs", arch_s, "s"),
+            figure("arch loops over the court", arch_s / mine_s, "x"),
         ],
     }
 
@@ -144,7 +139,3 @@ def _arch(panel: Panel, study: Study, pairs: int) -> float:
                 rows = leg.rows(panel, horizon) - leg.fit_row
                 assert np.isfinite(total[rows, horizon - 1]).all()
     return time.perf_counter() - begun
-
-
-def _row(name: str, value: float, unit: str) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "target": None, "holds": None}

@@ -27,6 +27,7 @@ from margrave.collect.listener import Listener
 from margrave.collect.stream import BOOK, TRADES, BookDiff, BookSnapshot, Channel, Event, Heard, Stream
 from margrave.collect.venues import VENUES
 from margrave.errors import Fatal
+from margrave.lab.bench.measured import figure
 from margrave.messages import Contract, ContractKind
 from margrave.ops import strict_json
 
@@ -84,23 +85,20 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
         "recordings": rows,
         "targets": [
             *(
-                {"name": f"book events a second, {file.partition('_2024')[0]}", "value": row["events_s"]}
-                | {"unit": "1/s", "target": TARGET_EVENTS_S, "holds": row["events_s"] >= TARGET_EVENTS_S}
+                figure(
+                    f"book events a second, {file.partition('_2024')[0]}", row["events_s"], "1/s", least=TARGET_EVENTS_S
+                )
                 for file, row in rows.items()
             ),
-            _plain("depth messages a second", slowest["messages_s"], "1/s"),
-            _plain("frames a second, all of the recording", slowest["frames_s"], "1/s"),
-            _plain("book events a second, decoded before", slowest["decoded_events_s"], "1/s"),
-            _plain("book events a second, ladder alone", slowest["ladder_events_s"], "1/s"),
-            _plain("the same, sorted containers", slowest["sorted_events_s"], "1/s"),
-            _plain("the same, best found anew", slowest["anew_events_s"], "1/s"),
-            _plain("measures of one book", max(row["measures_us"] for row in rows.values()), "µs"),
+            figure("depth messages a second", slowest["messages_s"], "1/s"),
+            figure("frames a second, all of the recording", slowest["frames_s"], "1/s"),
+            figure("book events a second, decoded before", slowest["decoded_events_s"], "1/s"),
+            figure("book events a second, ladder alone", slowest["ladder_events_s"], "1/s"),
+            figure("the same, sorted containers", slowest["sorted_events_s"], "1/s"),
+            figure("the same, best found anew", slowest["anew_events_s"], "1/s"),
+            figure("measures of one book", max(row["measures_us"] for row in rows.values()), "µs"),
         ],
     }
-
-
-def _plain(name: str, value: float, unit: str) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "target": None, "holds": None}
 
 
 def _load(file: Path) -> Recording:

@@ -10,7 +10,6 @@ runs.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from margrave.errors import Fatal
+from margrave.lab.bench.measured import figure, quickest
 from margrave.score.cascade import CloseFactor, Depth, Law, Positions, clear, simulate
 from margrave.score.cascade.fire_sale import RESIDUE, Waterfall
 
@@ -62,11 +62,11 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
         most = TARGET_MS if count == TARGET_AT else None
         label = f"{count:,} positions"
         targets += [
-            _target(f"{label}, {row['rounds']:.0f} rounds", row["ours_ms"], "ms", most),
-            _target(f"{label}, clearing prices", row["clear_ms"], "ms"),
-            _target(f"{label}, a second", row["positions_s"], "1/s"),
-            _target(f"{label}, a second, pandas", row["pandas_positions_s"], "1/s"),
-            _target(f"{label}, a second, plain loop", row["loop_positions_s"], "1/s"),
+            figure(f"{label}, {row['rounds']:.0f} rounds", row["ours_ms"], "ms", most),
+            figure(f"{label}, clearing prices", row["clear_ms"], "ms"),
+            figure(f"{label}, a second", row["positions_s"], "1/s"),
+            figure(f"{label}, a second, pandas", row["pandas_positions_s"], "1/s"),
+            figure(f"{label}, a second, plain loop", row["loop_positions_s"], "1/s"),
         ]
     return {"positions": {str(count): row for count, row in rows.items()}, "targets": targets}
 
@@ -95,12 +95,12 @@ def measure(positions: Positions, depth: Depth, runs: int, rival_runs: int) -> d
         Fatal: they disagree.
     """
     count = len(positions)
-    said, ours_s = _best(partial(columns, positions, depth, SHOCK), runs)
-    _, clear_s = _best(partial(clear, positions, depth, SHOCK), runs)
+    said, ours_s = quickest(partial(columns, positions, depth, SHOCK), runs)
+    _, clear_s = quickest(partial(clear, positions, depth, SHOCK), runs)
     row = {"rounds": float(len(said.called)), "ours_ms": ours_s * 1000, "clear_ms": clear_s * 1000}
     row |= {"positions_s": count / ours_s}
     for name, version in (("pandas", frames), ("loop", loop)):
-        other, seconds = _best(partial(version, positions, depth, SHOCK), rival_runs)
+        other, seconds = quickest(partial(version, positions, depth, SHOCK), rival_runs)
         agree(said, other, name)
         row |= {f"{name}_ms": seconds * 1000, f"{name}_positions_s": count / seconds}
     return row
@@ -197,23 +197,3 @@ def loop(positions: Positions, depth: Depth, shock: tuple[float, ...]) -> Ran:
         units * prices[a] for pledged, owes in zip(held, owed, strict=True) if not pledged for a, units in owes.items()
     )
     return Ran(tuple(called), repaid_usd, bad, tuple(sold))
-
-
-def _best(work: Callable[[], Any], runs: int) -> tuple[Any, float]:
-    """The least seconds of several runs: what the machine can do when nobody disturbs it."""
-    least, found = math.inf, None
-    for _ in range(runs):
-        begun = time.process_time()
-        found = work()
-        least = min(least, time.process_time() - begun)
-    return found, least
-
-
-def _target(name: str, value: float, unit: str, most: float | None = None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "target": most,
-        "holds": None if most is None else value <= most,
-    }

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from margrave.lab.bench.measured import figure
 from margrave.lab.court.contagion import drawn
 from margrave.lab.court.contagion.ranking import spearman
 from margrave.lab.court.families.registered import REGISTRY
@@ -58,10 +59,10 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
             rows.append(row)
             label = f"{name}, {len(graph)} nodes"
             targets += [
-                target(f"{label}: textbook over network", slow / ours, "x", TARGET),
-                target(f"{label}: iterated over network", fair / ours, "x"),
-                target(f"{label}: network, a scenario", 1e6 * ours, "us"),
-                target(f"{label}: Spearman with clearing", rank, ""),
+                figure(f"{label}: textbook over network", slow / ours, "x", least=TARGET),
+                figure(f"{label}: iterated over network", fair / ours, "x"),
+                figure(f"{label}: network, a scenario", 1e6 * ours, "us"),
+                figure(f"{label}: Spearman with clearing", rank, ""),
             ]
     return {"rows": rows, "scenarios": SCENARIOS, "targets": targets}
 
@@ -76,9 +77,3 @@ def best(work: Callable[[], object], runs: int) -> float:
         work()
         spent.append(time.perf_counter() - started)
     return min(spent)
-
-
-def target(name: str, value: float, unit: str, least: float | None = None) -> dict[str, Any]:
-    return {
-        "name": name, "value": value, "unit": unit, "target": least, "holds": None if least is None else value >= least,
-    }  # fmt: skip

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from margrave.lab.bench.measured import figure
+
 TRANSACTION: Final = 21_000
 REPLAY_SLOT: Final = 5_000
 CODE_BLOB: Final = 2_600
@@ -106,11 +108,4 @@ def _markets(count: str) -> str:
 
 def _row(name: str, value: float, unit: str, goal: float | None) -> dict[str, Any]:
     # Compared as it is, shown with four decimals: a ratio that only rounds to its target has missed it.
-    shown = value if unit == "gas" else round(value, 4)
-    return {
-        "name": name,
-        "value": shown,
-        "unit": unit,
-        "target": goal,
-        "holds": None if goal is None else value <= goal,
-    }
+    return figure(name, value, unit, goal) | ({} if unit == "gas" else {"value": round(value, 4)})

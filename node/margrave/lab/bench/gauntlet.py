@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from margrave.errors import Fatal
+from margrave.lab.bench.measured import figure
 from margrave.lab.gauntlet import crashes, rules, tape
 from margrave.lab.gauntlet.attacks import ATTACKS, BEGIN, SIZES, Attack, Sort
 from margrave.lab.gauntlet.feeds import Feeds, cut
@@ -184,24 +185,14 @@ def _targets(
     frozen = max(g["price_error"] for row, g in ours if row["attack"] == "frozen_majority")
     bars, flagged = sum(q["bars"] for q in quiet.values()), sum(q["flagged"] for q in quiet.values())
     return [
-        _target("largest unflagged damage of a lie", lies, "x", MOST),
-        _target("bars until a true move is fully in", gaps, "bars", 0),
-        _target("ES99 after a true move, missing of the median's", 1 - under, "", 0.02),
-        _target("price error before most feeds frozen are flagged", frozen, "log", None),
-        _target("price error before a lie that all venues share is told", drift, "log", None),
-        _target("bars flagged in quiet months", flagged / bars, "of bars", MOST_FALSE_ALARMS),
-        _target("bars late on days of real crashes", sum(d["late_bars"] for d in days), "bars", 0),
+        figure("largest unflagged damage of a lie", lies, "x", MOST),
+        figure("bars until a true move is fully in", gaps, "bars", 0),
+        figure("ES99 after a true move, missing of the median's", 1 - under, "", 0.02),
+        figure("price error before most feeds frozen are flagged", frozen, "log", None),
+        figure("price error before a lie that all venues share is told", drift, "log", None),
+        figure("bars flagged in quiet months", flagged / bars, "of bars", MOST_FALSE_ALARMS),
+        figure("bars late on days of real crashes", sum(d["late_bars"] for d in days), "bars", 0),
     ]
-
-
-def _target(name: str, value: float, unit: str, most: float | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "target": most,
-        "holds": None if most is None else value <= most,
-    }
 
 
 def _rounded(part: Any) -> Any:

@@ -9,8 +9,7 @@ are of the processor, the least of several runs.
 from __future__ import annotations
 
 import importlib
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -18,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from margrave.lab.bench.measured import figure, quickest
 from margrave.messages import Ladder, Surface
 from margrave.score.greeks import Options, greeks, moves, plain
 
@@ -69,7 +69,7 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
         "smile and ladder": _rate(OPTIONS, lambda: greeks(SURFACE, work.options, moves=told)),
     }
     mine = scaled(few, {name: getattr(plain(few.options, few.vol), name) for name in NAMES})
-    rows: list[dict[str, Any]] = [_row(f"options a second, {name}", rate, "1/s") for name, rate in ours.items()]
+    rows: list[dict[str, Any]] = [figure(f"options a second, {name}", rate, "1/s") for name, rate in ours.items()]
     absent = []
     for name, beside in (("QuantLib", quantlib), ("vollib", vollib)):
         say(name)
@@ -80,9 +80,9 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
         rate = _rate(BESIDE, partial(beside, few))
         theirs = scaled(few, answer)
         apart = max(float(np.max(np.abs(mine[key] - theirs[key]))) for key in NAMES)
-        rows.append(_row(f"options a second, {name}", rate, "1/s"))
-        rows.append(_row(f"ours over {name}, plain", ours["plain"] / rate, "x"))
-        rows.append(_row(f"furthest from {name}", apart, "of the forward", MOST_APART))
+        rows.append(figure(f"options a second, {name}", rate, "1/s"))
+        rows.append(figure(f"ours over {name}, plain", ours["plain"] / rate, "x"))
+        rows.append(figure(f"furthest from {name}", apart, "of the forward", MOST_APART))
     if absent:
         say(f"not installed, not compared: {', '.join(absent)}")
     return {"options": OPTIONS, "beside": BESIDE, "not_installed": absent, "targets": rows}
@@ -98,18 +98,21 @@ def drawn(count: int, seed: int = 0) -> Work:
     return Work(Options(forward, strike, years, random.random(count) < 0.5), vol)
 
 
+def _one_by_one(work: Work) -> Iterator[tuple[float, float, float, bool, float]]:
+    """(forward, strike, years, is it a call, volatility) of each option, as libraries of scalars want them."""
+    o = work.options
+    columns = (o.forward, o.strike, o.years, o.is_call, work.vol)
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
 def quantlib(work: Work) -> dict[str, Floats] | None:
     """By `BlackCalculator`; `None` where it is not installed."""
     try:
         ql: Any = importlib.import_module("QuantLib")
     except ModuleNotFoundError:
         return None
-    o = work.options
-    found = np.empty((len(o), len(NAMES)))
-    terms = zip(
-        o.forward.tolist(), o.strike.tolist(), o.years.tolist(), o.is_call.tolist(), work.vol.tolist(), strict=True
-    )
-    for row, (forward, strike, years, is_call, vol) in enumerate(terms):
+    found = np.empty((len(work.options), len(NAMES)))
+    for row, (forward, strike, years, is_call, vol) in enumerate(_one_by_one(work)):
         side = ql.Option.Call if is_call else ql.Option.Put
         black = ql.BlackCalculator(ql.PlainVanillaPayoff(side, strike), forward, vol * years**0.5, 1.0)
         found[row] = (
@@ -125,12 +128,8 @@ def vollib(work: Work) -> dict[str, Floats] | None:
         of: Any = importlib.import_module("vollib.black.greeks.analytical")
     except ModuleNotFoundError:
         return None
-    o = work.options
-    found = np.empty((len(o), len(NAMES)))
-    terms = zip(
-        o.forward.tolist(), o.strike.tolist(), o.years.tolist(), o.is_call.tolist(), work.vol.tolist(), strict=True
-    )
-    for row, (forward, strike, years, is_call, vol) in enumerate(terms):
+    found = np.empty((len(work.options), len(NAMES)))
+    for row, (forward, strike, years, is_call, vol) in enumerate(_one_by_one(work)):
         side = "c" if is_call else "p"
         option = (side, forward, strike, years, 0.0, vol)
         found[row] = (
@@ -148,14 +147,4 @@ def scaled(work: Work, values: dict[str, Floats]) -> dict[str, Floats]:
 
 
 def _rate(count: int, work: Callable[[], object]) -> float:
-    least = np.inf
-    for _ in range(RUNS):
-        begin = time.process_time()
-        work()
-        least = min(least, time.process_time() - begin)
-    return count / max(least, 1e-9)
-
-
-def _row(name: str, value: float, unit: str, target: float | None = None) -> dict[str, Any]:
-    holds = None if target is None else value <= target
-    return {"name": name, "value": value, "unit": unit, "target": target, "holds": holds}
+    return count / max(quickest(work, RUNS)[1], 1e-9)

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from margrave.errors import Fatal
 from margrave.guard.snapshot import Memory, take
+from margrave.lab.bench.measured import figure
 from margrave.lab.bench.workload import workload
 from margrave.messages import MarketSnapshot, Snapshot, Surface
 from margrave.operate.init import Plan, init
@@ -172,9 +173,9 @@ def _parities(measured: Sequence[Measured]) -> list[dict[str, Any]]:
         name = f"{each.name}, parity, {each.dtype}"
         if each.parity is None:
             name += ", golden outputs alone"
-        rows.append(_row(name, worst, "rel", MOST_PARITY[each.dtype]))
-        rows.append(_row(f"{each.name}, one market, p99", each.one.p99, "ms", None))
-        rows.append(_row(f"{each.name}, {BATCH} markets, p50", each.many.p50, "ms", None))
+        rows.append(figure(name, worst, "rel", MOST_PARITY[each.dtype]))
+        rows.append(figure(f"{each.name}, one market, p99", each.one.p99, "ms"))
+        rows.append(figure(f"{each.name}, {BATCH} markets, p50", each.many.p50, "ms"))
     return rows
 
 
@@ -280,21 +281,11 @@ def _scorer(settings: Settings, names: Sequence[str]) -> Scorer:
 
 def _bundle_rows(bundle: Bundle, memory: float | None) -> list[dict[str, Any]]:
     rows = [
-        _row("bundle, one market, p99 of the processor", bundle.one.p99, "ms", MOST_BUNDLE_MS),
-        _row("bundle, one market, p50 of the processor", bundle.one.p50, "ms", None),
-        _row("bundle, one market, p99 of the wall", bundle.one.wall_p99, "ms", None),
-        _row(f"bundle, {BATCH} markets in one batch", bundle.many.p50, "ms", MOST_BATCH_MS),
+        figure("bundle, one market, p99 of the processor", bundle.one.p99, "ms", MOST_BUNDLE_MS),
+        figure("bundle, one market, p50 of the processor", bundle.one.p50, "ms"),
+        figure("bundle, one market, p99 of the wall", bundle.one.wall_p99, "ms"),
+        figure(f"bundle, {BATCH} markets in one batch", bundle.many.p50, "ms", MOST_BATCH_MS),
     ]
     if memory is not None:
-        rows.append(_row("memory added", memory, "MB", MOST_MEMORY_MB))
+        rows.append(figure("memory added", memory, "MB", MOST_MEMORY_MB))
     return rows
-
-
-def _row(name: str, value: float, unit: str, goal: float | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "target": goal,
-        "holds": None if goal is None else value <= goal,
-    }

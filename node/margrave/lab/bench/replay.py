@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from margrave.errors import Fatal
 from margrave.guard.snapshot import Memory, take
+from margrave.lab.bench.measured import figure
 from margrave.lab.bench.workload import workload
 from margrave.messages import Surface
 from margrave.operate.init import Plan, init
@@ -41,7 +42,7 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
         "rounds": len(made),
         "seconds": took_s,
         "same_words": len(made),
-        "targets": [{"name": "rounds replayed", "value": an_hour, "unit": "an hour", "target": None, "holds": None}],
+        "targets": [figure("rounds replayed", an_hour, "an hour")],
     }
 
 

@@ -18,6 +18,7 @@ from margrave.decide.limits import policy_digest, policy_words
 from margrave.decide.report import decide
 from margrave.errors import Fatal
 from margrave.guard.snapshot import Memory, take
+from margrave.lab.bench.measured import figure
 from margrave.lab.bench.workload import Workload, workload
 from margrave.lanes import Words
 from margrave.messages import ChainState, Epoch, OnchainMarket, Report, Surface
@@ -50,10 +51,7 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
         rows[markets] = measure(sized, scorer, signer, work, runs)
     return {
         "markets": {str(markets): row for markets, row in rows.items()},
-        "targets": [
-            {"name": f"round, {markets} markets", "value": row["total_ms"], "unit": "ms", "target": None, "holds": None}
-            for markets, row in rows.items()
-        ],
+        "targets": [figure(f"round, {markets} markets", row["total_ms"], "ms") for markets, row in rows.items()],
     }
 
 
