@@ -27,6 +27,8 @@ from margrave.watching import WatchedChainSettings as WatchedChainSettings
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
 """Where config/, models/ and contracts/ lie beside node/."""
+REGISTRY: Final = PROJECT_ROOT / "models" / "registry"
+"""Of this project; a node may be told of another (`registry_dir`)."""
 
 SectionT = TypeVar("SectionT", bound="Section")
 
@@ -132,7 +134,7 @@ class NodeSettings(Section):
     breadth: BreadthSettings = BreadthSettings()
     markets_file: Path = PROJECT_ROOT / "config" / "markets.toml"
     policy_file: Path = PROJECT_ROOT / "config" / "policy.toml"
-    registry_dir: Path = PROJECT_ROOT / "models" / "registry"
+    registry_dir: Path = REGISTRY
     log_format: str = Field(default="text", pattern="^(text|json)$")
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from margrave.cli.terminal import HERE, Config, say, the_lab
+
+if TYPE_CHECKING:
+    from margrave.lab.court.chains import Chain
 
 verbs = typer.Typer()
 
@@ -39,9 +42,7 @@ def value(
     if chain is None:
         told = fair.from_journal(load(config), market, asked, round_)
     else:
-        with the_lab():
-            from margrave.lab.court import chains
-        last = chains.last_in(chain, market.upper())
+        last = last_chain(chain, market)
         told = fair.from_quotes(last.asset, chain.name, last.quotes, last.as_of_ms, asked)
     say(told, as_json=as_json)
 
@@ -64,9 +65,7 @@ def greeks(
     if chain is None:
         told = tell.from_journal(load(config), market, asked, round_)
     else:
-        with the_lab():
-            from margrave.lab.court import chains
-        last = chains.last_in(chain, market.upper())
+        last = last_chain(chain, market)
         told = tell.from_quotes(last.asset, chain.name, last.quotes, last.as_of_ms, asked, last.index_usd)
     say(told, as_json=as_json)
 
@@ -93,9 +92,14 @@ def hedge(
     if chain is None:
         told = hedging.from_journal(load(config), market, asked, cost_bp / 1e4, held, round_, learned=policy)
     else:
-        with the_lab():
-            from margrave.lab.court import chains
-        last = chains.last_in(chain, market.upper())
+        last = last_chain(chain, market)
         valued = fair.from_quotes(last.asset, chain.name, last.quotes, last.as_of_ms, asked)
         told = hedging.of(valued, unknown(1), cost_bp / 1e4, held, learned=policy)
     say(told, as_json=as_json)
+
+
+def last_chain(file: Path, market: str) -> Chain:
+    """The latest of a market in one file."""
+    with the_lab():
+        from margrave.lab.court import chains
+    return chains.last_in(file, market.upper())

@@ -13,17 +13,17 @@ import numpy as np
 from margrave.errors import Rejected
 from margrave.lanes import price_usd
 from margrave.messages import Ladder, MarketScores, OptionQuote, Surface
+from margrave.operate import value
 from margrave.operate.replay import open_journal
 from margrave.score import fair_value, surface
 from margrave.score.fair_value import Option
 from margrave.score.greeks import Greeks, Heavy, Options, greeks, moves
 from margrave.score.greeks.published import ladder_of, surface_of
-from margrave.score.surface import DAY_MS, YEAR_DAYS
 from margrave.settings import Settings
+from margrave.spans import DAY_MS, YEAR_DAYS
 from margrave.store.journal import Journal
 from margrave.verdicts import Rejection
 
-DAYS: Final = 365.0
 COLUMNS: Final = ("", "delta", "gamma", "vega", "vanna", "volga", "theta")
 
 
@@ -86,7 +86,7 @@ def from_journal(settings: Settings, market: str, options: Sequence[Option], rou
     with contextlib.closing(open_journal(settings)) as journal:
         number, as_of_ms, found = _found(journal, market, round_)
     seen, index = surface_of(found.words), price_usd(found.words)
-    forwards = [value.forward for value in fair_value.of_surface(seen, index, as_of_ms, options)]
+    forwards = [said.forward for said in fair_value.of_surface(seen, index, as_of_ms, options)]
     told = _of(options, forwards, None, as_of_ms, seen, ladder_of(found.words))
     return Told(market, f"the lanes of round {number}", as_of_ms, told)
 
@@ -109,7 +109,7 @@ def from_quotes(
     listed = {(q.expiry_ms, q.strike, q.is_call): q for q in quotes if q.mark_iv}
     expiries = {q.expiry_ms: q.forward for q in quotes}
     said = fair_value.of_surface(seen, near, as_of_ms, options)
-    forwards = [expiries.get(value.option.expiry_ms, value.forward) for value in said]
+    forwards = [expiries.get(one.option.expiry_ms, one.forward) for one in said]
     own = [listed.get((o.expiry_ms, o.strike, o.is_call)) for o in options]
     marks = [None if quote is None else quote.mark_iv for quote in own]
     return Told(market, source, as_of_ms, _of(options, forwards, marks, as_of_ms, seen, None))
@@ -175,7 +175,7 @@ def _shown(found: Greeks, i: int) -> Row:
         vega=float(found.vega[i]) / 100,
         vanna=float(found.vanna[i]) / 100,
         volga=float(found.volga[i]) / 10_000,
-        theta=float(found.theta[i]) / DAYS,
+        theta=float(found.theta[i]) / YEAR_DAYS,
     )
 
 
@@ -184,11 +184,8 @@ def _heavy(found: Heavy, i: int) -> Row:
 
 
 def _named(of: Of) -> str:
-    expiry = datetime.fromtimestamp(of.option.expiry_ms / 1000, UTC)
-    side = "C" if of.option.is_call else "P"
-    name = f"{expiry:%d%b%y}-{of.option.strike:.8g}-{side}".upper()
     return (
-        f"{name}  {of.price:,.2f} USD  vol {of.vol:.2%}  forward {of.forward:,.2f}"
+        f"{value.name(of.option)}  {of.price:,.2f} USD  vol {of.vol:.2%}  forward {of.forward:,.2f}"
         f"  (forward +1 %: vol {of.vol_by_log_forward:+.2f} points)"
     )
 

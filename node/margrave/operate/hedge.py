@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,12 +18,12 @@ from margrave.score import hedge
 from margrave.score.fair_value import Option
 from margrave.score.hedge import Contracts, Hedger, MarketState, Remark
 from margrave.score.registry import open_model
-from margrave.settings import PROJECT_ROOT, Settings
+from margrave.settings import REGISTRY, Settings
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 
 MODEL: Final = "hedge/1"
 CLASSICAL: Final = "Black-Scholes in the band of Whalley and Wilmott"
-HOUR_MS: Final = 3_600_000
 SAID: Final = {
     Remark.NO_HISTORY: "fewer than four weeks of bars are known: answered as for a usual day, with a wider band",
     Remark.COST_CLAMPED: "dearer than any cost that it was made for: answered for 50 bp",
@@ -74,13 +75,21 @@ def from_journal(
     Raises:
         Rejected: the journal holds no such round or market, or an option or a figure is none.
     """
-    told = value.from_journal(settings, market, options, round_)
+    registry = settings.node.registry_dir
     with contextlib.closing(open_journal(settings)) as journal:
-        _, found, _ = value.seen(journal, market, round_)
-    return of(told, hedge.state_of_bars(found.bars), cost, held, learned=learned)
+        told, found = value.of_round(journal, registry, market, options, round_)
+    return of(told, hedge.state_of_bars(found.bars), cost, held, learned=learned, registry=registry)
 
 
-def of(told: Told, state: MarketState, cost: float, held: float | None, *, learned: bool = False) -> Hedged:
+def of(
+    told: Told,
+    state: MarketState,
+    cost: float,
+    held: float | None,
+    *,
+    learned: bool = False,
+    registry: Path = REGISTRY,
+) -> Hedged:
     """
     Args:
         told: the options with their forwards and volatilities.
@@ -104,7 +113,7 @@ def of(told: Told, state: MarketState, cost: float, held: float | None, *, learn
         held=np.full(count, np.nan if held is None else held),
     )
     each = np.zeros(count, dtype=np.int64)
-    model = open_model(PROJECT_ROOT / "models" / "registry", MODEL) if learned else None
+    model = open_model(registry, MODEL) if learned else None
     found = Hedger(model).hedges(contracts, state.at(each))
     rows = zip(told.values, found.lower, found.upper, found.hedge, found.remarks, strict=True)
     holdings = tuple(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from margrave.errors import Rejected
@@ -15,7 +16,7 @@ from margrave.operate.replay import open_journal
 from margrave.score import completion, fair_value
 from margrave.score.fair_value import FairValue, Option, Remark
 from margrave.score.registry import open_model
-from margrave.settings import PROJECT_ROOT, Settings
+from margrave.settings import REGISTRY, Settings
 from margrave.store.journal import Journal
 from margrave.verdicts import Rejection
 
@@ -68,18 +69,31 @@ def from_journal(settings: Settings, market: str, options: Sequence[Option], rou
         Rejected: the journal holds no such round or market, or an option cannot be valued.
     """
     with contextlib.closing(open_journal(settings)) as journal:
-        number, found, as_of_ms = seen(journal, market, round_)
+        return of_round(journal, settings.node.registry_dir, market, options, round_)[0]
+
+
+def of_round(
+    journal: Journal, registry_dir: Path, market: str, options: Sequence[Option], round_: int | None
+) -> tuple[Told, MarketSnapshot]:
+    """The values, and what the round saw of the market.
+
+    Args:
+        round_: `None`: the last that saw the market.
+
+    Raises:
+        Rejected: the journal holds no such round or market, or an option cannot be valued.
+    """
+    number, found, as_of_ms = _seen(journal, market, round_)
+    if found.quotes:
         quoted_ms = as_of_ms - round(1_000 * (found.chain_age_s or 0.0))
-        source = f"the chain of round {number}"
-        if found.quotes:
-            model = open_model(settings.node.registry_dir, PRIOR)
-            values = fair_value.fair_values(model, found.quotes, quoted_ms, options)
-            return Told(market, source, quoted_ms, model.name, values)
-        published = next((m for m in journal.scores(number).markets if m.market == market), None)
-        if published is None:
-            raise Rejected(Rejection.EMPTY, f"round {number} saw no chain of {market} and published no surface of it")
-        values = fair_value.of_surface(published.surface, found.price, as_of_ms, options)
-        return Told(market, f"the surface of round {number}", as_of_ms, "SSVI", values)
+        model = open_model(registry_dir, PRIOR)
+        values = fair_value.fair_values(model, found.quotes, quoted_ms, options)
+        return Told(market, f"the chain of round {number}", quoted_ms, model.name, values), found
+    published = next((m for m in journal.scores(number).markets if m.market == market), None)
+    if published is None:
+        raise Rejected(Rejection.EMPTY, f"round {number} saw no chain of {market} and published no surface of it")
+    values = fair_value.of_surface(published.surface, found.price, as_of_ms, options)
+    return Told(market, f"the surface of round {number}", as_of_ms, "SSVI", values), found
 
 
 def from_quotes(
@@ -90,11 +104,17 @@ def from_quotes(
     Raises:
         Rejected: the chain says too little, or an option cannot be valued.
     """
-    model = open_model(PROJECT_ROOT / "models" / "registry", PRIOR)
+    model = open_model(REGISTRY, PRIOR)
     return Told(market, source, as_of_ms, model.name, fair_value.fair_values(model, quotes, as_of_ms, options))
 
 
-def seen(journal: Journal, market: str, round_: int | None) -> tuple[int, MarketSnapshot, int]:
+def name(option: Option) -> str:
+    """As `option` reads it."""
+    expiry = datetime.fromtimestamp(option.expiry_ms / 1000, UTC)
+    return f"{expiry:%d%b%y}-{option.strike:.8g}-{'C' if option.is_call else 'P'}".upper()
+
+
+def _seen(journal: Journal, market: str, round_: int | None) -> tuple[int, MarketSnapshot, int]:
     """(round, what it saw of the market, when)."""
     rounds = journal.rounds() if round_ is None else [round_]
     for number in reversed(rounds):
@@ -106,12 +126,6 @@ def seen(journal: Journal, market: str, round_: int | None) -> tuple[int, Market
     raise Rejected(
         Rejection.EMPTY, f"{where} knows no market {market}", advice="margrave replay --list shows the rounds"
     )
-
-
-def name(option: Option) -> str:
-    """As `option` reads it."""
-    expiry = datetime.fromtimestamp(option.expiry_ms / 1000, UTC)
-    return f"{expiry:%d%b%y}-{option.strike:.8g}-{'C' if option.is_call else 'P'}".upper()
 
 
 def _line(value: FairValue) -> str:

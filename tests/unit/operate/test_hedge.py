@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from margrave import cli
+from margrave.errors import Fatal
 from margrave.operate import hedge as hedging
 from margrave.score.hedge import Remark
 from margrave.settings import Settings
@@ -34,6 +35,16 @@ def test_a_round_hedges_a_call_and_its_put_one_unit_apart(settings: Settings) ->
     assert call.forward > 0
     assert told.model == hedging.CLASSICAL
     assert hedging.from_journal(settings, "BTC", ASKED, 0.0005, None, None, learned=True).model == "hedge/1"
+
+
+def test_the_learned_hedge_is_looked_for_in_the_registry_that_the_node_names(
+    settings: Settings, tmp_path: Path
+) -> None:
+    record(settings, with_chain=False, scored=True)
+    other = settings.model_copy(update={"node": settings.node.model_copy(update={"registry_dir": tmp_path})})
+    assert hedging.from_journal(other, "BTC", ASKED, 0.0005, None, None).holdings
+    with pytest.raises(Fatal, match=str(tmp_path / "hedge" / "1")):
+        hedging.from_journal(other, "BTC", ASKED, 0.0005, None, None, learned=True)
 
 
 def test_the_verb_prints_lines_or_json_from_a_file(
