@@ -18,8 +18,8 @@ import msgspec
 from margrave.score import features
 from margrave.score.features import catalogue
 from margrave.score.registry import Card, Metric, open_model
+from margrave.settings import REGISTRY
 from train.document_text import BAD_INPUT, HEAD, JUDGED, WHO_SPEAKS
-from train.export import REGISTRY
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "models.md"

@@ -8,7 +8,6 @@ import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -18,8 +17,8 @@ import onnxruntime as ort
 
 from margrave.errors import Fatal
 from margrave.score.registry import Ablation, Arrays, Card, Metric, Model, open_model
+from margrave.settings import REGISTRY
 
-REGISTRY: Final = Path(__file__).resolve().parents[1] / "registry"
 OPSET: Final = 20
 IR_VERSION: Final = 10
 PACKAGES: Final = ("numpy", "pandas", "scipy", "arch", "torch", "onnx", "onnxscript", "onnxruntime")

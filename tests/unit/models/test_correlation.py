@@ -1,14 +1,11 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from margrave.lab.court.families.correlation.speeds import AGES_H, SPEEDS_H, Weights
 from margrave.score.registry import open_model
+from margrave.settings import REGISTRY
 from train import export
 from train.correlation import HORIZONS_H, covariance, graph
-
-REGISTRY = Path(__file__).parents[3] / "models" / "registry"
 
 
 def inputs(assets: int, seed: int) -> dict[str, np.ndarray]:

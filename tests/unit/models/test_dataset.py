@@ -14,7 +14,7 @@ from margrave.score import features
 from margrave.score.asked import BASELINE_H, Row, batch, log_closes
 from margrave.score.features.served import serve
 from margrave.score.registry import open_model
-from margrave.settings import PROJECT_ROOT
+from margrave.settings import REGISTRY
 from train import dataset
 
 pytestmark = [
@@ -95,9 +95,8 @@ def test_half_hours_join_to_the_hours_that_the_venue_published() -> None:
 
 
 def test_the_cards_name_the_data_that_lies_here() -> None:
-    registry = PROJECT_ROOT / "models" / "registry"
     for name in ("gjr_garch_t/1", "tail_net/1"):
-        card = open_model(registry, name).card
+        card = open_model(REGISTRY, name).card
         assert card.data_manifest_sha256 == dataset.manifest_hash(Path(os.environ["MARGRAVE_DATA"]))
         assert not set(card.assets) & set(card.left_out)
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from margrave.lab.court.families.registered import FLOAT32_ROUNDING, REGISTRY, RegisteredVolatility
+from margrave.lab.court.families.registered import FLOAT32_ROUNDING, RegisteredVolatility
 from margrave.lab.court.family import HORIZONS_H
 from margrave.score.registry import Model, open_model
+from margrave.settings import REGISTRY
 
 HOURS = 672
 

@@ -8,8 +8,9 @@ import pytest
 
 from margrave.score.registry import open_model
 from margrave.score.surface_forecast import QUANTITIES, WAYS
+from margrave.settings import REGISTRY
 from train import surface_forecast, surface_prior, surface_start
-from train.export import REGISTRY, run
+from train.export import run
 from train.surface_graph import Prior, graph
 from train.surface_prior_card import NUMBERS
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from margrave.errors import Fatal
-from margrave.lab.court.families.registered import REGISTRY, Registered
+from margrave.lab.court.families.registered import Registered
 from margrave.lab.court.family import HORIZONS_H
 from margrave.score.features.catalogue import VERSION, VOLATILITY_NAMES
 from margrave.score.registry import open_model
+from margrave.settings import REGISTRY
 from tests.unit.lab.court.families.test_volatility import market
 from train import dataset, export, pool, volatility
 

@@ -13,7 +13,7 @@ import pytest
 
 from margrave import cli
 from margrave.operate.init import Plan, init
-from margrave.settings import PROJECT_ROOT, load_policy
+from margrave.settings import PROJECT_ROOT, REGISTRY, load_policy
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -106,7 +106,7 @@ def test_no_chain(run: Run, node: Path) -> None:
 
 @pytest.mark.parametrize("file", ["model.onnx", "reference.npz"])
 def test_a_corrupt_model(run: Run, node: Path, tmp_path: Path, file: str) -> None:
-    registry = Path(shutil.copytree(PROJECT_ROOT / "models" / "registry", tmp_path / "registry"))
+    registry = Path(shutil.copytree(REGISTRY, tmp_path / "registry"))
     family = load_policy(PROJECT_ROOT / "config" / "policy.toml").models.main
     body = bytearray((registry / family / file).read_bytes())
     body[len(body) // 2] ^= 1

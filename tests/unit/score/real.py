@@ -7,10 +7,8 @@ from functools import cache
 from margrave.score.forecast import Forecaster
 from margrave.score.registry import model_set_hash
 from margrave.score.scores import Scorer
-from margrave.settings import PROJECT_ROOT
+from margrave.settings import REGISTRY
 from tests.unit.score.sample import MARKETS, POLICY
-
-REGISTRY = PROJECT_ROOT / "models" / "registry"
 
 
 @cache

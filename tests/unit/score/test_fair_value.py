@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -15,10 +14,9 @@ from margrave.score import fair_value, surface
 from margrave.score.completion import fill, seen
 from margrave.score.fair_value import FairValue, Option, Remark
 from margrave.score.registry import Model, open_model
+from margrave.settings import REGISTRY
 from margrave.verdicts import Rejection
 from tests.unit.score.chains import AS_OF_MS, DAY_MS, TRUE, made
-
-REGISTRY = Path(__file__).resolve().parents[3] / "models" / "registry"
 
 
 @pytest.fixture(scope="module")

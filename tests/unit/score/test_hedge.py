@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,9 +26,9 @@ from margrave.score.hedge import (
 )
 from margrave.score.hedge.market import GAPS_H, LEAST_HOURS, LEVELS_H
 from margrave.score.registry import open_model
+from margrave.settings import REGISTRY
 from margrave.verdicts import Rejection
 
-REGISTRY = Path(__file__).parents[3] / "models" / "registry"
 POLICY = Hedger(open_model(REGISTRY, "hedge/1"))
 CLASSICAL = Hedger(None)
 RULES = pytest.mark.parametrize("hedger", [POLICY, CLASSICAL], ids=["policy", "classical"])

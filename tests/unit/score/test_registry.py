@@ -11,9 +11,8 @@ import pytest
 
 from margrave.errors import Fatal
 from margrave.score.registry import Model, model_set_hash, open_model
-from margrave.settings import PROJECT_ROOT
+from margrave.settings import REGISTRY
 
-REGISTRY = PROJECT_ROOT / "models" / "registry"
 NAMES = sorted(str(card.parent.relative_to(REGISTRY)) for card in REGISTRY.glob("*/*/card.toml"))
 MODEL = "gjr_garch_t/1"
 

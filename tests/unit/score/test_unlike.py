@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import msgspec
 import numpy as np
 import pytest
@@ -10,8 +8,8 @@ from margrave.score.drift import Drift, Seen
 from margrave.score.features.catalogue import VOLATILITY, VOLATILITY_NAMES
 from margrave.score.registry import Model, open_model
 from margrave.score.unlike import UNLIKE, WATCHED, Stranger
+from margrave.settings import REGISTRY
 
-REGISTRY = Path(__file__).parents[3] / "models" / "registry"
 Floats = NDArray[np.float64]
 
 

@@ -18,9 +18,9 @@ import numpy as np
 from margrave.lab.bench.measured import figure
 from margrave.lab.court.contagion import drawn
 from margrave.lab.court.contagion.ranking import spearman
-from margrave.lab.court.families.registered import REGISTRY
 from margrave.score.contagion import network, overlap
 from margrave.score.registry import open_model
+from margrave.settings import REGISTRY
 
 SIZES: Final = {50: 20, 200: 6, 800: 1}
 """Nodes, about, and how many scenarios the textbook is given."""

@@ -37,9 +37,8 @@ from margrave.operate.replay import scorer_of
 from margrave.score.features import HOUR_MS
 from margrave.score.registry import Model, Tensor, open_model
 from margrave.score.scores import Scorer
-from margrave.settings import PROJECT_ROOT, Settings, load
+from margrave.settings import REGISTRY, Settings, load
 
-REGISTRY: Final = PROJECT_ROOT / "models" / "registry"
 BATCH: Final = 500
 RUNS: Final = 300
 BATCH_RUNS: Final = 20

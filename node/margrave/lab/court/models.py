@@ -13,12 +13,12 @@ import numpy as np
 from margrave.lab.bench import models as bench
 from margrave.lab.bench.models import BATCH, MOST_BATCH_MS, MOST_BUNDLE_MS, MOST_MEMORY_MB, MOST_PARITY, Measured
 from margrave.lab.court.chamber import Case, Ruling, Table
-from margrave.lab.court.families.registered import REGISTRY
 from margrave.lab.court.family import LEVELS
 from margrave.lab.court.judge_tails import MAIN
 from margrave.lab.court.target import Goal, Target, unmeasured
 from margrave.lab.court.unseen import BESIDE, SIMULATION, Heard, hear
 from margrave.score.registry import open_model
+from margrave.settings import REGISTRY
 
 PARITY: Final = {dtype: Goal(f"ONNX parity, {dtype}", most, "rel") for dtype, most in MOST_PARITY.items()}
 BUNDLE: Final = Goal("all that a node computes of one market, p99 on one thread", MOST_BUNDLE_MS, "ms")

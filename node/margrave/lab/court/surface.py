@@ -24,8 +24,8 @@ from margrave.lab.court.families.surface.valuing import Valued
 from margrave.lab.court.target import Goal, Target, unmeasured
 from margrave.score import completion, surface_forecast
 from margrave.score.registry import Model, open_model
+from margrave.settings import REGISTRY
 
-REGISTRY: Final = Path(__file__).resolve().parents[4] / "models" / "registry"
 MODELS: Final = (f"{completion.FAMILY}/1", f"{surface_forecast.FAMILY}/1", f"{starting.FAMILY}/1")
 COMPLETED: Final = Goal("surface completion RMSE at half the cells hidden", 0.8, "vol points")
 SOUND: Final = Goal("static arbitrage among listed options after completion", 0.0, "constraints")

@@ -16,12 +16,7 @@ import numpy as np
 
 from margrave.lab.court import judge_tails, judge_volatility
 from margrave.lab.court.families import Kind
-from margrave.lab.court.families.registered import (
-    REGISTRY,
-    Registered,
-    tail_horizons_h,
-    variance_horizons_h,
-)
+from margrave.lab.court.families.registered import Registered, tail_horizons_h, variance_horizons_h
 from margrave.lab.court.families.tails.historical import HistoricalSimulation
 from margrave.lab.court.family import Ints, Tails
 from margrave.lab.court.judge_tails import TailVerdict
@@ -29,6 +24,7 @@ from margrave.lab.court.judge_volatility import VolatilityVerdict
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.walk import Answers, Leg, judged
 from margrave.score.registry import Card, open_model
+from margrave.settings import REGISTRY
 
 BESIDE: Final = ("ewma_asymmetric/1", "garch_t/1", "har_wls/1", "log_har/1", "diurnal_lhar_iv/1")
 """The registry's baselines of volatility."""

@@ -36,7 +36,15 @@ from margrave.messages import ChainState
 from margrave.operate.init import Plan, configure, init
 from margrave.ops.clock import Clock, wall_ms
 from margrave.score.registry import model_set_hash, open_model
-from margrave.settings import PROJECT_ROOT, ChainSettings, ClockSettings, MarketSettings, load_markets, load_policy
+from margrave.settings import (
+    PROJECT_ROOT,
+    REGISTRY,
+    ChainSettings,
+    ClockSettings,
+    MarketSettings,
+    load_markets,
+    load_policy,
+)
 from margrave.store.journal import Journal
 
 NODES: Final = ("ada", "bell", "curie", "dirac")
@@ -208,8 +216,7 @@ class Stage:
     async def _contracts(self) -> None:
         kind = self._policy.round.report.replace("_", " ")
         self._watch.say(f"contracts: oracle ({kind}, quorum {QUORUM} of {len(NODES)}), options clearinghouse")
-        registry = PROJECT_ROOT / "models" / "registry"
-        self._model_set = model_set_hash([open_model(registry, name) for name in self._policy.models.names])
+        self._model_set = model_set_hash([open_model(REGISTRY, name) for name in self._policy.models.names])
         self._deployment = await asyncio.to_thread(
             deploy,
             self._anvil.url,

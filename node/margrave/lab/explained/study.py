@@ -39,12 +39,11 @@ from margrave.score.coalitions import FIELDS, Facts, Game, Input, PathPart, Worl
 from margrave.score.features.catalogue import LEADERS, LEVEL_H
 from margrave.score.model_set import ModelSet
 from margrave.score.scores import Scorer
-from margrave.settings import PROJECT_ROOT, Instruments, MarketSettings, load_policy
+from margrave.settings import PROJECT_ROOT, REGISTRY, Instruments, MarketSettings, load_policy
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
 
-REGISTRY: Final = PROJECT_ROOT / "models" / "registry"
 POLICY: Final = PROJECT_ROOT / "config" / "policy.toml"
 SIZE_USD: Final = 1e6
 FIRST_H: Final = LEVEL_H + 50

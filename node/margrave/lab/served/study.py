@@ -20,7 +20,7 @@ from margrave.lab.served.halves import half_past
 from margrave.lab.served.life import Lived
 from margrave.lab.served.rounds import FIRST_H, bars_of
 from margrave.score.forecast import Forecaster
-from margrave.settings import PROJECT_ROOT, load_policy
+from margrave.settings import PROJECT_ROOT, REGISTRY, load_policy
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -28,7 +28,6 @@ Span = tuple[datetime, datetime]
 """From, up to but without; UTC. Of rounds at the close of an hour, and of hours asked within."""
 
 POLICY: Final = PROJECT_ROOT / "config" / "policy.toml"
-REGISTRY: Final = PROJECT_ROOT / "models" / "registry"
 LIVED: Final = timedelta(days=730)
 ASKED: Final = timedelta(days=184)
 DAY_MS: Final = 24 * HOUR_MS

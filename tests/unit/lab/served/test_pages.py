@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from margrave.score.registry import open_model
-from margrave.settings import PROJECT_ROOT, load_policy
+from margrave.settings import PROJECT_ROOT, REGISTRY, load_policy
 
 DOCS = PROJECT_ROOT / "docs"
 SERVED: dict[str, Any] = json.loads((DOCS / "served.json").read_bytes())
@@ -18,7 +18,7 @@ TOLD = " ".join(re.findall(r"in two years from July 2021 on.*above 1\.51", PAGE)
 def test_the_run_is_of_the_models_that_governance_names() -> None:
     named = load_policy(PROJECT_ROOT / "config" / "policy.toml").models.of_the_ladder
     assert SERVED["models"] == list(named), "run the command of docs/served.json again, and mend both pages"
-    assert SERVED["trained_to"] == open_model(PROJECT_ROOT / "models" / "registry", named[0]).card.trained_to
+    assert SERVED["trained_to"] == open_model(REGISTRY, named[0]).card.trained_to
 
 
 def test_the_factors_of_both_spans_are_the_runs() -> None:

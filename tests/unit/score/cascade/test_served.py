@@ -17,7 +17,7 @@ from margrave.score.cascade import inputs
 from margrave.score.cascade.inputs import EDGES, HORIZONS_H
 from margrave.score.cascade.served import Cascades
 from margrave.score.registry import Model, open_model
-from margrave.settings import PROJECT_ROOT
+from margrave.settings import REGISTRY
 from tests.unit.score.sample import CALM, MPOR_S, market, scaled
 
 Row = dict[str, list[float]]
@@ -25,7 +25,7 @@ Row = dict[str, list[float]]
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return open_model(PROJECT_ROOT / "models" / "registry", "cascade/1")
+    return open_model(REGISTRY, "cascade/1")
 
 
 def reading(*debt_usd: float, edges: tuple[float, ...] = (1.0, 1.05, 1.2, 1.5), **changes: object) -> HealthReading:

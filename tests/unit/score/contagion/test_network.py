@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from margrave.lab.court.contagion import drawn
 from margrave.lab.court.contagion.ranking import spearman
-from margrave.lab.court.families.registered import REGISTRY
 from margrave.score.contagion import network, overlap
 from margrave.score.contagion.graph import Drawing, NodeKind, shocks
 from margrave.score.contagion.served import Contagions
 from margrave.score.registry import Model, open_model
+from margrave.settings import REGISTRY
 from tests.unit.score.contagion.test_served import LADDERS, health, three
 
 seeds = st.integers(0, 2**31)

@@ -22,11 +22,11 @@ from margrave.lab.court.tables import HOUR_MS
 from margrave.lab.court.target import Goal, Target, unmeasured
 from margrave.score.cascade.inputs import CASCADE, FAMILY, HORIZONS_H
 from margrave.score.registry import Model, open_model
+from margrave.settings import REGISTRY
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-REGISTRY: Final = Path(__file__).resolve().parents[5] / "models" / "registry"
 MODEL: Final = f"{FAMILY}/1"
 TITLE: Final = "Liquidation cascades"
 NO_BOOKS: Final = "the folder holds no liquidations of a lending protocol (who, when, which collateral, how much)"

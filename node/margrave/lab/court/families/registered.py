@@ -23,12 +23,11 @@ from margrave.lab.court.family import LEVELS, Tails
 from margrave.lab.court.panel import Panel
 from margrave.score.features import MIN_BARS
 from margrave.score.registry import Card, Model, open_model
-from margrave.settings import PROJECT_ROOT
+from margrave.settings import REGISTRY
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-REGISTRY: Final = PROJECT_ROOT / "models" / "registry"
 FLOAT32_ROUNDING: Final = 1e-4
 """Relative, of what float32 graphs say after `exp`, from one batch to another."""
 CHUNK: Final = 4_096

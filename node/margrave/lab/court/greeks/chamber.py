@@ -11,13 +11,13 @@ import numpy as np
 
 from margrave.lab.court import chains
 from margrave.lab.court.chamber import Case, Figure, Ruling, Table
-from margrave.lab.court.families.registered import REGISTRY
 from margrave.lab.court.greeks import plots
 from margrave.lab.court.greeks.against import Ratios, calm, learned, months, ratios
 from margrave.lab.court.greeks.held import Bools, Floats, Held, held
 from margrave.lab.court.greeks.ladders import ladders
 from margrave.lab.court.target import Goal, Target, unmeasured
 from margrave.score.greeks.served import CHOSEN_FROM, CHOSEN_TO
+from margrave.settings import REGISTRY
 
 AVERAGE: Final = Goal("hedging-error variance over Black's, mean of buckets", 0.80, "x")
 WORST: Final = Goal("hedging-error variance over Black's, worst bucket", 1.02, "x")

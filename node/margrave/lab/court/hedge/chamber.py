@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from margrave.errors import Fatal
 from margrave.lab.court.chamber import Case, Ruling, Table
-from margrave.lab.court.families.registered import REGISTRY
 from margrave.lab.court.hedge import tables
 from margrave.lab.court.hedge.episodes import Kind, episodes
 from margrave.lab.court.hedge.rivals import CLOCK, COSTS, WW, losses
@@ -22,6 +21,7 @@ from margrave.lab.court.target import Goal, Target, unmeasured
 from margrave.score.features.measures import LEAST_PEER, range_variance
 from margrave.score.hedge.served import Hedger
 from margrave.score.registry import open_model
+from margrave.settings import REGISTRY
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from margrave.lab.court import plots
 from margrave.lab.court.chamber import Case, Figure, Ruling, Table
-from margrave.lab.court.families.registered import REGISTRY
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.score import alarms, crashes, regimes, told, trust
 from margrave.lab.court.score.alarms import Precise, Record
@@ -25,6 +24,7 @@ from margrave.lab.court.target import Goal, Target, unmeasured
 from margrave.lab.demo.plots import AMBER, BLUE, GREY
 from margrave.score.regime import ORDER
 from margrave.score.registry import open_model
+from margrave.settings import REGISTRY
 from margrave.verdicts import Regime
 
 Floats = NDArray[np.float64]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from margrave.lab.court.answers import code_digest, panel_digest
 from margrave.lab.court.families import Kind
-from margrave.lab.court.families.registered import REGISTRY, Registered, digest
+from margrave.lab.court.families.registered import Registered, digest
 from margrave.lab.court.families.tails import SERVED
 from margrave.lab.court.families.tails.conformal import Widened
 from margrave.lab.court.family import DOWN, LEVELS, UP, TailModel, Tails, fitted
@@ -29,6 +29,7 @@ from margrave.lab.court.panel import Panel
 from margrave.lab.court.study import Study, first_row, too_little
 from margrave.lab.court.walk import legs, room
 from margrave.score import addons, composite
+from margrave.settings import REGISTRY
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

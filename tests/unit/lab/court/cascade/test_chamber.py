@@ -19,7 +19,7 @@ from margrave.lab.court.panel import no_panel, panel_of
 from margrave.lab.court.study import quick
 from margrave.score.cascade.inputs import CASCADE, EDGES, FALLS
 from margrave.score.registry import open_model
-from margrave.settings import PROJECT_ROOT
+from margrave.settings import REGISTRY
 from tests.unit.lab.court.cascade import made
 
 HOURS = 24 * 200
@@ -123,7 +123,7 @@ def test_the_simulators_probability_is_the_share_of_earlier_falls_that_were_deep
 @pytest.mark.skipif("MARGRAVE_DATA" not in os.environ, reason="set MARGRAVE_DATA to the folder of market history")
 def test_the_card_says_of_real_cascades_what_the_court_finds() -> None:
     data = Path(os.environ["MARGRAVE_DATA"])
-    model = open_model(PROJECT_ROOT / "models" / "registry", "cascade/1")
+    model = open_model(REGISTRY, "cascade/1")
     panel = panel_of(history.read(data, ["BTC"]))
     known = books.read(data, panel).books
     assert {book.name for book in known} >= {"WBTC V2", "WBTC V3"}

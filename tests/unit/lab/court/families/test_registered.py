@@ -15,7 +15,7 @@ from scipy import stats
 from margrave.errors import Fatal
 from margrave.lab.court.answers import Sitting, Store
 from margrave.lab.court.families import Kind
-from margrave.lab.court.families.registered import REGISTRY, Registered
+from margrave.lab.court.families.registered import Registered
 from margrave.lab.court.families.registered_ladders import from_ladder
 from margrave.lab.court.families.tails.ladder import student
 from margrave.lab.court.family import DOWN, LEVELS, UP
@@ -24,6 +24,7 @@ from margrave.lab.court.panel import COLUMNS, Panel
 from margrave.lab.court.walk import Leg, audit
 from margrave.score import features
 from margrave.score.registry import open_model
+from margrave.settings import REGISTRY
 from tests.unit.lab.court.families import test_volatility as simulated
 from tests.unit.score.sample import market
 

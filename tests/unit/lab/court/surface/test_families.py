@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,9 +24,8 @@ from margrave.lab.court.families.surface.indicators import TENORS_DAYS, Indicato
 from margrave.score import surface, surface_forecast
 from margrave.score.registry import Model, open_model
 from margrave.score.surface_forecast import WAYS
+from margrave.settings import REGISTRY
 from tests.unit.lab.court.surface.made import DAY_MS, quotes_at
-
-REGISTRY = Path(__file__).resolve().parents[5] / "models" / "registry"
 
 
 @pytest.fixture(scope="module")
