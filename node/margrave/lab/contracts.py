@@ -55,6 +55,8 @@ DEPLOYED: Final[Mapping[str, str]] = {
     "LiquidationAuctions": "src/protocol/LiquidationAuctions.sol",
     "InsuranceFund": "src/protocol/InsuranceFund.sol",
     "QuoteVault": "src/protocol/QuoteVault.sol",
+    "AggregatorV3Adapter": "src/adapters/AggregatorV3Adapter.sol",
+    "RiskOracleFacade": "src/adapters/RiskOracleFacade.sol",
     "MockUSD": "src/mock/MockUSD.sol",
 }
 """What is ever deployed, and the file it is in; only these have artifacts."""
