@@ -325,7 +325,8 @@ def test_the_command_plans_without_a_trace_is_killed_for_good_goes_on_and_is_che
         assert "findings are good" in done.stdout
         record = Record.read(file)
         assert nonce(Sender(url, DEPLOYER_KEY)) == len(record.transactions)
-        for made in record.contracts.values():
+        assert "create feed_ETH_price" in done.stdout
+        for made in (*record.contracts.values(), *record.adapters.values()):
             assert made.address in planned.stdout
         assert "complete already" in run_command(*arguments).stdout
         checked = run_command("check", str(file), "--rpc", url)

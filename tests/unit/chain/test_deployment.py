@@ -149,6 +149,17 @@ def test_two_descriptions_of_the_same_actions_are_two_proposals() -> None:
         ('name = "local"', 'name = "Local Net"', "name"),
         ("max_multiplier = 3.0", "max_multiplier = 0.9", "max_multiplier"),
         ("[options]", "[option]", "option"),
+        ('BTC = ["price", "down_es99", "score"]', 'BTC = ["prise"]', "'prise' is no published figure"),
+        ('BTC = ["price", "down_es99", "score"]', 'BTC = ["price", "price"]', "a feed of BTC is named twice"),
+        ('BTC = ["price", "down_es99", "score"]', "BTC = []", "at least 1"),
+        ('ETH = ["price"]', 'SOL = ["price"]', "[adapters] names SOL, no market"),
+        ('ETH = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"', f'SOL = "{DEPLOYER}"', "[adapters] names SOL"),
+        ("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2", "0x" + "00" * 20, "by no address"),
+        (
+            "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2",
+            "0x2260FAC5E5542a773Aa44fBCfeDf7C193bc2C599",
+            "two markets by one address",
+        ),
         ("0x70997970C51812dc3A010C7d01b50e0d17dc79C8", DEPLOYER, "no power"),
         ("0x90F79bf6EB2c4f870365E785982E1f101E93b906", DEPLOYER, "no power"),
     ],
@@ -172,6 +183,15 @@ def test_another_deployer_name_or_salt_makes_another_deployment() -> None:
     }
     assert len(salts) == 4
     assert network.salt_for(DEPLOYER) == network.salt_for(DEPLOYER)
+
+
+def test_the_order_in_which_a_facade_s_markets_are_written_makes_no_other_facade(tmp_path: Path) -> None:
+    text = LOCAL.read_text(encoding="utf-8").replace('"../', f'"{LOCAL.parent}/../')
+    facade = text[text.index("[adapters.facades") : text.index("[governance]")]
+    head, btc, eth = facade.strip().splitlines()
+    path = tmp_path / "network.toml"
+    path.write_text(text.replace(facade, f"{head}\n{eth}\n{btc}\n\n"), encoding="utf-8")
+    assert load_network(path, DEPLOYER)[1].adapters == load_network(LOCAL, DEPLOYER)[1].adapters
 
 
 def record() -> Record:

@@ -12,11 +12,13 @@ from eth_utils.crypto import keccak
 from web3.exceptions import Web3Exception
 
 from margrave.chain.deployment import proposal
+from margrave.chain.deployment.adapters import plan_adapters
+from margrave.chain.deployment.blueprint import Blueprint
 from margrave.chain.deployment.check import Verdict, check, line
 from margrave.chain.deployment.network import Network, load_network
 from margrave.chain.deployment.plan import plan
 from margrave.chain.deployment.record import Record
-from margrave.chain.deployment.run import dry_run, read_or_begin
+from margrave.chain.deployment.run import begin, dry_run, extend
 from margrave.chain.deployment.run import run as take
 from margrave.chain.sender import Sender
 from margrave.chain.signer import KeystoreSigner
@@ -44,10 +46,13 @@ def plan_only(
     network, wanted = load_network(network_file, to_checksum_address(deployer))
     sender = _dial(rpc, None, network_file, network)
     blueprint = plan(wanted, network.salt_for(wanted.deployer))
-    count = dry_run(sender, blueprint, typer.echo)
-    for key, made in blueprint.contracts.items():
-        typer.echo(f"{key:<14} {made.address}  {made.artifact}")
-    typer.echo(f"{count} of {len(blueprint.steps)} transactions to send; nothing was sent")
+    beside = plan_adapters(wanted.adapters, blueprint.contracts["oracle"].address, blueprint.salt)
+    contracts, steps = {**blueprint.contracts, **beside.contracts}, [*blueprint.steps, *beside.steps]
+    count = dry_run(sender, Blueprint(blueprint.salt, contracts, steps), typer.echo)
+    width = max(map(len, contracts))
+    for key, made in contracts.items():
+        typer.echo(f"{key:<{width}} {made.address}  {made.artifact}")
+    typer.echo(f"{count} of {len(steps)} transactions to send; nothing was sent")
 
 
 @app.command()
@@ -58,20 +63,29 @@ def run(
     passphrase_file: Annotated[Path, typer.Option(help="File with its passphrase, readable by you only.")],
     file: Journal = None,
 ) -> None:
-    """Deploy, configure and hand over; started again after whatever stopped it, it goes on where it was."""
+    """Deploy, configure, hand over and make the adapters; started again after whatever stopped it, it goes on where it
+    was, and makes adapters that the network file names meanwhile."""
     signer = KeystoreSigner.unlock(KeySettings(keystore=keystore, passphrase_file=passphrase_file))
-    network, wanted = load_network(network_file, signer.address)
-    sender = _dial(rpc, signer, network_file, network)
-    blueprint = plan(wanted, network.salt_for(signer.address))
     path = file or network_file.with_suffix(".json")
-    powers = None if wanted.governance is None else wanted.governance.powers()
-    record = read_or_begin(path, network.name, sender, blueprint, powers)
-    if record.complete:
+    record = Record.read(path) if path.exists() else None
+    # A complete deployment is only added to, by any key: its plan is that of the deployer it had.
+    deployer = signer.address if record is None or not record.complete else record.deployer
+    network, wanted = load_network(network_file, deployer)
+    sender = _dial(rpc, signer, network_file, network)
+
+    def keep(now: Record) -> None:
+        now.write(path)
+
+    if record is not None and record.complete:
         typer.echo(f"{path}: {record.name} is complete already")
     else:
-        take(sender, blueprint, record, keep=lambda now: now.write(path), say=typer.echo)
+        blueprint = plan(wanted, network.salt_for(deployer))
+        powers = None if wanted.governance is None else wanted.governance.powers()
+        record = take(sender, blueprint, record or begin(network.name, sender, blueprint, powers), keep, typer.echo)
         typer.echo(f"wrote {path}")
-    _report(Record.read(path), sender)
+    beside = plan_adapters(wanted.adapters, record.address("oracle"), bytes.fromhex(record.salt[2:]))
+    record = extend(sender, beside, record, keep, typer.echo)
+    _report(record, sender)
 
 
 @app.command("check")

@@ -80,7 +80,7 @@ class Blueprint:
         planned = Planned(key, artifact, address, encoded)
         self.contracts[key] = planned
         data = self.salt + code
-        self.steps.append(Step(f"create {key} ({artifact})", FACTORY, data, lambda chain: chain.has_code(address)))
+        self.steps.append(Step(creation_title(key, artifact), FACTORY, data, lambda chain: chain.has_code(address)))
         return planned
 
     def born(self, key: str, artifact: str, parent: Planned, nonce: int) -> Planned:
@@ -102,6 +102,11 @@ class Blueprint:
     def digest(self) -> bytes:
         """32 bytes that two plans share exactly when they send the same transactions in the same order."""
         return keccak(b"".join(keccak(bytes.fromhex(step.to[2:]) + step.data) for step in self.steps))
+
+
+def creation_title(key: str, artifact: str) -> str:
+    """The step that creates a contract, as the journal names it."""
+    return f"create {key} ({artifact})"
 
 
 def creation(artifact: str, arguments: tuple[Any, ...]) -> tuple[bytes, bytes]:

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from eth_abi.abi import decode
 from eth_typing import HexAddress, HexStr
+from eth_utils.address import to_checksum_address
 from web3.contract import Contract
 from web3.types import Nonce
 from web3.utils.address import get_create_address
 
 from margrave.chain import artifacts
-from margrave.chain.deployment.blueprint import FACTORY, FACTORY_CODE, create2_address, selector
+from margrave.chain.deployment.adapters import FACADE_ARGUMENTS, FEED
+from margrave.chain.deployment.blueprint import FACTORY, FACTORY_CODE, create2_address, creation_title, selector
 from margrave.chain.deployment.plan import ANYBODY, CANCELLER, EXECUTOR, PROPOSER, TIMELOCK_ADMIN
-from margrave.chain.deployment.record import Powers, Record
+from margrave.chain.deployment.record import Powers, Record, Sent
 from margrave.chain.deployment.roles import PERMISSIONS, Role
 from margrave.chain.sender import Sender
 
@@ -70,6 +73,7 @@ def check(record: Record, sender: Sender) -> list[Finding]:
     if any(finding.verdict is Verdict.FAIL for finding in findings):
         return findings  # nothing behind an address that is not ours is worth asking
     findings += _wiring(record, sender)
+    findings += _adapters(record, sender)
     findings += _committee(record, sender)
     if record.powers is None:
         return [*findings, _said(False, "governance", f"everything is the deployer's, {record.deployer}")]
@@ -95,7 +99,7 @@ def _at(record: Record, sender: Sender, key: str) -> Contract:
 def _code(record: Record, sender: Sender) -> Iterator[Finding]:
     yield _said(sender.code(FACTORY) == FACTORY_CODE, "deployment proxy", f"the well-known code at {FACTORY}")
     salt = bytes.fromhex(record.salt[2:])
-    for key, made in record.contracts.items():
+    for key, made in {**record.contracts, **record.adapters}.items():
         if made.parent is None:
             bare = bytes.fromhex(artifacts.load(made.artifact).bytecode[2:])
             address = create2_address(salt, bare + bytes.fromhex(made.arguments[2:]))
@@ -127,6 +131,26 @@ def _wiring(record: Record, sender: Sender) -> Iterator[Finding]:
         yield _said(named == manager, f"authority of {key}", named)
     if record.contracts.get("collateral") is not None:
         yield Finding(Verdict.WARN, "collateral", "MockUSD: anybody may mint it; for development chains")
+
+
+def _adapters(record: Record, sender: Sender) -> Iterator[Finding]:
+    """That each reads this oracle, and what it says it is: its arguments are proven with its code."""
+    _, settings = _at(record, sender, "registry").functions.current().call()
+    listed = len(settings[8])
+    for key, made in record.adapters.items():
+        functions = sender.at(made.artifact, made.address).functions
+        reads = functions.oracle().call() == record.address("oracle")
+        arguments = bytes.fromhex(made.arguments[2:])
+        if made.artifact == FEED:
+            ids = [functions.market().call()]
+            found = f"{functions.description().call()}, {functions.decimals().call()} decimals, of market {ids[0]}"
+        else:
+            _, addresses, ids = decode(FACADE_ARGUMENTS, arguments)
+            names = map(to_checksum_address, addresses)
+            found = ", ".join(f"market {market} as {name}" for market, name in zip(ids, names, strict=True))
+        yield _said(reads, key, found if reads else "reads another oracle")
+        if unlisted := [market for market in ids if market >= listed]:
+            yield Finding(Verdict.WARN, key, f"market {unlisted[0]} is not listed: it answers nothing until it is")
 
 
 # --- who holds what -------------------------------------------------------------------------------------------------
@@ -203,7 +227,7 @@ def _timelock(record: Record, powers: Powers, sender: Sender) -> Iterator[Findin
 
 def _left_waiting(record: Record, timelock: Contract) -> list[str]:
     """Operations from before the hand-over was done that somebody may still execute: a proposer for a moment is one."""
-    last = max(sent.block or 0 for sent in record.transactions)
+    last = max(sent.block or 0 for sent in _own(record))
     events = timelock.events.CallScheduled.get_logs(from_block=_first_block(record), to_block=last)
     names = {bytes(event["args"]["id"]) for event in events}
     return sorted("0x" + name.hex() for name in names if timelock.functions.isOperationPending(name).call())
@@ -248,10 +272,16 @@ def _in_order(contract: Contract, block: int) -> Iterable[Any]:
 
 def _first_block(record: Record) -> int:
     """Older than any event of the deployment's contracts; somebody else may have created one before we did."""
-    blocks = {sent.step: sent.block for sent in record.transactions if sent.block is not None}
+    blocks = {sent.step: sent.block for sent in _own(record) if sent.block is not None}
     created = sum(step.startswith("create ") for step in blocks)
     planned = sum(made.parent is None for made in record.contracts.values())
     return min(blocks.values()) if created == planned else 0
+
+
+def _own(record: Record) -> list[Sent]:
+    """The deployment's own transactions: an adapter may be made years later, with votes on their way."""
+    beside = {creation_title(key, made.artifact) for key, made in record.adapters.items()}
+    return [sent for sent in record.transactions if sent.step not in beside]
 
 
 def line(finding: Finding) -> str:

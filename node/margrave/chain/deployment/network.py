@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -9,6 +10,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from pydantic import AfterValidator, Field, model_validator
 
+from margrave.chain.deployment.adapters import FIELDS, Adapters, Facade, Feed
 from margrave.chain.deployment.plan import Ballot, Committee, Governance, OptionLimits, Wanted
 from margrave.errors import Fatal
 from margrave.mirror.account_risk import ONE_BP, Bounds
@@ -16,6 +18,7 @@ from margrave.settings import MarketSettings, Policy, Section, load_markets, loa
 
 MOCK: Final = "mock"
 DAY_S: Final = 86_400
+NOBODY: Final = "0x" + "00" * 20
 
 
 def _address(text: str) -> str:
@@ -35,7 +38,14 @@ def _hash(text: str) -> str:
     return text
 
 
+def _field(text: str) -> str:
+    if text not in FIELDS:
+        raise ValueError(f"{text!r} is no published figure; they are {', '.join(FIELDS)}")
+    return text
+
+
 Address = Annotated[str, AfterValidator(_address)]
+FacadeName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
 class CommitteeSettings(Section):
@@ -97,6 +107,40 @@ class GovernanceSettings(Section):
         return self
 
 
+class AdapterSettings(Section):
+    """What is made for protocols that read the oracle in another shape; markets by their names in the markets file."""
+
+    feeds: dict[str, Annotated[list[Annotated[str, AfterValidator(_field)]], Field(min_length=1)]] = Field(default={})
+    """An AggregatorV3 feed a market and figure."""
+    facades: dict[FacadeName, Annotated[dict[str, Address], Field(min_length=1)]] = Field(default={})
+    """By name: the address under which its consumers ask for each market."""
+
+    @model_validator(mode="after")
+    def once(self) -> AdapterSettings:
+        for market, fields in self.feeds.items():
+            if len(set(fields)) < len(fields):
+                raise ValueError(f"a feed of {market} is named twice")
+        for name, addresses in self.facades.items():
+            if len(set(addresses.values())) < len(addresses):
+                raise ValueError(f"facade {name} knows two markets by one address")
+            if NOBODY in addresses.values():
+                raise ValueError(f"facade {name} knows a market by no address")
+        return self
+
+    def of(self, ids: Mapping[str, int]) -> Adapters:
+        """Raises: ValueError: it names a market that there is not."""
+        named = {*self.feeds, *(market for addresses in self.facades.values() for market in addresses)}
+        if strange := sorted(named - ids.keys()):
+            raise ValueError(f"[adapters] names {', '.join(strange)}, no market of the markets file")
+        return Adapters(
+            feeds=tuple(Feed(market, ids[market], field) for market, fields in self.feeds.items() for field in fields),
+            facades=tuple(
+                Facade(name, dict(sorted((ids[market], address) for market, address in addresses.items())))
+                for name, addresses in self.facades.items()
+            ),
+        )
+
+
 class Network(Section):
     """One file. Paths are relative to it."""
 
@@ -112,6 +156,7 @@ class Network(Section):
     account_risk: AccountRiskSettings
     options: OptionSettings
     governance: GovernanceSettings
+    adapters: AdapterSettings = AdapterSettings()
 
     def salt_for(self, deployer: str) -> bytes:
         """32 bytes; the same deployer gets the same addresses for the same file."""
@@ -133,10 +178,16 @@ def load_network(path: Path, deployer: str) -> tuple[Network, Wanted]:
         raise Fatal(
             f"{path}: the deployer {deployer} is guardian or holds votes", advice="deploy with a key of no power"
         )
-    return network, _wanted(network, deployer, policy, markets)
+    try:
+        adapters = network.adapters.of({name: market.id for name, market in markets.items()})
+    except ValueError as error:
+        raise Fatal(f"{path}: {error}", advice="list the market first, or leave its adapters out") from error
+    return network, _wanted(network, deployer, policy, markets, adapters)
 
 
-def _wanted(network: Network, deployer: str, policy: Policy, markets: dict[str, MarketSettings]) -> Wanted:
+def _wanted(
+    network: Network, deployer: str, policy: Policy, markets: dict[str, MarketSettings], adapters: Adapters
+) -> Wanted:
     committee, powers, account, options = network.committee, network.governance, network.account_risk, network.options
     return Wanted(
         deployer=deployer,
@@ -172,4 +223,5 @@ def _wanted(network: Network, deployer: str, policy: Policy, markets: dict[str, 
             ),
             grants={holder: amount * 10**18 for holder, amount in powers.grants.items()},
         ),
+        adapters=adapters,
     )

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from eth_utils.crypto import keccak
 
+from margrave.chain.deployment.adapters import NO_ADAPTERS, Adapters
 from margrave.chain.deployment.blueprint import Blueprint, Planned, Reader, selector
 from margrave.chain.deployment.record import Powers
 from margrave.chain.deployment.roles import PERMISSIONS, Role
@@ -95,6 +96,8 @@ class Wanted:
     dollar: str | None
     """The collateral's address; `None` makes a mock that anybody may mint."""
     governance: Governance | None
+    adapters: Adapters = NO_ADAPTERS
+    """Made after the hand-over and planned by `plan_adapters`: nobody's, and more may be wanted later."""
 
 
 def plan(wanted: Wanted, salt: bytes) -> Blueprint:

@@ -58,6 +58,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     contracts: dict[str, Made]
     powers: Powers | None
     """Missing in a development deployment, which stays the deployer's."""
+    adapters: dict[str, Made] = {}
+    """Those that were asked for, made after the rest and nobody's; see `adapters`."""
     transactions: list[Sent] = []
     block: int | None = None
     """The oracle's own block: no event of it is older."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -42,12 +41,16 @@ def begin(name: str, sender: Sender, blueprint: Blueprint, powers: Powers | None
         deployer=sender.address,
         salt="0x" + blueprint.salt.hex(),
         plan="0x" + blueprint.digest().hex(),
-        contracts={
-            key: Made(artifact=x.artifact, address=x.address, arguments="0x" + x.arguments.hex(), parent=x.parent)
-            for key, x in blueprint.contracts.items()
-        },
+        contracts=_made(blueprint),
         powers=powers,
     )
+
+
+def _made(blueprint: Blueprint) -> dict[str, Made]:
+    return {
+        key: Made(artifact=x.artifact, address=x.address, arguments="0x" + x.arguments.hex(), parent=x.parent)
+        for key, x in blueprint.contracts.items()
+    }
 
 
 def dry_run(sender: Sender, blueprint: Blueprint, say: Say) -> int:
@@ -78,7 +81,46 @@ def run(sender: Sender, blueprint: Blueprint, record: Record, keep: Callable[[Re
     Raises:
         Fatal: another chain, deployer or plan than the record's; the chain refuses a step, or shows it undone after it.
     """
-    _require_same(sender, blueprint, record)
+    _require_same(
+        ("chain", str(sender.chain_id), str(record.chain_id)),
+        ("deployer", sender.address, record.deployer),
+        ("plan", "0x" + blueprint.digest().hex(), record.plan),
+    )
+    record = _take_all(sender, blueprint, record, keep, say)
+    record = msgspec.structs.replace(record, complete=True, block=record.block or _oracle_block(record))
+    keep(record)
+    return record
+
+
+def extend(sender: Sender, blueprint: Blueprint, record: Record, keep: Callable[[Record], None], say: Say) -> Record:
+    """Make the adapters that the chain does not show, beside a complete deployment and with any key.
+
+    Args:
+        sender: who pays; it gets nothing for it.
+        blueprint: what `plan_adapters` gave for the record's oracle and salt. What it no longer names stays recorded.
+        record: of the deployment.
+        keep: as of `run`.
+        say: as of `run`.
+
+    Raises:
+        Fatal: the deployment is not complete, or of another chain; an adapter of the name is a different one; the chain
+            refuses a step.
+    """
+    if not record.complete:
+        raise Fatal(f"deployment {record.name} is not complete", advice="finish it with scripts/deploy run")
+    _require_same(("chain", str(sender.chain_id), str(record.chain_id)))
+    wanted = _made(blueprint)
+    for key, made in wanted.items():
+        if made != record.adapters.get(key, made):
+            raise Fatal(
+                f"{key} was made otherwise, at {record.adapters[key].address}",
+                advice="an adapter has no settings: give the new one another name",
+            )
+    record = msgspec.structs.replace(record, adapters={**record.adapters, **wanted})
+    return _take_all(sender, blueprint, record, keep, say)
+
+
+def _take_all(sender: Sender, blueprint: Blueprint, record: Record, keep: Callable[[Record], None], say: Say) -> Record:
     if sender.code(FACTORY) != FACTORY_CODE:
         raise Fatal(
             f"chain {sender.chain_id} has no deterministic deployment proxy at {FACTORY}",
@@ -94,8 +136,6 @@ def run(sender: Sender, blueprint: Blueprint, record: Record, keep: Callable[[Re
             continue
         record = _take(sender, ledger, step, record, keep)
         say(f"{where}  done     {step.title}  {record.transactions[-1].hash}")
-    record = msgspec.structs.replace(record, complete=True, block=record.block or _oracle_block(record))
-    keep(record)
     return record
 
 
@@ -137,19 +177,10 @@ def _oracle_block(record: Record) -> int:
     return min(created or blocks.values(), default=0)
 
 
-def _require_same(sender: Sender, blueprint: Blueprint, record: Record) -> None:
-    for what, got, begun in (
-        ("chain", str(sender.chain_id), str(record.chain_id)),
-        ("deployer", sender.address, record.deployer),
-        ("plan", "0x" + blueprint.digest().hex(), record.plan),
-    ):
+def _require_same(*claims: tuple[str, str, str]) -> None:
+    for what, got, begun in claims:
         if got != begun:
             raise Fatal(
                 f"the deployment was begun with {what} {begun}, this is {got}",
                 advice="finish it with what it was begun with, or name another file for a new one",
             )
-
-
-def read_or_begin(path: Path, name: str, sender: Sender, blueprint: Blueprint, powers: Powers | None) -> Record:
-    """The journal at `path`, or the first one."""
-    return Record.read(path) if path.exists() else begin(name, sender, blueprint, powers)
