@@ -338,36 +338,6 @@ def test_the_command_plans_without_a_trace_is_killed_for_good_goes_on_and_is_che
         assert "fail  code of engine" in forged.stdout
 
 
-def test_a_call_of_governance_is_rehearsed_before_anybody_votes(
-    handed_over: Record, sender: Sender, tmp_path: Path
-) -> None:
-    file = tmp_path / "handed-over.json"
-    handed_over.write(file)
-
-    def draft(call: str, arguments: str) -> subprocess.CompletedProcess[str]:
-        return run_command("draft", str(file), call, arguments, "why", "--rpc", sender.url)
-
-    fast = draft("account_risk.clear", f'["{DEPLOYER}"]')
-    assert fast.returncode == 0, fast.stderr
-    assert handed_over.address("account_risk") in fast.stdout
-    assert "after the wait" not in fast.stdout
-    slow = draft("registry.setKind", "[1, 0]")
-    assert slow.returncode == 0, slow.stderr
-    assert "target 2" in slow.stdout
-    assert "after the wait" in slow.stdout
-    for call, arguments, complaint in (
-        ("registry.setRings", "[7, [1]]", "cannot be called so"),
-        ("registry.setRings", "[7, [1], 0]", "would be refused"),
-        ("registry.pause", "[]", "governance may not call"),
-        ("authority.labelRole", '[1, "governor"]', "not rehearsed"),
-        ("timelock.updateDelay", "[1]", "not under the access manager"),
-        ("nothing.pause", "[]", "has no nothing"),
-    ):
-        said = draft(call, arguments)
-        assert complaint in said.stdout + said.stderr
-        assert said.returncode == (0 if complaint == "not rehearsed" else 2)
-
-
 def test_a_network_file_for_another_chain_stops_the_command() -> None:
     with local_chain(chain_id=5) as url:
         wrong = run_command("plan", str(NETWORK), "--rpc", url, "--deployer", DEPLOYER)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from eth_account import Account
-from eth_typing import HexStr
 from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
@@ -21,8 +21,7 @@ from margrave.errors import Fatal
 RECEIPT_TIMEOUT_S: Final = 60
 GAS_HEADROOM_PERCENT: Final = 130
 """An estimate is of another block's time, and what margin costs depends on the time."""
-LETS_THROUGH: Final = HexStr("0x60015f5260405ff3")
-"""Code that answers every question with (true, 0): in an access manager's place it lets a call through at once."""
+UNCHANGED: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
 
 
 class Sender:
@@ -80,8 +79,16 @@ class Sender:
             return None
         return self._mined(HexBytes(transaction_hash), transaction_hash)
 
-    def rehearse(self, caller: str, to: str, data: bytes, *, authority: str) -> None:
-        """Try a call of governance on the newest state, as if its access manager let the caller through.
+    def rehearse(
+        self, caller: str, to: str, data: bytes, *, storage: Mapping[str, Mapping[str, str]] = UNCHANGED
+    ) -> None:
+        """Try a call on the newest state, changed in nothing but single slots.
+
+        Args:
+            caller: who makes it, whether there is a key or not.
+            to: address of the contract.
+            data: calldata.
+            storage: by contract, slots and the words that they are to hold.
 
         Raises:
             Fatal: it would be refused; the error's selector or name is in the line.
@@ -91,8 +98,9 @@ class Sender:
             "to": Web3.to_checksum_address(to),
             "data": HexBytes(data),
         }
+        changed: Any = {Web3.to_checksum_address(where): {"stateDiff": dict(slots)} for where, slots in storage.items()}
         try:
-            self._web3.eth.call(call, "latest", {Web3.to_checksum_address(authority): {"code": LETS_THROUGH}})
+            self._web3.eth.call(call, "latest", changed or None)
         except (Web3Exception, OSError) as error:
             raise Fatal(f"the call would be refused: {error}", advice="mend it before anybody votes on it") from error
 

@@ -112,14 +112,15 @@ def draft(
         told = json.loads(arguments)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="arguments") from error
-    actions, later = proposal.draft(record, sender, key, function, tuple(told), keccak(text=description))
-    rehearsed = "not rehearsed" if key == proposal.AUTHORITY else "would be done"
-    typer.echo(f"{call}: {rehearsed}; propose to governor {record.address('governor')}")
-    typer.echo(f"proposal    {proposal.proposal_id(actions, description)}")
-    for number, action in enumerate(actions, 1):
+    drafted = proposal.draft(record, sender, key, function, tuple(told), keccak(text=description))
+    typer.echo(f"{call}: would be done; propose to governor {record.address('governor')}")
+    for effect in drafted.effects:
+        typer.echo(f"effect      {effect}")
+    typer.echo(f"proposal    {proposal.proposal_id(drafted.actions, description)}")
+    for number, action in enumerate(drafted.actions, 1):
         typer.echo(f"target {number}    {action.target}")
         typer.echo(f"calldata {number}  0x{action.data.hex()}")
-    if later is not None:
+    if (later := drafted.later) is not None:
         typer.echo(f"then, after the wait, anybody: execute on timelock {record.address('timelock')} with")
         typer.echo(f"  {later.target} {later.value} 0x{later.data.hex()}")
         typer.echo(f"  0x{later.predecessor.hex()} 0x{later.salt.hex()}")

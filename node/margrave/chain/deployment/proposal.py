@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
+from hexbytes import HexBytes
 from web3.exceptions import Web3Exception
 
+from margrave.chain.deployment.administration import AUTHORITY, SENTENCES, Administration
 from margrave.chain.deployment.blueprint import calldata
 from margrave.chain.deployment.record import Record
 from margrave.chain.deployment.roles import PERMISSIONS
@@ -21,7 +23,8 @@ from margrave.chain.sender import Sender
 from margrave.errors import Fatal
 
 NO_PREDECESSOR: Final = bytes(32)
-AUTHORITY: Final = "authority"
+SCHEDULES_SLOT: Final = 2
+"""Where the committed AccessManager keeps `_schedules`: by operation, the time from which it may be executed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,16 @@ class Announced:
     data: bytes
     predecessor: bytes
     salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A proposal's actions, what is executed after the wait if it waits, and, of the access manager's own calls, what
+    they change."""
+
+    actions: list[Action]
+    later: Announced | None
+    effects: tuple[str, ...]
 
 
 def at_once(target: str, data: bytes) -> list[Action]:
@@ -75,11 +88,9 @@ def announced(
     return [Action(authority, announce), Action(timelock, queue)], later
 
 
-def draft(
-    record: Record, sender: Sender, key: str, function: str, arguments: tuple[Any, ...], salt: bytes
-) -> tuple[list[Action], Announced | None]:
-    """The actions for a call of governance; what waits has a second stroke. It is rehearsed on the newest state, unless
-    it is one of the access manager itself.
+def draft(record: Record, sender: Sender, key: str, function: str, arguments: tuple[Any, ...], salt: bytes) -> Draft:
+    """The actions for a call of governance, each rehearsed on the newest state as the timelock will make it, and what
+    waits as if its wait were over.
 
     Args:
         record: a deployment that was handed over.
@@ -93,7 +104,7 @@ def draft(
         Fatal: there is no such contract or function, the arguments do not fit it, the timelock may not call it, or the
             call would be refused.
     """
-    timelock, authority = record.address("timelock"), record.address("authority")
+    timelock, authority = record.address("timelock"), record.address(AUTHORITY)
     target, artifact = record.address(key), record.contracts[key].artifact
     if key != AUTHORITY and key not in PERMISSIONS:
         raise Fatal(f"{key} is not under the access manager", advice="a proposal calls it directly, if anybody may")
@@ -102,14 +113,35 @@ def draft(
     except (Web3Exception, ValueError, TypeError) as error:
         raise Fatal(f"{key}.{function} cannot be called so: {error}", advice="look at its arguments") from error
     manager = sender.at("AccessManager", authority)
-    at_once_, wait_s = manager.functions.canCall(timelock, target, data[:4]).call()
-    if not at_once_ and wait_s == 0:
+    effects: tuple[str, ...] = ()
+    if key == AUTHORITY:
+        if function not in SENTENCES:
+            raise Fatal(f"{key}.{function} needs no vote", advice=f"draft one of {', '.join(SENTENCES)}")
+        administration = Administration(record, manager)
+        _, named = manager.decode_function_input(HexBytes(data))
+        without_wait, wait_s = administration.wait(function, named)
+        effects = administration.effects(function, named)
+    else:
+        without_wait, wait_s = manager.functions.canCall(timelock, target, data[:4]).call()
+    if not without_wait and wait_s == 0:
         raise Fatal(f"governance may not call {key}.{function}", advice="it is the guardian's, or anybody's")
-    if key != AUTHORITY:  # whose place the rehearsal takes
-        sender.rehearse(timelock, target, data, authority=authority)
-    if at_once_:
-        return at_once(target, data), None
-    return announced(authority, timelock, target, data, wait_s=wait_s, salt=salt)
+    if without_wait:
+        actions, later = at_once(target, data), None
+    else:
+        actions, later = announced(authority, timelock, target, data, wait_s=wait_s, salt=salt)
+    for action in actions:
+        sender.rehearse(timelock, action.target, action.data)
+    if later is not None:
+        waited = _waited(timelock, target, data, sender.now_s())
+        sender.rehearse(timelock, later.target, later.data, storage={authority: waited})
+    return Draft(actions, later, effects)
+
+
+def _waited(caller: str, target: str, data: bytes, now_s: int) -> dict[str, str]:
+    """The access manager's slot in which the call is announced, with its wait just over."""
+    operation = keccak(encode(["address", "address", "bytes"], [caller, target, data]))
+    slot = keccak(operation + SCHEDULES_SLOT.to_bytes(32, "big"))
+    return {"0x" + slot.hex(): f"0x{now_s:064x}"}
 
 
 def proposal_id(actions: list[Action], description: str) -> int:
