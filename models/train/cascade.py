@@ -30,6 +30,7 @@ from margrave.lab.court.cascade.books import Book
 from margrave.lab.court.cascade.questions import HALF_LIVES_H, Questions
 from margrave.lab.court.panel import panel_of
 from margrave.score.cascade.inputs import CASCADE, EDGES, FALLS, HORIZONS_H
+from margrave.spans import DAY_MS
 from train import cascade_judged, dataset, export, torch_export
 from train.cascade_card import card
 from train.pool import command, ms
@@ -265,7 +266,7 @@ def train(asked: Questions, known: list[Book]) -> tuple[Cascade, dict[int, tuple
         Fatal: nothing to train on.
     """
     left_out = np.array([book.asset in LEFT_OUT for book in known])[asked.book]
-    rows = ~left_out & (asked.known_ms + 24 * 3_600_000 < ms(TRAIN_END))
+    rows = ~left_out & (asked.known_ms + DAY_MS < ms(TRAIN_END))
     if not (np.nan_to_num(asked.cascade[rows]).sum(axis=0) >= 50).all():
         raise Fatal(
             f"fewer than 50 cascade hours before {TRAIN_END}",
@@ -277,7 +278,7 @@ def train(asked: Questions, known: list[Book]) -> tuple[Cascade, dict[int, tuple
     falls = np.stack([np.quantile(c[np.isfinite(c)], AT) for c in standard.T])
     net = Cascade(falls)
     fit(net, asked, scales, rows)
-    chosen = ~left_out & (asked.known_ms + 24 * 3_600_000 < ms(CHOSEN_TO))
+    chosen = ~left_out & (asked.known_ms + DAY_MS < ms(CHOSEN_TO))
     part = asked.only(chosen)
     platt(net, inputs_of(part, scales[chosen]), part.cascade)
     return net, weights, scales

@@ -25,7 +25,7 @@ from margrave.lab.court.families.correlation.baskets import drawn
 from margrave.lab.court.families.correlation.speeds import AGES_H, SPEEDS_H, SpeedsModel, State, Weights, state_of
 from margrave.lab.court.panel import Panel, panel_of
 from margrave.score.features.catalogue import VERSION
-from margrave.score.features.clock import HOUR_MS
+from margrave.spans import HOUR_MS
 from train import dataset, export
 from train.export import IR_VERSION, OPSET
 

@@ -21,6 +21,7 @@ import pandas as pd
 
 from margrave.score import features
 from margrave.score.features import Floats, History, Ints
+from margrave.spans import HOUR_MS
 
 HORIZON_H: Final = 4
 """The margin period of risk that the models are made for, in hours."""
@@ -61,12 +62,12 @@ class Series:
     @property
     def close_ms(self) -> Ints:
         """When each row is known."""
-        return self.history.open_time_ms + features.HOUR_MS
+        return self.history.open_time_ms + HOUR_MS
 
     def rows(self, part: str) -> npt.NDArray[np.bool_]:
         """Which rows belong to `train`, `validation` or `test`: features known and outcome inside the part."""
         start, end = _bounds(part)
-        inside = (self.close_ms >= start) & (self.close_ms + HORIZON_H * features.HOUR_MS <= end)
+        inside = (self.close_ms >= start) & (self.close_ms + HORIZON_H * HOUR_MS <= end)
         return np.asarray(inside & np.isfinite(self.outcome) & np.isfinite(self.table.log_level))
 
 
@@ -153,7 +154,7 @@ def _joined(halves: pd.DataFrame) -> pd.DataFrame:
 
 def _series(asset: str, bars: pd.DataFrame, data: Path) -> Iterator[Series]:
     bars = bars[~bars.index.duplicated()]
-    breaks = np.flatnonzero(np.diff(_times_ms(bars)) != features.HOUR_MS) + 1
+    breaks = np.flatnonzero(np.diff(_times_ms(bars)) != HOUR_MS) + 1
     for stretch in np.split(np.arange(len(bars)), breaks):
         if len(stretch) > features.MIN_BARS + HORIZON_H:
             yield _one(asset, bars.iloc[stretch], data)

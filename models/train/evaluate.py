@@ -31,6 +31,7 @@ from margrave.lab.court.coverage import kupiec
 from margrave.messages import Ladder
 from margrave.score import features
 from margrave.score.features import Floats
+from margrave.spans import HOUR_MS
 from train import dataset, export, stress
 from train.dataset import HORIZON_H, Series
 
@@ -78,7 +79,7 @@ def collect(everything: list[Series], graphs: Mapping[str, bytes]) -> Sheet:
     for series in everything:
         for part in ("validation", "test", *stress.CRISES):
             rows = np.flatnonzero(_belong(series, part))
-            rows = rows[series.close_ms[rows] // features.HOUR_MS % HORIZON_H == 0]
+            rows = rows[series.close_ms[rows] // HOUR_MS % HORIZON_H == 0]
             if not len(rows):
                 continue
             columns["asset"].append(np.full(len(rows), series.asset))

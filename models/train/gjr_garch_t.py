@@ -26,6 +26,7 @@ from scipy import optimize, stats
 
 from margrave.score import features
 from margrave.score.features import Floats, Ints
+from margrave.spans import HOUR_MS
 from train import dataset, evaluate, export, stress
 from train.dataset import HORIZON_H, RETURNS_H, Series
 from train.gjr_graph import Recursion, Tail, graph
@@ -82,7 +83,7 @@ def fit_tail(recursion: Recursion, training: list[Series]) -> Tail:
     moves, sigmas = [], []
     for series in training:
         rows = np.flatnonzero(series.rows("train"))
-        rows = rows[series.close_ms[rows] // features.HOUR_MS % HORIZON_H == 0]
+        rows = rows[series.close_ms[rows] // HOUR_MS % HORIZON_H == 0]
         if len(rows):
             moves.append(np.log1p(series.outcome[rows]))
             sigmas.append(_sigma(sigma_only, series, rows))

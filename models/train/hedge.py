@@ -26,6 +26,7 @@ from margrave.lab.court.hedge.verdicts import Losses, Summary, Verdict, judged
 from margrave.lab.court.panel import Panel, panel_of
 from margrave.score.hedge.served import COLUMNS, MOST_COST, MOST_HOURS, VOLS, Hedger
 from margrave.score.registry import Model
+from margrave.spans import YEAR_H
 from train import dataset, export, hedge_paths, hedge_vol
 from train.hedge_learn import Cell, cells, learn, ratios, said
 from train.hedge_net import Bands
@@ -44,7 +45,6 @@ TRAINED_TO: Final = "2021-01-01"
 CHOSEN_TO: Final = "2023-01-01"
 STEPS: Final = 100
 LOOK: Final = 20
-YEAR_H: Final = 8_760
 SERIES: Final = 40
 SIMULATED: Final = 10
 STRIKES: Final = ((1.0, True), (0.9, False), (1.1, True))

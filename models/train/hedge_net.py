@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from margrave.score.hedge.market import GAPS_H, HOURS_A_YEAR
+from margrave.score.hedge.market import GAPS_H
 from margrave.score.hedge.served import COLUMNS
+from margrave.spans import YEAR_H
 
 HIDDEN: Final = 16
 AGES: Final = len(GAPS_H)
@@ -69,9 +70,9 @@ class Bands(nn.Module):
         log_moneyness, hours, vol, cost = (columns[:, place] for place in range(4))
         gaps = columns[:, len(COLUMNS) - AGES :]
         usual = vol * torch.exp(-columns[:, 6])
-        total = vol * torch.sqrt(hours / HOURS_A_YEAR)
+        total = vol * torch.sqrt(hours / YEAR_H)
         d1 = log_moneyness / total + total / 2
-        ages = torch.tensor(GAPS_H, dtype=columns.dtype) / HOURS_A_YEAR
+        ages = torch.tensor(GAPS_H, dtype=columns.dtype) / YEAR_H
         surprise = gaps / (vol[:, None] * torch.sqrt(ages))
         state = torch.stack(
             [torch.clamp(d1, -4, 4) / 1.5, torch.log(hours / 100) / 1.5, torch.log(total / 0.1), *columns[:, 4:7].T],

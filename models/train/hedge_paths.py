@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from margrave.errors import Fatal
 from margrave.lab.court.hedge.episodes import Episodes, joined, of_bars
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import Panel
-from margrave.score.hedge.market import HOURS_A_YEAR, LEAST_HOURS
+from margrave.score.hedge.market import LEAST_HOURS
+from margrave.spans import DAY_H, HOUR_MS, YEAR_H
 
 Floats = NDArray[np.float64]
 Generator = np.random.Generator
@@ -30,7 +30,6 @@ SCALES: Final = (0.6, 1.7)
 """A bootstrapped series' moves are multiplied by a draw from between: other coins are livelier than these two."""
 JUMP_SD: Final = 5.0
 STEPS_AN_HOUR: Final = 4
-DAY_H: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ def fitted(known: list[Bars]) -> Bates:
         days = len(moves) // DAY_H
         days_var.append((calm[: days * DAY_H] ** 2).reshape(days, DAY_H).sum(axis=1) * 365.0)
         days_move.append(moves[: days * DAY_H].reshape(days, DAY_H).sum(axis=1))
-    years = sum(len(q) for q in quiet) / HOURS_A_YEAR
+    years = sum(len(q) for q in quiet) / YEAR_H
     jump = np.concatenate(jumps)
     theta = float(np.mean(np.concatenate(days_var)))
     near, far = (_autocovariance(days_var, theta, lag) for lag in (1, 6))
@@ -141,7 +140,7 @@ def simulated(model: Bates, hours: int, rng: Generator) -> Bars:
     """Euler with full truncation (Lord, Koekkoek and van Dijk 2010, Quantitative Finance 10), four steps an hour, the
     bars from these steps."""
     steps = hours * STEPS_AN_HOUR
-    dt = 1.0 / (HOURS_A_YEAR * STEPS_AN_HOUR)
+    dt = 1.0 / (YEAR_H * STEPS_AN_HOUR)
     first, second = rng.standard_normal((2, steps)) * np.sqrt(dt)
     shock = model.rho * first + np.sqrt(1 - model.rho**2) * second
     count = rng.poisson(model.jumps_a_year * dt, steps)

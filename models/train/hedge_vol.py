@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from margrave.lab.court.losses import qlike
-from margrave.score.hedge.market import HOURS_A_YEAR, LEAST_HOURS, LIVES_H, forecast_vol, state_of
+from margrave.score.hedge.market import LEAST_HOURS, LIVES_H, forecast_vol, state_of
+from margrave.spans import YEAR_H
 from train.hedge_paths import Bars
 
 Floats = NDArray[np.float64]
@@ -32,7 +33,7 @@ def losses(known: list[Bars]) -> dict[str, float]:
     found = {}
     for life in LIVES_H:
         levels, realised = _rows(known, int(life))
-        variance = forecast_vol(levels, np.array(life)) ** 2 / HOURS_A_YEAR
+        variance = forecast_vol(levels, np.array(life)) ** 2 / YEAR_H
         found[f"{life:.0f}"] = float(qlike(realised, variance).mean())
     return found
 

@@ -30,6 +30,7 @@ from margrave.lab.court.families.volatility.measures import latest
 from margrave.lab.court.family import HORIZONS_H, TAIL_HORIZONS_H
 from margrave.lab.court.panel import Panel
 from margrave.score import features
+from margrave.spans import HOUR_MS
 from train import dataset, export, judged
 from train.gjr_garch_t import student
 from train.gjr_graph import Tail
@@ -166,7 +167,7 @@ def _fit(model: Any) -> Any:
 def fit_tail(sigma_only: bytes, trained: Panel, horizon_h: int) -> Tail:
     """Student's t by maximum likelihood on pooled returns over the horizon, given the recursion's sigma."""
     rows = np.arange(features.MIN_BARS, trained.hours - horizon_h)
-    rows = rows[(trained.open_ms[rows] // features.HOUR_MS + 1) % TAIL_EVERY_H[horizon_h] == 0]
+    rows = rows[(trained.open_ms[rows] // HOUR_MS + 1) % TAIL_EVERY_H[horizon_h] == 0]
     outcome = trained.outcome(horizon_h)[rows]
     there = np.isfinite(outcome) & (trained.age_h[rows] > features.LONG_H)
     at, assets = np.nonzero(there)

@@ -23,6 +23,7 @@ from margrave.lab.court.walk import judged as judged_pairs
 from margrave.lab.court.walk import legs, walk
 from margrave.score.features.catalogue import TAIL_NAMES, TAILS, VERSION, Group
 from margrave.score.registry import open_model
+from margrave.spans import HOUR_MS
 from train import dataset, export
 from train.pool import Pool, day, ms
 
@@ -209,7 +210,7 @@ def ablations(found: Pool) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for place, horizon_h in enumerate(TAIL_HORIZONS_H):
         asked = np.arange(first, panel.hours - horizon_h)
-        asked = asked[(panel.known_ms[asked] // 3_600_000) % max(horizon_h, 4) == 0]
+        asked = asked[(panel.known_ms[asked] // HOUR_MS) % max(horizon_h, 4) == 0]
         pairs = Pairs(*judged_pairs(panel, asked, SOUND_H, horizon_h))
         known, given = inputs_of(model.card, panel, pairs)
         outcome = panel.outcome(horizon_h)[pairs.rows, pairs.assets][known]

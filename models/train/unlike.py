@@ -19,8 +19,8 @@ import numpy.typing as npt
 from margrave.lab.court import history
 from margrave.lab.court.panel import COLUMNS, Panel, panel_of
 from margrave.score.features.catalogue import LEADERS, VERSION, VOLATILITY, VOLATILITY_NAMES, Group
-from margrave.score.features.clock import HOUR_MS
 from margrave.score.features.volatility import Market, inputs_of
+from margrave.spans import HOUR_MS
 from train import dataset, export, nonsense, unlike_forest, unlike_graph
 from train.unlike_graph import Distance
 

@@ -30,6 +30,7 @@ from margrave.lab.court.panel import Panel
 from margrave.score.features import releases
 from margrave.score.features.catalogue import VERSION, VOLATILITY_NAMES
 from margrave.score.features.volatility import Inputs, Market, inputs_of
+from margrave.spans import YEAR_H
 from train import dataset, export, judged
 from train.har import INPUTS
 from train.pool import Pool, command, pool
@@ -41,7 +42,7 @@ Ints = NDArray[np.int64]
 NAME: Final = "volatility/1"
 COMMAND: Final = "MARGRAVE_DATA=… PYTHONPATH=node:models python -m train.volatility"
 GOLDEN_ROWS: Final = 48
-LAST_H: Final = 24 * 365 * 3
+LAST_H: Final = 3 * YEAR_H
 """Hours before the end that the inputs of a training are computed from: two years, and what the long level needs."""
 GONE: Final = ("implied", "volume", "market", "long")
 """Sources that a node may have to do without; their bits are among the inputs."""

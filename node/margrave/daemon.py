@@ -47,6 +47,7 @@ from margrave.publish.publisher import Publisher
 from margrave.publish.sender import Sender
 from margrave.score.model_set import ModelSet
 from margrave.settings import Settings
+from margrave.spans import DAY_S
 from margrave.status import status
 from margrave.store.journal import Journal
 from margrave.verdicts import Outcome
@@ -279,7 +280,7 @@ class Node:
     def _prune(self) -> None:
         period_s = self.pipeline.settings.policy.round.period_s
         now_round = self.pipeline.clock.now_ms() // (period_s * 1000)
-        gone = self.pipeline.journal.prune(now_round - JOURNAL_DAYS * 86_400 // period_s)
+        gone = self.pipeline.journal.prune(now_round - JOURNAL_DAYS * DAY_S // period_s)
         log.get().info("journal pruned", rounds=gone, advice="no action")
 
     async def _look_at_wallet(self) -> None:

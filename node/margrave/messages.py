@@ -10,6 +10,7 @@ Nothing here is edited after it is made: a stage makes the next kind.
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Final
 
@@ -18,6 +19,7 @@ import msgspec
 from margrave.lanes import Words
 from margrave.mirror.limits import PolicyWords, Timing
 from margrave.mirror.typed_data import UNEXPLAINED
+from margrave.spans import YEAR_DAYS
 from margrave.verdicts import (
     Doubt,
     DriftLevel,
@@ -463,6 +465,11 @@ class Surface(Message, frozen=True, kw_only=True):
     """Zero where no chain was seen this round and the last surface is carried on; `rmse_vol` then grows."""
     basis: float = 0.0
     """Forward over index of the same chain, annualised."""
+
+    @property
+    def vol_30d(self) -> float:
+        """At the money, annualised."""
+        return self.total_vol_30d / math.sqrt(30 / YEAR_DAYS)
 
 
 class Reason(Message, frozen=True, kw_only=True):

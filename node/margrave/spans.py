@@ -20,3 +20,5 @@ YEAR_DAYS: Final = 365
 YEAR_H: Final = YEAR_DAYS * DAY_H
 YEAR_MS: Final = YEAR_DAYS * DAY_MS
 YEAR_S: Final = YEAR_DAYS * DAY_S
+JULIAN_YEAR_H: Final = 8_766
+"""Of the calendar, with its leap days: what years of history are counted in."""

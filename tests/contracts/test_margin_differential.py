@@ -23,6 +23,7 @@ from margrave.lab.bench.chain import local_chain
 from margrave.lanes import PRICE_SHIFT, Words
 from margrave.mirror import portfolio
 from margrave.mirror.portfolio import Leg, Requirement
+from margrave.spans import DAY_S
 from tests.vectors.make import NOW_S, any_words, honest
 
 pytestmark = pytest.mark.devnet
@@ -32,7 +33,6 @@ FRESH: Final = 1
 ORACLE: Final = to_checksum_address("0x00000000000000000000000000000000000a11ce")
 FOUR_SLOTS: Final = "0x5f545f52600154602052600254604052600354606052" + "60805ff3"
 """PUSH0 SLOAD PUSH0 MSTORE, three more of the kind, RETURN 128 bytes."""
-DAY_S: Final = 86_400
 LIVES_S: Final = (-60, 0, 1, 3_600, DAY_S, 7 * DAY_S, 20 * DAY_S, 60 * DAY_S, 365 * DAY_S, 3_650 * DAY_S)
 
 

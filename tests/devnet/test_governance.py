@@ -18,6 +18,7 @@ from margrave.chain.sender import Sender
 from margrave.lab.bench.chain import MODEL_SET, local_chain
 from margrave.mirror import account_risk
 from margrave.mirror.account_risk import Bounds, Entry
+from margrave.spans import DAY_S
 from tests.devnet.governed import (
     ANYBODY,
     DEPLOYER_KEY,
@@ -31,7 +32,6 @@ from tests.devnet.governed import (
 )
 
 pytestmark = pytest.mark.devnet
-DAY_S = 86_400
 ACCOUNT = Web3.to_checksum_address("0x" + "a1" * 20)
 SALT = b"the same on both chains".rjust(32)
 BOUNDS = Bounds(max_multiplier_bp=30_000, max_rise_bp=2_500, max_fall_bp=2_500, max_lifetime_s=DAY_S)

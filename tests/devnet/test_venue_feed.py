@@ -16,12 +16,12 @@ import httpx2
 import pytest
 
 from margrave.collect.board import Board
-from margrave.collect.source import HOUR_MS
 from margrave.lab.feed.recording import RecordingTape, load_recording
 from margrave.lab.feed.scenario import ScenarioTape, load_scenario
 from margrave.lab.feed.venues import DIALECTS as VENUES
 from margrave.messages import BarsReading, BookReading, ChainReading, Kind, ScalarReading
 from margrave.settings import PROJECT_ROOT
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 from tests.devnet.venue_bench import bench
 

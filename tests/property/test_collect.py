@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from margrave.collect.board import Board
 from margrave.collect.books.levels import MAX_LEVEL_PRICE
 from margrave.collect.recorded import parse_text
-from margrave.collect.source import HOUR_MS, Asked, Item, Request, VenueTrouble
+from margrave.collect.source import Asked, Item, Request, VenueTrouble
 from margrave.collect.stream import BookDiff, BookSnapshot, Counted, Event, Liquidation, Quiet, Reply, Trade
 from margrave.collect.venues import VENUES
 from margrave.lab.feed.scenario import load_scenario
@@ -37,6 +37,7 @@ from margrave.messages import (
     TradesReading,
 )
 from margrave.settings import PROJECT_ROOT, load_markets
+from margrave.spans import HOUR_MS
 
 MARKETS = load_markets(PROJECT_ROOT / "config" / "markets.toml")
 Seed = tuple[str, Request, bytes]

@@ -16,6 +16,7 @@ from margrave.score import addons
 from margrave.score.model_set import ModelSet
 from margrave.score.scores import Scorer
 from margrave.score.systemic import BEYOND_ANY_BOOK, CEILING, FLOOR, Systemic
+from margrave.spans import DAY_S
 from tests.unit.score import real
 from tests.unit.score.chains import AS_OF_MS
 from tests.unit.score.sample import CALM, MARKETS, MODEL_SET, MPOR_S, POLICY, Forecaster, market, snapshot
@@ -91,7 +92,7 @@ def test_every_lane_is_a_figure_in_its_box_and_above_what_venues_show(taken: Mar
         low, high = BOXES.get(lane, (0.0, math.inf))
         assert low <= decode(row.words, lane) <= high
     assert 0 <= row.cascade_probability_1h <= row.cascade_probability <= 1
-    assert row.cascade_probability >= addons.either_side(BEYOND_ANY_BOOK, row.ladder, addons.DAY_S, MPOR_S)
+    assert row.cascade_probability >= addons.either_side(BEYOND_ANY_BOOK, row.ladder, DAY_S, MPOR_S)
     alone = addons.contagion([taken, market("ETH")], {"BTC": row.ladder, "ETH": CALM})["BTC"].addon
     assert FLOOR * alone <= row.contagion <= CEILING * alone
     assert all(math.isfinite(path.loss) and path.loss >= 0 for path in row.contagion_paths)

@@ -20,10 +20,11 @@ from margrave.operate.replay import replay, scorer_of
 from margrave.ops.clock import Clock
 from margrave.ops.metrics import Metrics
 from margrave.pipeline import Pipeline
-from margrave.score.carried import HOUR_MS, Carried, fresh
+from margrave.score.carried import Carried, fresh
 from margrave.score.features.catalogue import LEVEL_H
 from margrave.score.scores import BEGUN_MOST, Scorer
 from margrave.settings import Settings, load
+from margrave.spans import HOUR_MS
 from margrave.store.journal import Journal
 from margrave.verdicts import HoldReason
 from tests.unit.score.chains import TRUE

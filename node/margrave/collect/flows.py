@@ -13,9 +13,10 @@ from typing import Final, Generic, TypeVar
 from margrave.collect.skew import MAX_AHEAD_MS
 from margrave.collect.stream import Liquidation, Trade
 from margrave.messages import LiquidationsReading, TradesReading
+from margrave.spans import HOUR_MS
 
 TRADES_MS: Final = 300_000
-LIQUIDATIONS_MS: Final = 3_600_000
+LIQUIDATIONS_MS: Final = HOUR_MS
 BUCKETS: Final = 60
 REMEMBERED: Final = 1_000
 """Trades or liquidations by which a repeat is known: more than a venue says again."""

@@ -7,9 +7,10 @@ from itertools import pairwise
 from typing import Final, TypeVar
 
 from margrave.collect import readings
-from margrave.collect.source import HOUR_MS, Asked, Item
+from margrave.collect.source import Asked, Item
 from margrave.errors import Rejected
 from margrave.messages import Kind
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 
 RowT = TypeVar("RowT")

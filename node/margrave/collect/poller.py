@@ -12,10 +12,11 @@ import structlog
 from margrave.collect.board import Board
 from margrave.collect.host import Host
 from margrave.collect.recording.line import Tap
-from margrave.collect.source import HOUR_MS, Asked, Clock, Item, Pace, Request, Trouble, Venue, VenueTrouble, decode
+from margrave.collect.source import Asked, Clock, Item, Pace, Request, Trouble, Venue, VenueTrouble, decode
 from margrave.errors import Rejected
 from margrave.messages import Refusal
 from margrave.settings import MarketSettings, VenueSettings
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 
 HISTORY_BARS: Final = 744

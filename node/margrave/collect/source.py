@@ -20,7 +20,6 @@ from margrave.verdicts import Rejection
 if TYPE_CHECKING:
     from margrave.collect.stream import Stream
 
-HOUR_MS: Final = 3_600_000
 
 Item = AnyReading | Refusal | Contract
 """What a parser makes of one thing in an answer."""

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.messages import Bar
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 
-HOUR_MS: Final = 3_600_000
 MAX_BARS: Final = 31 * 24
 """A month: longer than any feature looks back."""
 LATE_HOURS: Final = 1

@@ -14,6 +14,7 @@ from typing import Final
 
 from margrave.guard.memory import Remembered
 from margrave.settings import GuardPolicy
+from margrave.spans import HOUR_MS
 
 MIN_ELAPSED_MS: Final = 60_000
 """Readings closer together than this get the allowance of one minute, not of none."""
@@ -71,7 +72,7 @@ def idle(kept: Mapping[str, float], memory: Mapping[str, Remembered], now_ms: in
 
 def allowance(elapsed_ms: int, policy: GuardPolicy) -> float:
     """The log move of one venue that needs no witness, after so long."""
-    return policy.breaker_per_sqrt_hour * math.sqrt(max(elapsed_ms, MIN_ELAPSED_MS) / 3_600_000)
+    return policy.breaker_per_sqrt_hour * math.sqrt(max(elapsed_ms, MIN_ELAPSED_MS) / HOUR_MS)
 
 
 def _lone_jump(

@@ -26,9 +26,8 @@ from margrave.messages import (
     TradesReading,
 )
 from margrave.settings import GuardPolicy
+from margrave.spans import HOUR_S
 from margrave.verdicts import Rejection
-
-HOUR_S: Final = 3_600.0
 
 MOST_USD: Final = 1e13
 """More than all there is to trade: a size of 10^30 is a wrong unit."""

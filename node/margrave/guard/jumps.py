@@ -25,12 +25,12 @@ from margrave.guard.gathered import Gathered
 from margrave.guard.memory import PATH_MS, Level, RememberedMarket, Waiting
 from margrave.messages import Doubted, Kind
 from margrave.settings import GuardPolicy
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Doubt
 
 TWAP_MS: Final = 1_800_000
-LASTING_MS: Final = 3_600_000
+LASTING_MS: Final = HOUR_MS
 """How long a move beyond all measure must stay; any other is the market's once it is a half hour's average."""
-HOUR_MS: Final = 3_600_000
 USUAL_H: Final = 168
 MIN_USUAL_H: Final = 24
 LEAST_SHARE_OF_HOUR: Final = 1 / 12

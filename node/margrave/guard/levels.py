@@ -15,9 +15,10 @@ from typing import Final
 from margrave.guard.agreement import capped_sum
 from margrave.guard.memory import Level
 from margrave.messages import Kind
+from margrave.spans import HOUR_MS
 
-HALF_LIFE_MS: Final = 2 * 3_600_000
-BELIEVED_AGAIN_MS: Final = 6 * 3_600_000
+HALF_LIFE_MS: Final = 2 * HOUR_MS
+BELIEVED_AGAIN_MS: Final = 6 * HOUR_MS
 LOG_ALLOWED: Final[Mapping[Kind, float]] = {
     Kind.VOL_INDEX: 0.25,  # DVOL's largest day of four years was 0.40, and the price moved with it
     Kind.OPEN_INTEREST: 0.5,  # a third closed at once, or two thirds more opened
@@ -31,7 +32,7 @@ ABSOLUTE_ALLOWED: Final[Mapping[Kind, float]] = {
     Kind.HEALTH_AT_RISK: 0.25,
 }
 """For figures that pass through zero, in their own unit."""
-STANDS_MS: Final = 2 * 3_600_000
+STANDS_MS: Final = 2 * HOUR_MS
 """How long a source that falls silent, or is not believed, still counts in a sum with what it was believed to have. A
 sum that shrank with every outage would call a market safer for being seen less."""
 SUMMED: Final = frozenset({Kind.OPEN_INTEREST})

@@ -8,11 +8,11 @@ from typing import Final
 import msgspec
 
 from margrave.messages import Kind
+from margrave.spans import DAY_MS, HOUR_MS
 
-PATH_MS: Final = 3_600_000
+PATH_MS: Final = HOUR_MS
 """How far back agreed prices are kept."""
-HOUR_MS: Final = 3_600_000
-MONTH_MS: Final = 31 * 24 * HOUR_MS
+MONTH_MS: Final = 31 * DAY_MS
 MAX_PATH: Final = 64
 """Agreed prices kept a market, whatever the round's period."""
 

@@ -31,6 +31,7 @@ from margrave.messages import (
     SourcePrice,
 )
 from margrave.settings import GuardPolicy, MarketSettings
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Doubt, HoldReason, Rejection
 
 __all__ = ["Memory", "take"]
@@ -227,7 +228,7 @@ def _bounded(
 ) -> bars.Fields:
     if not policy.layers.winsor:
         return fields
-    rows = {(at_ms - first_ms) // bars.HOUR_MS for at_ms in disbelieved}
+    rows = {(at_ms - first_ms) // HOUR_MS for at_ms in disbelieved}
     return winsor.winsorised(fields, price, policy.winsor_sigmas, policy.witness_volume, rows)[0]
 
 

@@ -9,10 +9,10 @@ from typing import Final, TypedDict
 from margrave.guard.agreement import capped_sum, median_or_none
 from margrave.guard.gathered import Gathered
 from margrave.messages import BookReading, DepthBand, HealthReading, Kind, NoticeReading, PoolReading
+from margrave.spans import HOUR_MS
 
 SHORTEST_WINDOW_MS: Final = 60_000
 """A window shorter than this is not stretched to an hour from what it holds: one trade would be a flood."""
-HOUR_MS: Final = 3_600_000
 
 
 class OfBooks(TypedDict):

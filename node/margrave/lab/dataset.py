@@ -42,6 +42,7 @@ from margrave.messages import (
     ScalarReading,
     TradesReading,
 )
+from margrave.spans import HOUR_MS
 
 TS: Final = pa.timestamp("ms", tz="UTC")
 TEXT: Final = pa.large_string()
@@ -253,7 +254,7 @@ def _add_bars(tables: _Tables, reading: BarsReading) -> None:
     """Closed candles only: one that still runs is not what a study would learn from."""
     table = f"ohlcv_venues_{'perp' if reading.perpetual else 'spot'}_1h/candles"
     for bar in reading.bars:
-        if bar.open_time_ms + 3_600_000 > reading.venue_time_ms:
+        if bar.open_time_ms + HOUR_MS > reading.venue_time_ms:
             continue
         row = {
             "ts": _moment(bar.open_time_ms),

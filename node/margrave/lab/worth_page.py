@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from margrave.score.features.beside import BESIDE
 from margrave.score.features.catalogue import TAILS, VOLATILITY, Feature
+from margrave.spans import DAY_MS
 
 HELPS_P: Final = 0.05
 """Holm-adjusted over all cells of the table."""
@@ -42,7 +43,7 @@ def verdict(cells: Sequence[Mapping[str, Any]], *, published: bool) -> str:
     """What follows from a group's cells."""
     helps = [cell["what"] for cell in cells if cell["difference"] < 0 and cell["p_holm"] < HELPS_P]
     hurts = [cell["what"] for cell in cells if cell["difference"] > 0 and cell["p_holm"] < HELPS_P]
-    days = max((cell["last_ms"] - cell["first_ms"]) / 86_400_000 for cell in cells)
+    days = max((cell["last_ms"] - cell["first_ms"]) / DAY_MS for cell in cells)
     if days < SHORT_DAYS:
         return f"left out: {days:.0f} days are too short to tell"
     if published:

@@ -15,10 +15,10 @@ from eth_utils.crypto import keccak
 from margrave.lanes import ASCENDING, EXCESS, LANE_MAX, LANES, Lane, WordName, Words, raw
 from margrave.lanes import observed_at_s as stamp_of
 from margrave.mirror.words import FIELDS, HALT, PRICE_MAX, RESUMED, Field, flags, unstamped, value
+from margrave.spans import DAY_S
 from margrave.verdicts import HaltReason, ReportKind, SkipReason
 
 MOVE_UNIT: Final = 1e-4
-DAY_S: Final = 86_400
 TICKS: Final = 1 << 16
 """A day in the budget's clock."""
 KINDS: Final = tuple(ReportKind)

@@ -14,7 +14,8 @@ from typing import Final
 from margrave.lanes import Words, raw
 from margrave.mirror import black76, corners, surface
 from margrave.mirror.fixed_point import BITS, ONE, WAD, ceiling_quotient, exp, ln, ln_wad, quotient
-from margrave.mirror.surface import DAY_S, FORWARD_BITS, PAR, Slice, Surface
+from margrave.mirror.surface import FORWARD_BITS, PAR, Slice, Surface
+from margrave.spans import DAY_S
 
 LARGEST_FALL: Final = ONE * 99 // 100
 LEAST_VOL: Final = ONE // 10

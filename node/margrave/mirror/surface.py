@@ -15,9 +15,8 @@ from typing import Final
 from margrave.lanes import EXCESS, PRICE_SHIFT, Words, raw
 from margrave.mirror.fixed_point import BITS, ONE, exp, ln, quotient, sqrt
 from margrave.mirror.words import PRICE_MAX
+from margrave.spans import DAY_S, YEAR_S
 
-DAY_S: Final = 86_400
-YEAR_S: Final = 365 * DAY_S
 PAR: Final = 10_000
 """One, in the basis points that lanes are."""
 FORWARD_BITS: Final = 24

@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 from margrave.messages import Bar, Ladder, MarketSnapshot
 from margrave.score.cascade.message import Cascade
 from margrave.score.contagion.message import Contagion
+from margrave.spans import DAY_S, HOUR_S
 
 Array = NDArray[np.float64]
 
 REFERENCE_MPOR_S: Final = 14_400
-HOUR_S: Final = 3_600
-DAY_S: Final = 86_400
 
 
 # --- volatility -----------------------------------------------------------------------------------------------------

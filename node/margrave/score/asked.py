@@ -17,13 +17,13 @@ from margrave.score.features.catalogue import LEVEL_H, TAIL_NAMES, VERSION, VOLA
 from margrave.score.features.running import Running
 from margrave.score.features.served import Served
 from margrave.score.registry import Card
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 
 Floats = npt.NDArray[np.float64]
 
 BASELINE_H: Final = LEVEL_H
 """Hourly returns that a recursion is given."""
-HOUR_MS: Final = 3_600_000
 FLAT_WINDOW: Final = 24
 FLAT_SHARE: Final = 0.5
 UNKNOWN: Final = ("history",)

@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from margrave.messages import Bar, HealthReading, MarketSnapshot, Surface
-from margrave.score.carried import HOUR_MS, Beside, Carried, fresh
+from margrave.score.carried import Beside, Carried, fresh
 from margrave.score.coalitions import Facts
 from margrave.score.features.catalogue import LEVEL_H
-from margrave.score.features.clock import WEEK_H, new_york_hour_of_week
+from margrave.score.features.clock import new_york_hour_of_week
 from margrave.score.features.hours import Hour
 from margrave.score.features.running import Running, read
 from margrave.score.features.tails import SERIES
+from margrave.spans import DAY_H, HOUR_MS, WEEK_H, YEAR_DAYS, YEAR_H
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +42,6 @@ HEALTH_SHARES: Final = (0.0, 0.002, 0.004, 0.024, 0.12, 0.25, 0.60)
 """Of a lending protocol's debt, by health factor between the edges."""
 HEALTH_CONCENTRATION: Final = 0.05
 DEBT_OVER_DEPTH: Final = 2.0
-DAY_H: Final = 24
 SPREAD_OF_HOURS: Final = 0.8
 """Standard deviation of the log of an hour's variance within its day."""
 BODY: Final = 0.7
@@ -67,7 +67,7 @@ class Quiet:
 
     @property
     def surface(self) -> Surface:
-        total = {f"total_vol_{days}d": self.implied_vol * math.sqrt(days / 365) for days in (7, 30, 90)}
+        total = {f"total_vol_{days}d": self.implied_vol * math.sqrt(days / YEAR_DAYS) for days in (7, 30, 90)}
         return Surface(**total, rho=-0.1, wing=1.0, decay=0.35, rmse_vol=0.0, quotes_used=1)
 
 
@@ -163,7 +163,7 @@ def _bars(newest_ms: int, prior: bytes, quiet: Quiet) -> tuple[Bar, ...]:
     back = np.arange(WEEKS * WEEK_H)[::-1]
     times = newest_ms - back * HOUR_MS
     usual = np.frombuffer(prior)[new_york_hour_of_week(times.astype(np.int64))]
-    variance = quiet.realised_vol**2 / (24 * 365) * usual * _sizes()[(back + quiet.turned_h) % DAY_H]
+    variance = quiet.realised_vol**2 / YEAR_H * usual * _sizes()[(back + quiet.turned_h) % DAY_H]
     signs = np.array([-1.0 if int(place).bit_count() % 2 else 1.0 for place in back])
     moves = signs * np.sqrt(BODY * variance)
     reach = np.sqrt(2 * (variance + (2 * math.log(2) - 1) * moves**2))

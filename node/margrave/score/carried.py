@@ -29,11 +29,11 @@ from margrave.score.drift import Drift, Seen, score
 from margrave.score.features.running import Running
 from margrave.score.regime import Regarded, RegimeState, step
 from margrave.settings import WideningPolicy
+from margrave.spans import HOUR_MS
 from margrave.verdicts import DriftLevel
 
 Floats = NDArray[np.float64]
 
-HOUR_MS: Final = 3_600_000
 LEVELS: Final = (0.025, 0.01, 0.005, 0.001, 0.0005)
 """Tail probabilities whose quantiles are judged, descending."""
 _RUNGS: Final = ("q975", "q995", "es99", "q9995", "es999")

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from margrave.messages import Surface
 from margrave.score import arbitrage, surface
 from margrave.score.registry import Model
-from margrave.score.surface import IV_NOISE, YEAR_DAYS, Sample
+from margrave.score.surface import IV_NOISE, Sample
+from margrave.spans import YEAR_DAYS
 
 Floats = NDArray[np.float64]
 

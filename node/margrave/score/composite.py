@@ -26,6 +26,7 @@ from margrave.score import black76
 from margrave.score.addons import VolShock
 from margrave.score.cascade.message import Cascade
 from margrave.score.contagion.message import Contagion
+from margrave.spans import HOUR_S, YEAR_DAYS
 from margrave.verdicts import DriftLevel
 
 Array = NDArray[np.float64]
@@ -33,8 +34,7 @@ Array = NDArray[np.float64]
 CAP: Final = 10_000.0
 STANDARD_MARGIN: Final = 0.15
 REFERENCE_VOL: Final = 0.60
-REFERENCE_DAYS: Final = 30.0
-_REFERENCE_TOTAL_VOL: Final = REFERENCE_VOL * math.sqrt(REFERENCE_DAYS / 365)
+_REFERENCE_TOTAL_VOL: Final = REFERENCE_VOL * math.sqrt(30 / YEAR_DAYS)
 VEGA: Final = 2 / math.sqrt(2 * math.pi)
 """Of the straddle at the money, per unit of total volatility."""
 
@@ -64,14 +64,13 @@ def compose(
     """The score with its reasons, largest first; their points sum to the score before it is capped."""
     price, falling = _price((ladder.down_es99, ladder.up_es99), (ladder.down_es999, ladder.up_es999))
     move, side = (ladder.down_es99, "lose") if falling else (ladder.up_es99, "gain")
-    vol_30d = surface.total_vol_30d / math.sqrt(REFERENCE_DAYS / 365)
     hours = _hours(mpor_s)
     reasons = [
         Reason(name="price", points=price, sentence=f"{market} can {side} {move:.1%} in {hours} (1 % tail)"),
         _reason(
             "volatility",
             VEGA * surface.total_vol_30d * shock.up,
-            f"30-day implied volatility, now {vol_30d:.0%}, can rise by {shock.up:.0%} of itself in {hours}",
+            f"30-day implied volatility, now {surface.vol_30d:.0%}, can rise by {shock.up:.0%} of itself in {hours}",
         ),
         _reason("liquidity", liquidity, f"closing {reference_size_usd:,.0f} USD would cost {liquidity:.2%}"),
         _reason(
@@ -179,7 +178,7 @@ def _withstood(buffer: float) -> str:
 
 
 def _hours(seconds: int) -> str:
-    hours = seconds / 3_600
+    hours = seconds / HOUR_S
     return "one hour" if hours == 1 else f"{hours:g} hours"
 
 
@@ -216,11 +215,10 @@ def confidence(
     this is how a contract is told.
     """
     age_s = market.chain_age_s if market.chain_age_s is not None else math.inf
-    vol_30d = surface.total_vol_30d / math.sqrt(REFERENCE_DAYS / 365)
     factors = (
         min(len(market.sources) / expected_sources, 1.0),
         FLOOR + (1 - FLOOR) / (1 + age_s / CHAIN_HALF_S),
-        FLOOR + (1 - FLOOR) / (1 + (surface.rmse_vol / vol_30d / FIT_HALF) ** 2),
+        FLOOR + (1 - FLOOR) / (1 + (surface.rmse_vol / surface.vol_30d / FIT_HALF) ** 2),
         FLOOR + (1 - FLOOR) / max(unlike, 1.0),
         FALLBACK if fallback else 1.0,
         MASKED ** len(masked),

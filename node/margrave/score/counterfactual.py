@@ -92,7 +92,7 @@ class Scene:
         others = [worst(ladder) for name, ladder in self.ladders.items() if name != self.market]
         told = {
             Lever.TAIL: worst(self.ladders[self.market]),
-            Lever.IMPLIED: self.surface.total_vol_30d / math.sqrt(30 / 365),
+            Lever.IMPLIED: self.surface.vol_30d,
             Lever.DEPTH: seen.depth_usd,
             Lever.OPEN_INTEREST: seen.open_interest_usd,
             Lever.COLLATERAL: seen.collateral_ratio,

@@ -21,7 +21,8 @@ from margrave.errors import Rejected
 from margrave.messages import OptionQuote, Surface
 from margrave.score import arbitrage, black76, completion, surface
 from margrave.score.registry import Model
-from margrave.score.surface import DAY_MS, YEAR_DAYS, Sample
+from margrave.score.surface import Sample
+from margrave.spans import DAY_MS, YEAR_DAYS
 from margrave.verdicts import Rejection
 
 Floats = NDArray[np.float64]

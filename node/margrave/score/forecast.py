@@ -32,14 +32,13 @@ from margrave.score.features.hours import Hour
 from margrave.score.features.served import joined, serve
 from margrave.score.registry import Card, Model, open_model
 from margrave.settings import ModelPolicy
+from margrave.spans import HOUR_MS, HOUR_S, YEAR_H
 from margrave.verdicts import DriftLevel, HoldReason
 
 BASELINE_FLOOR: Final = 1 / 3
 """A floor that is felt only where the main model has lost its way: docs/models.md, "Who speaks", says how often."""
-HOURS_A_YEAR: Final = 24 * 365
 MIN_BARS: Final = 200
 """For the baseline. The main model wants four whole weeks."""
-HOUR_MS: Final = 3_600_000
 RUNGS: Final = Ladder.__struct_fields__
 """Order of the `ladder` output of a baseline, (batch, 10)."""
 QUANTILES: Final = (0.025, 0.005, 0.0005)
@@ -96,7 +95,7 @@ class Forecaster:
         """
         horizon_h, rest = divmod(horizon_s, 3600)
         told = [(main, main.card.tails_h), (volatility, volatility.card.horizons_h)]
-        told.append((baseline, baseline.card.tails_h or (baseline.card.horizon_s // 3600,)))
+        told.append((baseline, baseline.card.tails_h or (baseline.card.horizon_s // HOUR_S,)))
         for model, hours in told:
             if rest or horizon_h not in hours:
                 raise Fatal(
@@ -243,7 +242,7 @@ class Forecaster:
             variance = np.exp(out["log_variance"][:, card.horizons_h.index(self.horizon_h)])
         else:
             variance = out["sigma"] ** 2
-        return np.asarray(np.sqrt(variance * HOURS_A_YEAR / self.horizon_h))
+        return np.asarray(np.sqrt(variance * YEAR_H / self.horizon_h))
 
     def _answer(self, card: Card, out: Mapping[str, Floats], place: int, sigma: Floats) -> _Answer:
         unlike = float(out["unlike"][place]) if "unlike" in out else 0.0

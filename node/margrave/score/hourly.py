@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from margrave.errors import Rejected
 from margrave.messages import Bar, MarketSnapshot
-from margrave.score.carried import HOUR_MS, Beside, Carried
+from margrave.score.carried import Beside, Carried
 from margrave.score.features.catalogue import LEVEL_H
 from margrave.score.features.hours import Hour
 from margrave.score.features.running import Running, read
+from margrave.spans import HOUR_MS
 
 Floats = NDArray[np.float64]
 

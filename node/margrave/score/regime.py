@@ -20,12 +20,12 @@ import math
 from typing import Final
 
 from margrave.messages import Message
+from margrave.spans import HOUR_MS
 from margrave.verdicts import DriftLevel, Regime
 
 ORDER: Final = tuple(Regime)
 """From the quietest to the gravest."""
 
-HOUR_MS: Final = 3_600_000
 MEMORY_H: Final = 720.0
 """Of the usual level: hours that its mean is over."""
 PRIOR_H: Final = 168.0

@@ -32,6 +32,7 @@ from eth_utils.crypto import keccak
 from msgspec import Meta
 
 from margrave.errors import Fatal
+from margrave.spans import WEEK_H
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
@@ -41,7 +42,6 @@ Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Hours = Annotated[int, Meta(ge=1, le=24 * 366)]
 Level = Annotated[float, Meta(gt=0.0, lt=0.5)]
 Positive = Annotated[float, Meta(gt=0.0)]
-WEEK_H: Final = 168
 _RESTORE: Final = "restore the folder from the release, or set [models] in policy.toml to one that is whole"
 
 

@@ -15,7 +15,7 @@ from margrave.lanes import ASCENDING, BOXES, Words
 from margrave.messages import Ladder, MarketHold, MarketScores, MarketSnapshot, Scores, Snapshot, Surface
 from margrave.score import addons, composite
 from margrave.score.addons import VolShock
-from margrave.score.carried import HOUR_MS, Carried, awaiting, factor, fresh, learnt, regarded, widened
+from margrave.score.carried import Carried, awaiting, factor, fresh, learnt, regarded, widened
 from margrave.score.cascade.message import Cascade
 from margrave.score.contagion.message import Contagion
 from margrave.score.features.catalogue import LEVEL_H
@@ -23,6 +23,7 @@ from margrave.score.hourly import Floats, settled
 from margrave.score.surface import calibrated
 from margrave.score.systemic import Systemic, fallbacks
 from margrave.settings import MarketSettings, Policy
+from margrave.spans import DAY_S, HOUR_MS
 from margrave.verdicts import HoldReason, Rejection
 
 DRIFT_PER_SQRT_DAY: Final = 0.15
@@ -315,17 +316,13 @@ def before(market: MarketSnapshot, hours: int) -> MarketSnapshot:
 
 def carried(surface: Surface, elapsed_s: int) -> Surface:
     """The surface of `elapsed_s` ago where no chain is seen: the same numbers, with what they may have drifted."""
-    drift = DRIFT_PER_SQRT_DAY * _vol_30d(surface) * math.sqrt(elapsed_s / addons.DAY_S)
+    drift = DRIFT_PER_SQRT_DAY * surface.vol_30d * math.sqrt(elapsed_s / DAY_S)
     return msgspec.structs.replace(surface, rmse_vol=math.hypot(surface.rmse_vol, drift), quotes_used=0)
 
 
 def relative_error(surface: Surface) -> float:
     """The surface's error as a share of its 30-day volatility."""
-    return surface.rmse_vol / _vol_30d(surface)
-
-
-def _vol_30d(surface: Surface) -> float:
-    return surface.total_vol_30d / math.sqrt(30 / 365)
+    return surface.rmse_vol / surface.vol_30d
 
 
 def quantise(values: Mapping[str, float], price_usd: float) -> Words:

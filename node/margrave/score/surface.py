@@ -24,12 +24,11 @@ from margrave.errors import Rejected
 from margrave.messages import OptionQuote, Surface
 from margrave.score import black76
 from margrave.score.descent import Columns, begin_at, errors_of, parameters, searched, soft_losses
+from margrave.spans import DAY_MS, YEAR_DAYS
 from margrave.verdicts import Rejection
 
 Array = NDArray[np.float64]
 
-DAY_MS: Final = 86_400_000
-YEAR_DAYS: Final = 365.0
 TENORS_DAYS: Final = (7.0, 30.0, 90.0)
 MIN_DAYS: Final = 2.0
 MAX_DAYS: Final = 200.0

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.score.registry import Model
+from margrave.spans import DAY_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -30,7 +31,7 @@ def recent_mean(times_ms: Ints, values: Floats, half_life_days: float = RECENT_D
     mean, weight = np.zeros(values.shape[1:]), np.zeros(values.shape[1:])
     found = np.full_like(values, np.nan)
     for row, value in enumerate(values):
-        gone = (times_ms[row] - times_ms[row - 1]) / 86_400_000 if row else 0.0
+        gone = (times_ms[row] - times_ms[row - 1]) / DAY_MS if row else 0.0
         keep = 0.5 ** (gone / half_life_days)
         there = np.isfinite(value)
         weight = weight * keep

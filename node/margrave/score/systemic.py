@@ -29,6 +29,7 @@ from margrave.messages import Ladder, MarketSnapshot
 from margrave.score import addons
 from margrave.score.cascade.message import Cascade
 from margrave.score.contagion.message import Contagion
+from margrave.spans import DAY_S, HOUR_S
 
 FLOOR: Final = 1 / 3
 """The same as the ladder's (`score.forecast.BASELINE_FLOOR`)."""
@@ -89,8 +90,8 @@ def held_cascade(said: Cascade | None, ladder: Ladder, market: MarketSnapshot, m
     """What a model said of a market, or the formula where it said nothing sound, no lower than venues alone allow."""
     formula = addons.cascade(ladder, mpor_s, market.collateral_ratio, market.open_interest_usd, market.depth_usd)
     spoken = formula if said is None or not _sound(said) else said
-    day = max(spoken.probability, addons.either_side(BEYOND_ANY_BOOK, ladder, addons.DAY_S, mpor_s))
-    hour = max(spoken.probability_1h, addons.either_side(BEYOND_ANY_BOOK, ladder, addons.HOUR_S, mpor_s))
+    day = max(spoken.probability, addons.either_side(BEYOND_ANY_BOOK, ladder, DAY_S, mpor_s))
+    hour = max(spoken.probability_1h, addons.either_side(BEYOND_ANY_BOOK, ladder, HOUR_S, mpor_s))
     return msgspec.structs.replace(
         spoken,
         probability=min(day, 1.0),

@@ -6,9 +6,10 @@ from typing import TypeVar
 
 import msgspec
 
-from margrave.collect.source import HOUR_MS, Asked, Item
+from margrave.collect.source import Asked, Item
 from margrave.collect.venues import VENUES
 from margrave.messages import Contract, Kind, Refusal, ScalarReading
+from margrave.spans import HOUR_MS
 
 NOW_MS = 1_770_300_000_000
 ItemT = TypeVar("ItemT")

@@ -8,9 +8,10 @@ import pytest
 from margrave.collect.source import Asked
 from margrave.collect.stream import Event, Heard
 from margrave.collect.venues.binance import BINANCE
-from margrave.collect.venues.binance.options import YEAR_MS, black, terms
+from margrave.collect.venues.binance.options import black, terms
 from margrave.errors import Rejected
 from margrave.messages import BookReading, ChainReading, Contract, ContractKind, Kind, OptionQuote, Refusal
+from margrave.spans import YEAR_MS
 from margrave.verdicts import Rejection
 from tests.unit.collect.ask import NOW_MS, answer, only, refused, values
 

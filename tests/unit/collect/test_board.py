@@ -3,8 +3,9 @@ from __future__ import annotations
 import msgspec
 
 from margrave.collect.board import MAX_BARS, MAX_REFUSALS, RACE_MS, Board, SocketHealth
-from margrave.collect.source import HOUR_MS, Trouble
+from margrave.collect.source import Trouble
 from margrave.messages import Bar, BarsReading, BookReading, Kind, Refusal, ScalarReading
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 from tests.unit.collect.ask import NOW_MS
 

@@ -5,12 +5,13 @@ import pytest
 
 from margrave.collect.books.keeper import Keeper
 from margrave.collect.books.rules import SequenceRule
-from margrave.collect.source import HOUR_MS, Trouble, VenueTrouble
+from margrave.collect.source import Trouble, VenueTrouble
 from margrave.collect.stream import BOOK, TRADES, BookDiff, BookSnapshot, Channel, Counted, Heard, Trade
 from margrave.collect.venues.coinbase import COINBASE
 from margrave.errors import Rejected
 from margrave.messages import BarsReading, BookReading, Contract, ContractKind
 from margrave.settings import Instruments
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 from tests.unit.collect.ask import NOW_MS, answer, only, refused
 from tests.unit.collect.samples.coinbase import CB_TRADE, advanced

@@ -9,13 +9,14 @@ import pytest
 
 from margrave.collect.board import Board
 from margrave.collect.poller import Poller
-from margrave.collect.source import HOUR_MS, Trouble, VenueTrouble
+from margrave.collect.source import Trouble, VenueTrouble
 from margrave.collect.stream import BOOK, TRADES, BookSnapshot, Channel, Heard, Trade
 from margrave.collect.venues.hyperliquid import HYPERLIQUID
 from margrave.errors import Rejected
 from margrave.messages import BarsReading, BookReading, Kind, ScalarReading
 from margrave.ops.clock import Clock
 from margrave.settings import Instruments, MarketSettings, VenueSettings
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 from tests.unit.collect.ask import NOW_MS, answer, refused, values
 from tests.unit.collect.recordings import files, needs_data, recorded

@@ -8,7 +8,7 @@ import pytest
 from margrave.collect.books import checksums
 from margrave.collect.books.keeper import Keeper
 from margrave.collect.books.rules import Resync, SequenceRule
-from margrave.collect.source import HOUR_MS, Trouble, VenueTrouble
+from margrave.collect.source import Trouble, VenueTrouble
 from margrave.collect.stream import (
     BookDiff,
     BookSnapshot,
@@ -24,6 +24,7 @@ from margrave.collect.venues import VENUES
 from margrave.errors import Rejected
 from margrave.messages import Contract, ContractKind, Kind, ScalarReading
 from margrave.settings import Instruments
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 from tests.unit.collect.ask import NOW_MS, answer, values
 from tests.unit.collect.samples import bybit, kraken, okx

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from margrave.collect.source import HOUR_MS, Asked, VenueTrouble
+from margrave.collect.source import Asked, VenueTrouble
 from margrave.collect.stream import Event, Heard
 from margrave.collect.venues import VENUES
 from margrave.errors import Rejected
 from margrave.messages import Refusal
+from margrave.spans import HOUR_MS
 from tests.unit.collect.ask import NOW_MS
 from tests.unit.collect.recordings import tally
 from tests.unit.collect.samples import ANSWERS, FRAMES, SAMPLES

@@ -22,8 +22,8 @@ from margrave.lab.demo.record import (
     Summary,
 )
 from margrave.lab.demo.static_margin import METHOD, PUBLISHED, requirement
+from margrave.spans import YEAR_S
 
-YEAR_S = 365 * 86_400
 START_MS = 1_770_206_400_000  # Wed 4 Feb 2026, 12:00 UTC
 MEMBERS = ("anna", "bert", "carl", "dora")
 OPENING_PRICE = {"BTC": 76_000.0, "ETH": 2_250.0}

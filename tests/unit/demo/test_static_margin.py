@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from margrave.errors import Rejected
 from margrave.lab.demo.record import Position
-from margrave.lab.demo.static_margin import MS_PER_DAY, PUBLISHED, black76, requirement
+from margrave.lab.demo.static_margin import PUBLISHED, black76, requirement
+from margrave.spans import DAY_MS
 
 NOW_MS = 1_770_206_400_000
-DAY_MS = int(MS_PER_DAY)
 
 
 def option(strike: float, quantity: float, *, call: bool = True, days: float = 30.0, market: str = "BTC") -> Position:

@@ -7,8 +7,8 @@ import pytest
 
 from margrave.lab.demo.record import MarketRow, RoundRow
 from margrave.lab.demo.summary import breaches, outcomes
+from margrave.spans import HOUR_MS
 
-HOUR_MS = 3_600_000
 MPOR_S = 2 * 3600
 
 MARKET = MarketRow(

@@ -15,9 +15,9 @@ from margrave.collect.chains.reader import Reader
 from margrave.collect.chains.watch import ChainWatch
 from margrave.lab.feed.lender import BEFORE_MS, BORROWERS, CHAIN_ID, POOL, STEP_MS, Lender
 from margrave.lab.feed.scenario import load_scenario
-from margrave.lab.feed.tape import HOUR_MS
 from margrave.messages import HealthReading, LiquidationsReading
 from margrave.settings import PROJECT_ROOT
+from margrave.spans import HOUR_MS
 from tests.unit.collect.chains.fake import Now, endpoint
 
 TAPE = load_scenario(PROJECT_ROOT / "config" / "scenarios" / "may-2021.toml")

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from margrave.collect.venues.deribit import option_terms
-from margrave.lab.feed.options import YEAR_MS, SurfaceShape, atm_volatility, chain, expiries
+from margrave.lab.feed.options import SurfaceShape, atm_volatility, chain, expiries
+from margrave.spans import YEAR_MS
 
 CRASH_MS = 1_621_429_500_000  # Wednesday 2021-05-19 13:05 UTC
 SHAPE = SurfaceShape()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from margrave.lab.feed.path import MinutePath, bridge, candles_of, inside_candle, minute_grid
-from margrave.lab.feed.tape import HOUR_MS, MINUTE_MS
+from margrave.spans import HOUR_MS, MINUTE_MS
 
 START = 1_770_300_000_000
 GRID = minute_grid(START, START + 3 * HOUR_MS)

@@ -17,9 +17,9 @@ from margrave.collect.venues import VENUES
 from margrave.errors import Fatal
 from margrave.lab.feed.recording import RecordingTape, load_recording
 from margrave.lab.feed.server import Feed
-from margrave.lab.feed.tape import DAY_MS, HOUR_MS
 from margrave.messages import ChainReading
 from margrave.settings import PROJECT_ROOT, load_markets
+from margrave.spans import DAY_MS, HOUR_MS
 
 FROM_MS = 1_770_163_200_000  # 2026-02-04
 TO_MS = FROM_MS + DAY_MS

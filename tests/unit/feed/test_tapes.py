@@ -9,7 +9,6 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from margrave.collect.source import HOUR_MS
 from margrave.errors import Fatal
 from margrave.lab.feed.book import levels, tick_of
 from margrave.lab.feed.recording import load_recording
@@ -17,6 +16,7 @@ from margrave.lab.feed.scenario import Scenario, ScenarioTape, load_scenario
 from margrave.lab.feed.tape import Quote
 from margrave.lab.feed.waypoints import main
 from margrave.settings import PROJECT_ROOT, load_section
+from margrave.spans import HOUR_MS
 
 SCENARIOS = sorted((PROJECT_ROOT / "config" / "scenarios").glob("*.toml"))
 MAY = PROJECT_ROOT / "config" / "scenarios" / "may-2021.toml"

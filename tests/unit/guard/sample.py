@@ -18,6 +18,7 @@ from margrave.messages import (
     Snapshot,
 )
 from margrave.settings import PROJECT_ROOT, Instruments, MarketSettings, load_policy
+from margrave.spans import HOUR_MS
 
 POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml").guard
 VENUES = ("binance", "bybit", "coinbase", "deribit", "gemini", "kraken", "okx")
@@ -26,7 +27,6 @@ MARKETS = {
         id=0, reference_size_usd=1e6, instruments={venue: Instruments(spot="BTC") for venue in VENUES}
     )
 }
-HOUR_MS = 3_600_000
 PERIOD_MS = 300_000
 T0_MS = 1_770_206_400_000
 """2026-02-04 12:00 UTC, the start of round 5,900,688."""

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from margrave.guard.bars import MAX_BARS, consensus, witnesses
 from margrave.messages import Bar
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
-from tests.unit.guard.sample import HOUR_MS, T0_MS, flat_bars
+from tests.unit.guard.sample import T0_MS, flat_bars
 
 NOW_MS = T0_MS + 600_000
 """Ten past: the hour that began at T0 is still running."""

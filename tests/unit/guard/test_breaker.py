@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from margrave.guard.breaker import allowance, frozen, unconfirmed
 from margrave.guard.memory import Remembered
-from tests.unit.guard.sample import HOUR_MS, POLICY, T0_MS
+from margrave.spans import HOUR_MS
+from tests.unit.guard.sample import POLICY, T0_MS
 
 ROUND_MS = 300_000
 

@@ -9,8 +9,9 @@ import pytest
 
 from margrave.guard import checks
 from margrave.messages import AnyReading, Kind, OptionQuote
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
-from tests.unit.guard.sample import HOUR_MS, POLICY, T0_MS, book, chain, flat_bars, history, scalar
+from tests.unit.guard.sample import POLICY, T0_MS, book, chain, flat_bars, history, scalar
 
 QUOTE = OptionQuote(T0_MS + 7 * 86_400_000, 70_000.0, True, 70_100.0, 0.02, 0.022, 0.6, 1.0)
 

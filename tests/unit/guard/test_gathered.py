@@ -23,9 +23,10 @@ from margrave.messages import (
     TradesReading,
 )
 from margrave.settings import WatchedChainSettings
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 from tests.unit.collect.chains.fake import Now
-from tests.unit.guard.sample import HOUR_MS, POLICY, T0_MS, VENUES, book, books, histories, judged, scalar
+from tests.unit.guard.sample import POLICY, T0_MS, VENUES, book, books, histories, judged, scalar
 
 FAIR = dict.fromkeys(VENUES, 100.0)
 POOL_AT = "0x" + "11" * 20

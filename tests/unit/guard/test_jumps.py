@@ -11,11 +11,11 @@ import pytest
 from margrave.guard.jumps import own_twap, volume_ratio
 from margrave.guard.snapshot import Memory
 from margrave.messages import AnyReading, BarsReading, Kind, MarketSnapshot, PoolReading, Snapshot
+from margrave.spans import HOUR_MS, MINUTE_MS
 from margrave.verdicts import Doubt, HoldReason
-from tests.unit.guard.sample import HOUR_MS, PERIOD_MS, T0_MS, VENUES, book, books, flat_bars, history, judged, scalar
+from tests.unit.guard.sample import PERIOD_MS, T0_MS, VENUES, book, books, flat_bars, history, judged, scalar
 
 FAIR = dict.fromkeys(VENUES, 100.0)
-MINUTE_MS = 60_000
 
 
 class Market:

@@ -12,9 +12,10 @@ from margrave.lab.gauntlet import rules, tape
 from margrave.lab.gauntlet.attacks import ATTACKS, BEGIN, SIZES, Attack, Sort
 from margrave.lab.gauntlet.feeds import Feeds, cut
 from margrave.lab.gauntlet.scoreboard import MOST, score
-from margrave.lab.gauntlet.tape import BAR_MS, HISTORY_H, HOUR_MS, STEPS, Tape
+from margrave.lab.gauntlet.tape import BAR_MS, HISTORY_H, STEPS, Tape
 from margrave.lab.gauntlet_page import tables
 from margrave.settings import PROJECT_ROOT, load_policy
+from margrave.spans import HOUR_MS
 
 POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml").guard
 LIES = [attack for attack in ATTACKS if attack.sort in (Sort.LIE, Sort.FIGURE)]

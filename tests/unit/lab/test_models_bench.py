@@ -8,6 +8,7 @@ import pytest
 
 from margrave.lab.bench import models as bench
 from margrave.score.registry import open_model
+from margrave.spans import HOUR_MS
 
 
 @pytest.fixture
@@ -46,5 +47,5 @@ def test_the_hours_of_the_drill_follow_each_other() -> None:
     with bench.drill() as work:
         hours = bench._hours(work.market, 4)
     ends = [hour.bars[-1].open_time_ms for hour in hours]
-    assert [b - a for a, b in pairwise(ends)] == [bench.HOUR_MS] * 3
+    assert [b - a for a, b in pairwise(ends)] == [HOUR_MS] * 3
     assert all(hour.price == hour.bars[-1].close for hour in hours)

@@ -15,6 +15,7 @@ from margrave.score.asked import BASELINE_H, Row, batch, log_closes
 from margrave.score.features.served import serve
 from margrave.score.registry import open_model
 from margrave.settings import REGISTRY
+from margrave.spans import WEEK_MS
 from train import dataset
 
 pytestmark = [
@@ -78,7 +79,7 @@ def test_the_parts_are_disjoint_and_a_week_apart(series: dataset.Series) -> None
     train, validation, test = (series.rows(part) for part in ("train", "validation", "test"))
     assert not (train & validation).any()
     assert not (validation & test).any()
-    week = 7 * 24 * features.HOUR_MS
+    week = WEEK_MS
     ms = series.close_ms
     assert ms[validation].min() - ms[train].max() >= week
     assert ms[test].min() - ms[validation].max() >= week

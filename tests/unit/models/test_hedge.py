@@ -9,9 +9,10 @@ from margrave.errors import Fatal
 from margrave.lab.court import history
 from margrave.lab.court.panel import panel_of
 from margrave.score.hedge import forecast_vol
-from margrave.score.hedge.market import HOURS_A_YEAR, LEAST_HOURS, LIFE_WEIGHTS, LIVES_H
+from margrave.score.hedge.market import LEAST_HOURS, LIFE_WEIGHTS, LIVES_H
 from margrave.score.hedge.served import COLUMNS
 from margrave.score.registry import open_model
+from margrave.spans import YEAR_H
 from tests.unit.lab.court.test_history import bars, put
 from train import export, hedge_paths, hedge_vol
 from train.hedge_paths import Bars, Bates
@@ -35,7 +36,7 @@ def test_the_card_says_what_was_seen_and_which_columns_are_asked() -> None:
 def test_simulated_paths_have_the_variance_and_the_jumps_that_were_asked_for() -> None:
     moves = series(40_000).moves[:, 3]
     jump_variance = USUAL.jumps_a_year * (USUAL.jump_sd**2 + USUAL.jump_mean**2)
-    assert float(moves.var()) * HOURS_A_YEAR == pytest.approx(USUAL.theta + jump_variance, rel=0.15)
+    assert float(moves.var()) * YEAR_H == pytest.approx(USUAL.theta + jump_variance, rel=0.15)
     again = hedge_paths.fitted([Bars(series(40_000).moves)])
     assert again.theta == pytest.approx(USUAL.theta, rel=0.25)
     assert again.jumps_a_year == pytest.approx(USUAL.jumps_a_year, rel=0.6)
@@ -87,6 +88,4 @@ def test_the_forecast_is_the_least_loss_of_weights_that_are_shares() -> None:
     assert ((weights[:, 1:] >= 0) & (weights[:, 1:] <= 1)).all()
     assert set(hedge_vol.losses(known)) == {f"{life:.0f}" for life in LIVES_H}
     assert (LIFE_WEIGHTS[:, 1:].sum(axis=1) < 1).all()
-    assert forecast_vol(np.full((1, 4), np.log(0.25 / HOURS_A_YEAR)), np.array([336.0]))[0] == pytest.approx(
-        0.5, rel=0.1
-    )
+    assert forecast_vol(np.full((1, 4), np.log(0.25 / YEAR_H)), np.array([336.0]))[0] == pytest.approx(0.5, rel=0.1)

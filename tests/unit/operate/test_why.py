@@ -22,11 +22,12 @@ from margrave.score.attribution import attributions_hash, explained
 from margrave.score.carried import Carried
 from margrave.score.coalitions import Input, PathPart
 from margrave.settings import Settings, load
+from margrave.spans import HOUR_MS
 from margrave.store.journal import Journal
 from margrave.verdicts import Trigger
 from tests.unit.score.chains import TRUE
 from tests.unit.score.sample import snapshot
-from tests.unit.score.test_attribution import HOUR_MS, bars, seen
+from tests.unit.score.test_attribution import bars, seen
 
 PERIOD_MS = 300_000
 MOVED = 0.97

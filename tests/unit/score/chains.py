@@ -11,9 +11,9 @@ import pytest
 
 from margrave.messages import OptionQuote, Surface
 from margrave.score import black76, surface
+from margrave.spans import DAY_MS
 
 AS_OF_MS = 1_770_206_400_000
-DAY_MS = 86_400_000
 EXPIRIES_DAYS = (1.0, 3.0, 7.0, 14.0, 28.0, 56.0, 84.0, 140.0)
 TRUE = Surface(
     total_vol_7d=0.085,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from margrave.messages import Bar, MarketSnapshot
+from margrave.spans import HOUR_MS
 
-HOUR_MS = 3_600_000
 START_MS = 1_700_000_000_000 // HOUR_MS * HOUR_MS
 
 

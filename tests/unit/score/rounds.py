@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from margrave.messages import Bar, MarketScores, Snapshot
-from margrave.score.carried import HOUR_MS, Carried
+from margrave.score.carried import Carried
 from margrave.score.scores import Scorer
+from margrave.spans import HOUR_MS
 from tests.unit.score.chains import TRUE
 from tests.unit.score.sample import market, snapshot
 

@@ -34,12 +34,12 @@ from margrave.score.coalitions import FIELDS, TOLD, Coalition, Game, Input, Path
 from margrave.score.contagion.served import Contagions
 from margrave.score.scores import Scorer
 from margrave.score.systemic import Systemic
+from margrave.spans import HOUR_MS
 from margrave.verdicts import DriftLevel, HoldReason
 from tests.unit.score import history, real
 from tests.unit.score.chains import TRUE
 from tests.unit.score.sample import MARKETS, MODEL_SET, POLICY, Forecaster, market, snapshot
 
-HOUR_MS = 3_600_000
 SURFACES = {"BTC": TRUE, "ETH": TRUE}
 LIVED = 3
 """Hours that the sample's markets learn from: a cold start's seventy-two would only cost time."""

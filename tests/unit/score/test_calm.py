@@ -7,9 +7,10 @@ import pytest
 
 from margrave.messages import MarketHold
 from margrave.score import calm
+from margrave.spans import HOUR_MS
 from tests.unit.score import history, real
 from tests.unit.score.sample import MODEL_SET
-from tests.unit.score.test_attribution import HOUR_MS, bars, seen
+from tests.unit.score.test_attribution import bars, seen
 
 
 def test_the_calm_reference_is_an_ordinary_input_of_the_models_at_every_hour() -> None:

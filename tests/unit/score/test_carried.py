@@ -12,17 +12,7 @@ from hypothesis import strategies as st
 
 from margrave.messages import Bar, Ladder, MarketSnapshot
 from margrave.score import drift
-from margrave.score.carried import (
-    HOUR_MS,
-    LEVELS,
-    MOST_AWAITED,
-    Carried,
-    awaiting,
-    fresh,
-    hour_of,
-    learnt,
-    widened,
-)
+from margrave.score.carried import LEVELS, MOST_AWAITED, Carried, awaiting, fresh, hour_of, learnt, widened
 from margrave.score.conformal import GAMMA, Widening, share
 from margrave.score.features.catalogue import LEVEL_H
 from margrave.score.features.hours import hours_of
@@ -30,6 +20,7 @@ from margrave.score.features.running import Running, read
 from margrave.score.hourly import now, settled
 from margrave.score.scores import Scorer
 from margrave.settings import WideningPolicy
+from margrave.spans import HOUR_MS
 from margrave.verdicts import DriftLevel
 from tests.unit.score.chains import AS_OF_MS
 from tests.unit.score.history import bars

@@ -10,8 +10,9 @@ import pytest
 from margrave import lanes
 from margrave.messages import Bar, MarketScores
 from margrave.score import drift
-from margrave.score.carried import HOUR_MS, Carried, hour_of
+from margrave.score.carried import Carried, hour_of
 from margrave.score.scores import Scorer
+from margrave.spans import HOUR_MS
 from margrave.verdicts import DriftLevel, DriftReason
 from tests.unit.score import real
 from tests.unit.score.chains import data_dir

@@ -15,8 +15,9 @@ from margrave.score.completion import fill, seen
 from margrave.score.fair_value import FairValue, Option, Remark
 from margrave.score.registry import Model, open_model
 from margrave.settings import REGISTRY
+from margrave.spans import DAY_MS
 from margrave.verdicts import Rejection
-from tests.unit.score.chains import AS_OF_MS, DAY_MS, TRUE, made
+from tests.unit.score.chains import AS_OF_MS, TRUE, made
 
 
 @pytest.fixture(scope="module")

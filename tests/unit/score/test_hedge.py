@@ -27,12 +27,12 @@ from margrave.score.hedge import (
 from margrave.score.hedge.market import GAPS_H, LEAST_HOURS, LEVELS_H
 from margrave.score.registry import open_model
 from margrave.settings import REGISTRY
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 
 POLICY = Hedger(open_model(REGISTRY, "hedge/1"))
 CLASSICAL = Hedger(None)
 RULES = pytest.mark.parametrize("hedger", [POLICY, CLASSICAL], ids=["policy", "classical"])
-HOUR_MS = 3_600_000
 
 
 def contracts(count: int = 1, **columns: object) -> Contracts:

@@ -14,11 +14,11 @@ from margrave.score.carried import Carried
 from margrave.score.registry import model_set_hash
 from margrave.score.scores import Scorer
 from margrave.settings import PROJECT_ROOT, load_markets, load_policy
+from margrave.spans import HOUR_MS
 from tests.unit.guard.sample import book, chain, history
 from tests.unit.score import real
 from tests.unit.score.chains import data_dir, recorded
 
-HOUR_MS = 3_600_000
 START_MS = 1_770_163_200_000
 """2026-02-04 00:00 UTC."""
 POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from margrave.score.regime import (
     ABOVE,
     CALM_BELOW,
-    HOUR_MS,
     ORDER,
     PRIOR_H,
     RELEASE_H,
@@ -23,6 +22,7 @@ from margrave.score.regime import (
     evidence,
     step,
 )
+from margrave.spans import HOUR_MS
 from margrave.verdicts import DriftLevel, Regime
 
 

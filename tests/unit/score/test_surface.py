@@ -18,8 +18,9 @@ from margrave.messages import OptionQuote, Surface
 from margrave.mirror import surface as mirror
 from margrave.mirror.fixed_point import ONE
 from margrave.score import black76, descent, surface
+from margrave.spans import DAY_MS
 from tests.unit.decide.sample import words
-from tests.unit.score.chains import AS_OF_MS, DAY_MS, TRUE, made, recorded
+from tests.unit.score.chains import AS_OF_MS, TRUE, made, recorded
 
 GRID_K = np.linspace(-1.5, 1.5, 121)
 GRID_DAYS = np.array([1.0, 2, 3, 5, 7, 8, 14, 21, 30, 31, 45, 60, 90, 91, 120, 200, 365])

@@ -16,6 +16,7 @@ from margrave.score.cascade import Cascade
 from margrave.score.contagion import Contagion
 from margrave.score.scores import Scorer
 from margrave.score.systemic import CEILING, FLOOR, MOST_IN_A_GRAPH, Systemic, held_cascade
+from margrave.spans import DAY_S
 from tests.unit.score.chains import AS_OF_MS
 from tests.unit.score.sample import CALM, MARKETS, MODEL_SET, MPOR_S, POLICY, Forecaster, market, scaled, snapshot
 
@@ -105,7 +106,7 @@ def test_a_lie_that_nobody_is_at_risk_cannot_lower_the_lanes_below_what_venues_s
     )
     crash = scaled(CALM, 4)
     lied = held_cascade(NOTHING, crash, market(health=(healthy,)), MPOR_S)
-    assert lied.probability == addons.either_side(0.15, crash, addons.DAY_S, MPOR_S) > 0.05
+    assert lied.probability == addons.either_side(0.15, crash, DAY_S, MPOR_S) > 0.05
     assert 0 < lied.probability_1h <= lied.probability
     assert lied.size == FLOOR * addons.cascade(crash, MPOR_S, 2.0, 1e10, 1e8).size
     nothing = row(Saying(NOTHING, Contagion(addon=0.0, learned=True)).systemic())
@@ -119,7 +120,7 @@ def test_a_lie_that_everybody_is_at_the_edge_cannot_hold_margin_up_for_days() ->
 
 def test_a_book_that_is_covered_without_limit_does_not_silence_the_formula_either() -> None:
     covered = held_cascade(None, CALM, market(collateral_ratio=1e6), MPOR_S)
-    assert covered.probability == addons.either_side(0.15, CALM, addons.DAY_S, MPOR_S) > 1e-4
+    assert covered.probability == addons.either_side(0.15, CALM, DAY_S, MPOR_S) > 1e-4
     assert not covered.learned
 
 

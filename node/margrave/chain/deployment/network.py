@@ -15,9 +15,9 @@ from margrave.chain.deployment.plan import Ballot, Committee, Governance, Option
 from margrave.errors import Fatal
 from margrave.mirror.account_risk import ONE_BP, Bounds
 from margrave.settings import MarketSettings, Policy, Section, load_markets, load_policy, load_section
+from margrave.spans import DAY_S
 
 MOCK: Final = "mock"
-DAY_S: Final = 86_400
 NOBODY: Final = "0x" + "00" * 20
 
 

@@ -24,6 +24,7 @@ from margrave.collect.chains.said import ReadsOnly, Speaker, given
 from margrave.collect.source import Item
 from margrave.errors import Rejected
 from margrave.messages import Kind
+from margrave.spans import DAY_S
 from margrave.verdicts import Rejection
 
 WAD: Final = 10**18
@@ -32,7 +33,6 @@ RATES: Final = (0.01, 1_000.0)
 MOVE_A_DAY: Final = 0.01
 """Of a rate: some thirty times what staking pays in a day."""
 MOVE_AT_ONCE: Final = 0.002
-DAY_S: Final = 86_400
 
 
 class Rate(StrEnum):

@@ -24,16 +24,16 @@ from margrave.collect.chains.said import Speaker, given
 from margrave.collect.source import Item
 from margrave.errors import Rejected
 from margrave.messages import Kind
+from margrave.spans import DAY_MS, HOUR_MS
 from margrave.verdicts import Rejection
 
 ZERO: Final = "0x" + "00" * 20
-DAY_MS: Final = 86_400_000
 BUCKET_MS: Final = 300_000
 MOST_REMEMBERED: Final = 50_000
 """Logs that can still be withdrawn: more than all transfers of a busy token within any chain's finality depth."""
-BEGIN_SLACK_MS: Final = 3_600_000
+BEGIN_SLACK_MS: Final = HOUR_MS
 """A day is taken to be covered although the first transfer heard was so much after it began."""
-IDLE_MS: Final = 3_600_000
+IDLE_MS: Final = HOUR_MS
 """A coin that nobody moved for so long: rather the logs have not caught up."""
 
 

@@ -32,12 +32,13 @@ from margrave.collect.recording.line import Line, What
 from margrave.collect.recording.tape import Member
 from margrave.errors import Fatal
 from margrave.ops import strict_json
+from margrave.spans import HOUR_MS
 
 MEMBERS_HELD: Final = 16
 """Uncompressed at once, about a mebibyte each."""
 MOMENT_DIGITS: Final = 10
 """A whole number of so many digits or more is a time: seconds, milli-, micro- or nanoseconds."""
-SAME_REACH_MS: Final = 2 * 3_600_000
+SAME_REACH_MS: Final = 2 * HOUR_MS
 """Questions whose times reach back alike within this are the same page of a history."""
 
 Ask = tuple[str, str, frozenset[tuple[str, str]], str]

@@ -22,11 +22,12 @@ from margrave.collect.recording.line import Answer, Line, What, encode, said
 from margrave.collect.source import Clock
 from margrave.errors import Fatal
 from margrave.settings import NodeSettings, RecordingSettings
+from margrave.spans import HOUR_MS
 
 MEMBER_BYTES: Final = 1 << 20
 MEMBER_S: Final = 1.0
 FILE_BYTES: Final = 64 << 20
-FILE_MS: Final = 3_600_000
+FILE_MS: Final = HOUR_MS
 QUEUE_BYTES: Final = 64 << 20
 """Waiting to be written; venues say a few megabytes a second at the worst of times."""
 GZIP_LEVEL: Final = 6

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from margrave.messages import Kind, Reading, ScalarReading
+from margrave.spans import DAY_MS, HOUR_MS
 
 DAYS: Final = 30
 LEAST_RATES: Final = 30
@@ -21,7 +22,7 @@ LEAST_RATES: Final = 30
 LEAST_DEVIATION: Final = 1e-5
 """A tenth of the usual 1 bp per 8 hours: a rate that stood at its default for a month is not known that exactly."""
 LIMIT: Final = 10.0
-SETTLEMENT_MS: Final = 8 * 3_600_000
+SETTLEMENT_MS: Final = 8 * HOUR_MS
 
 
 def distance(rates_8h: Sequence[float]) -> float | None:
@@ -54,7 +55,7 @@ class Past(msgspec.Struct, frozen=True):
 
     def seen(self, readings: Iterable[Reading], now_ms: int) -> Past:
         """This past with what the readings add, without what is too old."""
-        first = (now_ms - DAYS * 24 * 3_600_000) // SETTLEMENT_MS
+        first = (now_ms - DAYS * DAY_MS) // SETTLEMENT_MS
         found = {source: {market: dict(past) for market, past in by.items()} for source, by in self.rates.items()}
         for reading in readings:
             if isinstance(reading, ScalarReading) and reading.kind is Kind.FUNDING_8H:

@@ -16,13 +16,13 @@ from statistics import fmean
 from typing import Final
 
 from margrave.collect.sentiment.lexicon import INTENSIFIERS, NEGATED, NEGATIONS, REACH, WEIGHTS
+from margrave.spans import DAY_MS
 
 WORD: Final = re.compile(r"[a-z][a-z'-]*")
 SCALE: Final = 3.0
 """One word of the heaviest weight is tanh(1) = 0.76."""
 LEAST_HEADLINES: Final = 5
 """Fewer are not a day's tone."""
-DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)

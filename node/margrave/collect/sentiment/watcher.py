@@ -19,12 +19,13 @@ from margrave.collect.host import Host
 from margrave.collect.recording.line import Tap
 from margrave.collect.sentiment import fear_greed, headlines, tone
 from margrave.collect.sentiment.positioning import Past
-from margrave.collect.sentiment.tone import DAY_MS, Headline
+from margrave.collect.sentiment.tone import Headline
 from margrave.collect.source import Asked, Clock, Item, VenueTrouble, decode
 from margrave.errors import Rejected
 from margrave.messages import EVERY_MARKET, Kind, ScalarReading
 from margrave.ops import strict_json
 from margrave.settings import SentimentSettings, VenueSettings
+from margrave.spans import DAY_MS
 from margrave.verdicts import Rejection
 
 EVERY_S: Final = 1_800.0

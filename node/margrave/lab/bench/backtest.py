@@ -24,12 +24,12 @@ from margrave.lab.court import report
 from margrave.lab.court.answers import panel_digest
 from margrave.lab.court.engine import Local
 from margrave.lab.court.families import Kind, Listed, everyone
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import COLUMNS, Panel
 from margrave.lab.court.study import Study, collect, schedule
+from margrave.spans import HOUR_MS, JULIAN_YEAR_H
 
 ASSETS: Final = 30
-HOURS: Final = 4 * 8_766
+HOURS: Final = 4 * JULIAN_YEAR_H
 WORKERS: Final = 2
 MOST_S: Final = 1_800.0
 ARCH_PAIRS: Final = 12

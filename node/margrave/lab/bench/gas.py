@@ -20,10 +20,10 @@ from margrave.lab.bench.floor import COMMITTEES, LEGS, MARKETS, MIXED_LEGS, SMAL
 from margrave.lab.bench.peers.table import peers
 from margrave.lanes import PRICE_SHIFT, Words
 from margrave.settings import PROJECT_ROOT, Policy, load_policy
+from margrave.spans import DAY_S
 from margrave.verdicts import ReportKind
 
 ROUNDS: Final = 4
-DAY_S: Final = 86_400
 RICH_USD: Final = 1e9
 FALLEN: Final = -150
 """A round whose figures are some percent lower than those before it: every loosening lane is held back."""

@@ -34,10 +34,10 @@ from margrave.lab.bench.workload import workload
 from margrave.messages import MarketSnapshot, Snapshot, Surface
 from margrave.operate.init import Plan, init
 from margrave.operate.replay import scorer_of
-from margrave.score.features import HOUR_MS
 from margrave.score.registry import Model, Tensor, open_model
 from margrave.score.scores import Scorer
 from margrave.settings import REGISTRY, Settings, load
+from margrave.spans import HOUR_MS
 
 BATCH: Final = 500
 RUNS: Final = 300

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from margrave.collect.chains.lending.health import EDGES, Position, distribution, health_factor
-from margrave.collect.source import HOUR_MS, Asked
+from margrave.collect.source import Asked
 from margrave.collect.venues import VENUES
 from margrave.lab.feed.lender import BLOCK_S, CHAIN_ID, THRESHOLD_BP
 from margrave.lab.feed.scenario import load_scenario
@@ -17,6 +17,7 @@ from margrave.lab.feed.server import Feed
 from margrave.lab.feed.venues import DIALECTS
 from margrave.messages import AnyReading, Contract, HealthReading, Kind, Refusal, ScalarReading
 from margrave.settings import PROJECT_ROOT, MarketSettings, Settings
+from margrave.spans import HOUR_MS
 
 SCENARIO: Final = PROJECT_ROOT / "config" / "scenarios" / "may-2021.toml"
 HISTORY_BARS: Final = 720

@@ -30,7 +30,7 @@ from scipy.special import ndtri
 from margrave.errors import Rejected
 from margrave.messages import OptionQuote
 from margrave.score import black76
-from margrave.score.surface import DAY_MS, YEAR_DAYS
+from margrave.spans import DAY_MS, YEAR_DAYS
 from margrave.verdicts import Rejection
 
 Floats = NDArray[np.float64]

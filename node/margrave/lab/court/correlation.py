@@ -25,16 +25,15 @@ from margrave.lab.court.families.correlation import FAMILIES
 from margrave.lab.court.families.correlation.baskets import drawn
 from margrave.lab.court.families.correlation.family import CovarianceFamily
 from margrave.lab.court.hearing import Against, compared
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.study import first_row
 from margrave.lab.court.target import Goal, unmeasured
 from margrave.lab.demo.plots import BLUE, GREY
+from margrave.spans import DAY_H, HOUR_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-DAY_H: Final = 24
 PAST_H: Final = 540 * DAY_H
 LEAST_PAST_H: Final = 270 * DAY_H
 WARM_UP_H: Final = 30 * DAY_H

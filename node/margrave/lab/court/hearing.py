@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from margrave.lab.court.comparison import Difference, diebold_mariano, model_confidence_set
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.walk import Answers
+from margrave.spans import DAY_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-DAY_MS: Final = 86_400_000
 HEARD: Final = 0.5
 """Share of the pairs that anyone answered which a family answers too, or it is not heard at that horizon."""
 MCS_BLOCK: Final = 10

@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 from margrave.errors import Fatal
 from margrave.lab.court import beside
 from margrave.lab.court.beside import Known
-from margrave.lab.court.tables import HOUR_MS as HOUR_MS
 from margrave.lab.court.tables import asset_of as asset_of
 from margrave.lab.court.tables import by_instrument, floats
+from margrave.spans import HOUR_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

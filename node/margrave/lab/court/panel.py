@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.errors import Fatal
-from margrave.lab.court.history import HOUR_MS, Found, Stretch
+from margrave.lab.court.history import Found, Stretch
+from margrave.spans import HOUR_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

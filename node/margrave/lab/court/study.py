@@ -16,10 +16,11 @@ from margrave.lab.court.families import Kind, Listed
 from margrave.lab.court.family import HORIZONS_H, TAIL_HORIZONS_H
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.walk import REFIT_H, ByHorizon, Leg, joined, legs
+from margrave.spans import YEAR_H
 
 Say = Callable[[str], None]
 
-FIRST_FIT_H: Final = 365 * 24
+FIRST_FIT_H: Final = YEAR_H
 """Hours that the first fit sees, where there are twice as many."""
 LEAST_PANEL_H: Final = 180 * 24
 """A panel of fewer hours cannot be halved into a past to fit and a future to judge."""

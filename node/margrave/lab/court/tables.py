@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-HOUR_MS: Final = 3_600_000
 QUOTES: Final = re.compile(r"[-_]?(USDT|USDC|BUSD|USD|PERP)$")
 
 

@@ -25,12 +25,13 @@ from margrave.lab.court.panel import Panel
 from margrave.lab.court.walk import Answers, Leg, judged
 from margrave.score.registry import Card, open_model
 from margrave.settings import REGISTRY
+from margrave.spans import JULIAN_YEAR_H
 
 BESIDE: Final = ("ewma_asymmetric/1", "garch_t/1", "har_wls/1", "log_har/1", "diurnal_lhar_iv/1")
 """The registry's baselines of volatility."""
 TAILS_BESIDE: Final = ("garch_t/1", "gjr_garch_t/2")
 SIMULATION: Final = HistoricalSimulation()
-BEFORE_H: Final = 3 * 8_766
+BEFORE_H: Final = 3 * JULIAN_YEAR_H
 """Hours before the first judged one that inputs may look back at: the hour-of-week table fades with half a year."""
 LEAST_H: Final = 30 * 24
 LEAST_BARS: Final = 674

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from margrave.errors import Fatal
 from margrave.lab.court.family import LEVELS, TailFamily, TailModel, Tails, VolatilityFamily, VolatilityModel, fitted
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import Panel
+from margrave.spans import HOUR_MS, JULIAN_YEAR_H
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 REFIT_H: Final = 720
-MEMORY_H: Final = 5 * 8_766
+MEMORY_H: Final = 5 * JULIAN_YEAR_H
 """A fit knows no more than the last five years: the longest memory that stands before the court is 1500 days, and a
 study's cost grows with its length and not with its square."""
 AUDITED_ROWS: Final = 6

@@ -21,13 +21,13 @@ from margrave.messages import ChainState, Surface
 from margrave.mirror.clearinghouse import MICRO
 from margrave.score.surface import implied_vol
 from margrave.settings import MarketSettings
+from margrave.spans import DAY_MS, HOUR_MS, YEAR_MS
 
 NOTIONAL_USD: Final = 100_000.0
 """Per market."""
 COLLATERAL_USD: Final = 200_000.0
 EXPIRY_DAYS: Final = 30
-DAY_MS: Final = 86_400_000
-EXPIRY_HOUR_MS: Final = 8 * 3_600_000
+EXPIRY_HOUR_MS: Final = 8 * HOUR_MS
 """Listed options expire at 08:00 UTC."""
 ACCOUNT_KEY: Final = "0x" + "a1" * 32
 MAKER_KEY: Final = "0x" + "b2" * 32
@@ -83,7 +83,7 @@ class DemoAccount:
         surface = _surface(words)
 
         def sigma(strike: float, expiry_ms: int) -> float:
-            return implied_vol(surface, price_usd, strike, (expiry_ms - now_ms) / (365 * DAY_MS))
+            return implied_vol(surface, price_usd, strike, (expiry_ms - now_ms) / YEAR_MS)
 
         mine = [position for position in self.positions if position.market == market]
         return static_margin.INITIAL_OVER_MAINTENANCE * static_margin.requirement(mine, price_usd, sigma, now_ms)

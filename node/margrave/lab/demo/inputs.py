@@ -17,11 +17,11 @@ from margrave.lab.feed.tape import Tape
 from margrave.lab.feed.venues import DIALECTS
 from margrave.operate.init import PUBLIC_VENUES
 from margrave.settings import PROJECT_ROOT, Policy
+from margrave.spans import HOUR_S
 from margrave.verdicts import ReportKind
 
 WALL_S_A_ROUND: Final = 3.5
 """What four nodes need on two cores, with room: collect, score, sign, gather, publish, confirm."""
-HOUR_S: Final = 3600
 LIVE_PERIOD_S: Final = 60
 DRILL_ROUNDS: Final = 36
 OPENING_ROUNDS: Final = 3

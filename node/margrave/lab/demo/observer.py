@@ -18,6 +18,7 @@ from margrave.lanes import Words
 from margrave.messages import Attestation, ChainState, OnchainMarket
 from margrave.mirror.words import is_limited
 from margrave.ops.clock import Clock
+from margrave.spans import YEAR_DAYS
 from margrave.verdicts import DriftLevel, MarketStatus
 
 DRIFTS: Final = tuple(level.name.lower() for level in DriftLevel)
@@ -96,7 +97,7 @@ class Observer:
         return MarketRow(
             price_usd=price,
             sigma_forecast=view["sigma_annual"] if view else None,
-            sigma_implied_30d=lanes.decode(words, "total_vol_30d") / (30 / 365) ** 0.5,
+            sigma_implied_30d=lanes.decode(words, "total_vol_30d") / (30 / YEAR_DAYS) ** 0.5,
             down_es99=lanes.decode(words, "down_es99"),
             up_es99=lanes.decode(words, "up_es99"),
             down_q995=lanes.decode(words, "down_q995"),

@@ -45,6 +45,7 @@ from margrave.settings import (
     load_markets,
     load_policy,
 )
+from margrave.spans import DAY_S
 from margrave.store.journal import Journal
 
 NODES: Final = ("ada", "bell", "curie", "dirac")
@@ -55,7 +56,6 @@ OPENING_ROUNDS: Final = 8
 """Wall seconds that the nodes are given to start before the first round; a late one joins a round later."""
 GAS_MONEY_ETHER: Final = 10
 DEPLOYER_KEY: Final = "0x" + "d0" * 32
-DAY_S: Final = 86_400
 ANVIL: Final = PROJECT_ROOT / "node_modules" / ".bin" / "anvil"
 
 

@@ -27,14 +27,12 @@ from scipy.special import ndtr
 
 from margrave.errors import Rejected
 from margrave.lab.demo.record import Position
+from margrave.spans import DAY_MS, YEAR_DAYS
 from margrave.verdicts import Rejection
 
 Floats = npt.NDArray[np.float64]
 Sigma = Callable[[float, int], float]
 """Annualised implied volatility (a fraction) of a strike (USD) and an expiry (Unix ms)."""
-
-MS_PER_DAY: Final = 86_400_000.0
-DAYS_PER_YEAR: Final = 365.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +110,8 @@ def _changes(position: Position, price: float, spots: Floats, sigma: Sigma | flo
     vol = sigma(position.strike, position.expiry_ms) if callable(sigma) else sigma
     if not vol > 0.0:
         raise Rejected(Rejection.NOT_POSITIVE, f"implied volatility of strike {position.strike:g} is {vol}")
-    days = (position.expiry_ms - now_ms) / MS_PER_DAY
-    years = days / DAYS_PER_YEAR
+    days = (position.expiry_ms - now_ms) / DAY_MS
+    years = days / YEAR_DAYS
     vols = grid.shocked_vols(vol, days) if days > 0.0 else np.full(3, vol)
     shocked = black76(spots[:, None], position.strike, vols[None, :], years, position.is_call)
     today = black76(np.array([price]), position.strike, np.array([vol]), years, position.is_call)

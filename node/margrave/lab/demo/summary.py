@@ -11,8 +11,7 @@ from margrave.lab.demo import static_margin
 from margrave.lab.demo.inputs import Input
 from margrave.lab.demo.record import Breach, Position, Realised, RoundRow, Summary
 from margrave.settings import Policy
-
-YEAR_S = 365 * 86_400
+from margrave.spans import YEAR_S
 
 
 def summarise(

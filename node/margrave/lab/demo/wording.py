@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
+from margrave.spans import DAY_S, HOUR_S
+
 ABSENT = "–"
 
 
@@ -62,11 +64,11 @@ def duration(span_s: float) -> str:
     """`4 h`, `90 min`, `3 days`: the largest unit that keeps it exact enough to say aloud."""
     if span_s < 120:
         return f"{span_s:.0f} s"
-    if span_s < 2 * 3600 and span_s % 3600:
+    if span_s < 2 * HOUR_S and span_s % HOUR_S:
         return f"{span_s / 60:.0f} min"
-    if span_s < 48 * 3600:
-        return f"{span_s / 3600:.3g} h"
-    return f"{span_s / 86400:.2g} days"
+    if span_s < 48 * HOUR_S:
+        return f"{span_s / HOUR_S:.3g} h"
+    return f"{span_s / DAY_S:.2g} days"
 
 
 def instant(time_ms: int) -> datetime:

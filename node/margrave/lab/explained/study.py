@@ -29,7 +29,6 @@ from scipy.stats import kendalltau
 
 from margrave.errors import Fatal
 from margrave.lab.court.history import Stretch, read
-from margrave.lab.court.tables import HOUR_MS
 from margrave.lab.served.rounds import round_of
 from margrave.messages import Bar, Snapshot
 from margrave.score import calm
@@ -40,6 +39,7 @@ from margrave.score.features.catalogue import LEADERS, LEVEL_H
 from margrave.score.model_set import ModelSet
 from margrave.score.scores import Scorer
 from margrave.settings import PROJECT_ROOT, REGISTRY, Instruments, MarketSettings, load_policy
+from margrave.spans import HOUR_MS
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]

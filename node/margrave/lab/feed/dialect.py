@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from margrave.lab.feed.tape import HOUR_MS, Perpetual, Quote, Tape
+from margrave.lab.feed.tape import Perpetual, Quote, Tape
 from margrave.messages import Bar
 from margrave.settings import MarketSettings
+from margrave.spans import HOUR_MS
 
 EVEN: Final = "1"
 HALF: Final = "0.5"

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from margrave.collect.chains.abi import Event
 from margrave.collect.chains.lending import aave_v3
 from margrave.collect.chains.multicall import AGGREGATE3, MULTICALL3
-from margrave.lab.feed.tape import DAY_MS, Tape
+from margrave.lab.feed.tape import Tape
+from margrave.spans import DAY_MS
 
 Floats = NDArray[np.float64]
 

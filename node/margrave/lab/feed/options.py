@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from margrave.lab.feed.tape import DAY_MS, Chain, ListedOption
+from margrave.lab.feed.tape import Chain, ListedOption
+from margrave.spans import YEAR_MS
 
 Floats = NDArray[np.float64]
-YEAR_MS = 365 * DAY_MS
 PRICE_TICK = 0.0005
 SMALL_TICK = 0.0001
 SMALL_BELOW = 0.005

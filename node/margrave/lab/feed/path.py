@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from margrave.lab.feed.tape import HOUR_MS, MINUTE_MS
 from margrave.messages import Bar
+from margrave.spans import HOUR_MS, MINUTE_MS
 
 Floats = NDArray[np.float64]
 MINUTES_A_YEAR = 365 * 24 * 60

@@ -32,8 +32,9 @@ from numpy.typing import NDArray
 from margrave.errors import Fatal
 from margrave.lab.feed.options import MONTHS
 from margrave.lab.feed.path import Floats, MinutePath, inside_candle
-from margrave.lab.feed.tape import DAY_MS, HOUR_MS, Chain, ListedOption, Perpetual, Quote, Stamped
+from margrave.lab.feed.tape import Chain, ListedOption, Perpetual, Quote, Stamped
 from margrave.messages import Bar
+from margrave.spans import DAY_MS, HOUR_MS
 
 ABOVE: Final = "point --recording at the directory above the data sets"
 HISTORY_MS: Final = 36 * DAY_MS

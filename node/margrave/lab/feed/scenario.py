@@ -21,9 +21,10 @@ from scipy.signal import lfilter
 
 from margrave.lab.feed.options import SurfaceShape, chain
 from margrave.lab.feed.path import MINUTES_A_YEAR, Floats, MinutePath, bridge, candles_of, minute_grid
-from margrave.lab.feed.tape import HOUR_MS, MINUTE_MS, Chain, Perpetual, Quote, Stamped
+from margrave.lab.feed.tape import Chain, Perpetual, Quote, Stamped
 from margrave.messages import Bar
 from margrave.settings import Positive, Section, Share, load_section
+from margrave.spans import HOUR_MS, MINUTE_MS
 
 CHAIN_EVERY_MS: Final = MINUTE_MS
 NOISE_HALF_LIFE_MINUTES: Final = 8

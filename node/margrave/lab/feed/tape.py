@@ -8,10 +8,6 @@ from typing import Protocol
 
 from margrave.messages import Bar
 
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
-
 
 @dataclass(frozen=True, slots=True)
 class Quote:

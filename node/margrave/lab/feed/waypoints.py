@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import typer
 
-from margrave.lab.feed.tape import DAY_MS, HOUR_MS, MINUTE_MS
+from margrave.spans import DAY_MS, HOUR_MS, MINUTE_MS
 
 HISTORY_DAYS: Final = 36
 DIGITS: Final = 4

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from margrave.errors import Fatal
-from margrave.lab.gauntlet.tape import HISTORY_H, HOUR_MS, Tape, single
+from margrave.lab.gauntlet.tape import HISTORY_H, Tape, single
+from margrave.spans import HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)

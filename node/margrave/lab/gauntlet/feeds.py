@@ -8,19 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from margrave.lab.gauntlet.tape import (
-    BAR_MS,
-    DEPTH_SHARE,
-    HISTORY_H,
-    HOUR_MS,
-    STEPS,
-    Floats,
-    Ints,
-    Tape,
-    bars_of,
-    walked,
-)
+from margrave.lab.gauntlet.tape import BAR_MS, DEPTH_SHARE, HISTORY_H, STEPS, Floats, Ints, Tape, bars_of, walked
 from margrave.messages import AnyReading, Bar, BarsReading, BookReading, Kind, ScalarReading
+from margrave.spans import HOUR_MS, WEEK_H, YEAR_H
 
 SPREAD = 2e-4
 SEEN_AFTER_MS = 500
@@ -154,7 +144,7 @@ def cut(tape: Tape, start_ms: int, hours: int) -> Feeds:
     daily_usd = np.stack([tape.candles[first + h - 24 : first + h, columns, 4].sum(axis=0) for h in range(hours)])
     hourly = tape.candles[first - 168 : first + hours, columns, 3]
     moves = np.diff(np.log(np.median(hourly, axis=1)), prepend=np.nan)[-168 - hours :]
-    vol = np.array([np.nanstd(moves[h : h + 168]) for h in range(hours)]) * np.sqrt(24 * 365)
+    vol = np.array([np.nanstd(moves[h : h + WEEK_H]) for h in range(hours)]) * np.sqrt(YEAR_H)
 
     def stretch(values: Floats) -> Floats:
         return np.repeat(values, STEPS, axis=0)

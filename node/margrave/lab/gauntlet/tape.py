@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from margrave.errors import Fatal
 from margrave.messages import Bar
+from margrave.spans import HOUR_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-HOUR_MS: Final = 3_600_000
 BAR_MS: Final = 600_000
 STEPS: Final = HOUR_MS // BAR_MS
 HISTORY_H: Final = 210

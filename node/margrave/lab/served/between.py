@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.lab.court.history import Stretch
-from margrave.lab.court.tables import HOUR_MS
 from margrave.lab.served.rounds import FIRST_H, bars_of, round_of
 from margrave.messages import Bar, Ladder, MarketHold, MarketSnapshot
 from margrave.score.carried import Carried, fresh
 from margrave.score.forecast import BASELINE_FLOOR, Forecast, Forecaster
 from margrave.score.hourly import settled
+from margrave.spans import HOUR_MS
 
 Floats = NDArray[np.float64]
 

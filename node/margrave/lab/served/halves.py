@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from margrave.lab.court.history import PRICES, Stretch
-from margrave.lab.court.tables import HOUR_MS, asset_of, by_instrument, floats
+from margrave.lab.court.tables import asset_of, by_instrument, floats
+from margrave.spans import HOUR_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from margrave.lab.served.rounds import SEEN_H, round_of
 from margrave.messages import Bar, MarketHold
-from margrave.score.carried import HOUR_MS, LEVELS, Carried, awaiting, fresh, learnt, widened
+from margrave.score.carried import LEVELS, Carried, awaiting, fresh, learnt, widened
 from margrave.score.forecast import Forecaster
 from margrave.score.hourly import settled
 from margrave.settings import WideningPolicy
+from margrave.spans import HOUR_MS
 from margrave.verdicts import DriftLevel
 
 Floats = NDArray[np.float64]

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from margrave.errors import Fatal
 from margrave.lab.court.history import Found, Stretch, read
-from margrave.lab.court.tables import HOUR_MS
 from margrave.lab.served import between, life
 from margrave.lab.served.between import Between
 from margrave.lab.served.halves import half_past
@@ -21,6 +20,7 @@ from margrave.lab.served.life import Lived
 from margrave.lab.served.rounds import FIRST_H, bars_of
 from margrave.score.forecast import Forecaster
 from margrave.settings import PROJECT_ROOT, REGISTRY, load_policy
+from margrave.spans import DAY_MS, HOUR_MS
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -30,7 +30,6 @@ Span = tuple[datetime, datetime]
 POLICY: Final = PROJECT_ROOT / "config" / "policy.toml"
 LIVED: Final = timedelta(days=730)
 ASKED: Final = timedelta(days=184)
-DAY_MS: Final = 24 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)

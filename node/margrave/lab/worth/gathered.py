@@ -17,16 +17,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from margrave.lab.court.history import HOUR_MS, asset_of
+from margrave.lab.court.history import asset_of
 from margrave.lab.court.panel import Panel
 from margrave.score.features.vpin import bought_share
+from margrave.spans import DAY_MS, HOUR_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 STABLECOINS: Final = ("USDC", "USDT", "DAI")
 FINEST_MS: Final = HOUR_MS // 2
-DAY_MS: Final = 24 * HOUR_MS
 STALE_MS: Final = {"peg": 3 * HOUR_MS, "fear_greed": 2 * DAY_MS, "news_tone": 2 * DAY_MS}
 SIGMA_H: Final = 168
 """Hours of finer bars whose deviation classifies a bar's volume."""

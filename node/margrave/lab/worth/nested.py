@@ -19,6 +19,7 @@ from scipy import optimize
 
 from margrave.lab.court.comparison import Difference, diebold_mariano
 from margrave.lab.court.losses import fz0, qlike
+from margrave.spans import YEAR_H
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -64,7 +65,7 @@ def legs(rows: Ints, horizon_h: int) -> Iterator[tuple[Flags, Flags]]:
     """Rows to fit on and rows to judge: outcomes of the one are known before the other begins."""
     first, last = int(rows.min()), int(rows.max())
     span = last - first
-    start = first + max(min(24 * 365, span // 3), LEAST_TRAIN_H)
+    start = first + max(min(YEAR_H, span // 3), LEAST_TRAIN_H)
     step = int(np.clip(span // 8, 240, REFIT_H))
     for begin in range(start, last, step):
         yield (

@@ -16,6 +16,7 @@ from margrave.lab.worth.gathered import gather
 from margrave.lab.worth.nested import LEAST_PAIRS, Pairs, compared
 from margrave.score.features import beside, tails, volatility
 from margrave.score.features.catalogue import LEADERS, LEVEL_H, TAIL_NAMES, TAILS, VERSION
+from margrave.spans import YEAR_H
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -23,7 +24,7 @@ Flags = NDArray[np.bool_]
 Say = Callable[[str], None]
 
 MOST_ASSETS: Final = 16
-MOST_H: Final = 24 * 365 * 5
+MOST_H: Final = 5 * YEAR_H
 STRIDE_H: Final = 5
 """Every so many hours are fitted on; five divides neither a day nor a week."""
 WHATS: Final[tuple[tuple[str, int, int | None], ...]] = (

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from margrave.errors import Rejected
 from margrave.messages import HealthReading, Ladder, MarketSnapshot
+from margrave.spans import HOUR_S
 from margrave.verdicts import Rejection
 
 Floats = NDArray[np.float64]
@@ -97,7 +98,7 @@ def scale(ladder: Ladder, mpor_s: int) -> Floats:
     """
     found = []
     for place, horizon_h in enumerate(HORIZONS_H):
-        stretch = math.sqrt(horizon_h * 3_600 / mpor_s)
+        stretch = math.sqrt(horizon_h * HOUR_S / mpor_s)
         # simple returns to log falls
         asked = [-math.log1p(-min(getattr(ladder, rung), 0.99)) / FALLS[p][place] for p, rung in QUANTILES]
         found.append(min(max(max(asked) * stretch, LEAST_SCALE), MOST_SCALE))

@@ -7,7 +7,7 @@ reads: docs/features.md says why. `hourly_1` is what `tail_net/1` and `gjr_garch
 package's.
 """
 
-from margrave.score.features.clock import HOUR_MS, new_york_hour_of_week
+from margrave.score.features.clock import new_york_hour_of_week
 from margrave.score.features.hourly_1 import (
     LONG_H,
     MASKS,
@@ -26,7 +26,6 @@ from margrave.score.features.hourly_1 import (
 )
 
 __all__ = [
-    "HOUR_MS",
     "LONG_H",
     "MASKS",
     "MIN_BARS",

@@ -18,15 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from margrave.score.features.catalogue import BIT, LOG_RATIO, SHARE, Feature, Group, Need
-from margrave.score.features.clock import HOUR_MS, WEEK_H
 from margrave.score.features.hours import Hours
 from margrave.score.features.measures import lagged, trailing_mean
 from margrave.score.features.vpin import vpin_of
+from margrave.spans import DAY_H, HOUR_MS, WEEK_H
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-DAY_H: Final = 24
 LAGS_H: Final = (4, 24)
 FAR: Final = 5.0
 """Logarithms of ratios are cut here, either way; other inputs at `MOST`."""

@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from margrave.spans import HOUR_MS, WEEK_H
+
 Ints = npt.NDArray[np.int64]
 
-HOUR_MS: Final = 3_600_000
-WEEK_H: Final = 168
 MONDAY_H: Final = 96
 """The first Monday of 1970, hours after the epoch."""
 

@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from margrave.errors import Rejected
 from margrave.messages import Bar, MarketSnapshot
-from margrave.score.features.clock import HOUR_MS, new_york_hour_of_week
+from margrave.score.features.clock import new_york_hour_of_week
+from margrave.spans import HOUR_MS, YEAR_H
 from margrave.verdicts import Rejection
 
 Floats = npt.NDArray[np.float64]
@@ -263,9 +264,8 @@ def _rate_columns(history: History, squares: Floats, level: Floats) -> list[Floa
     funding = np.where(np.isfinite(history.funding_8h[1:]), history.funding_8h[1:], 0.0)
     has = _has_implied(history.vol_index[1:]) > 0
     implied = np.log(np.where(has, history.vol_index[1:], 1.0))
-    hours_a_year = 24 * 365
-    week = 0.5 * (_log_mean(squares, 168, VARIANCE_FLOOR) + np.log(hours_a_year))
-    long = 0.5 * (np.log(level) + np.log(hours_a_year))
+    week = 0.5 * (_log_mean(squares, 168, VARIANCE_FLOOR) + np.log(YEAR_H))
+    long = 0.5 * (np.log(level) + np.log(YEAR_H))
     return [
         np.arcsinh(funding * 1e4),
         np.where(has, np.clip(implied - week, -4, 4), 0.0),

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from margrave.messages import Bar, MarketSnapshot
-from margrave.score.features.clock import HOUR_MS
+from margrave.spans import HOUR_MS
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from margrave.score.features.hours import Hours
+from margrave.spans import YEAR_H
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-HOURS_A_YEAR: Final = 24 * 365
 LEAST_PEER: Final = 0.02
 """Of the median level (a variance): what moves less is a coin pegged to money, and nobody's peer."""
 LEAST_OF_PARKINSON: Final = 0.1
@@ -90,4 +90,4 @@ def mean_over(values: Floats, who: Flags) -> Floats:
 def implied_log(hours: Hours) -> Floats:
     """Log variance an hour by the asset's own implied volatility; NaN where it has none."""
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.log(np.where(hours.dvol > 0, hours.dvol, np.nan) ** 2 / HOURS_A_YEAR))
+        return np.asarray(np.log(np.where(hours.dvol > 0, hours.dvol, np.nan) ** 2 / YEAR_H))

@@ -19,10 +19,10 @@ import numpy.typing as npt
 from margrave.errors import Rejected
 from margrave.messages import Message
 from margrave.score.features import beside
-from margrave.score.features.beside import DAY_H, LEADER
-from margrave.score.features.clock import HOUR_MS, WEEK_H
+from margrave.score.features.beside import LEADER
 from margrave.score.features.observed import FIELDS, Observed
 from margrave.score.features.vpin import Flow
+from margrave.spans import DAY_H, HOUR_MS, WEEK_H
 from margrave.verdicts import Rejection
 
 Floats = npt.NDArray[np.float64]

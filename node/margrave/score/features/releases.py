@@ -19,7 +19,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from margrave.score.features.clock import HOUR_MS, WEEK_H, new_york_hour_of_week
+from margrave.score.features.clock import new_york_hour_of_week
+from margrave.spans import HOUR_MS, WEEK_H
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

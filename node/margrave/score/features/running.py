@@ -24,12 +24,13 @@ from margrave.errors import Rejected
 from margrave.messages import Bar, Message
 from margrave.score.features import releases
 from margrave.score.features.catalogue import LEVEL_H
-from margrave.score.features.clock import HOUR_MS, MONDAY_H, WEEK_H, new_york_hour_of_week, week_of
+from margrave.score.features.clock import MONDAY_H, new_york_hour_of_week, week_of
 from margrave.score.features.hours import Hour, grid_of
-from margrave.score.features.measures import HOURS_A_YEAR, implied_log, inner_variance, log_return, range_variance
+from margrave.score.features.measures import implied_log, inner_variance, log_return, range_variance
 from margrave.score.features.tails import KEEPS, SERIES, fed, sums_of
 from margrave.score.features.volatility import LONG_WEEKS
 from margrave.score.features.week import WeekTable, next_week, surprise_of, table_of
+from margrave.spans import HOUR_MS, WEEK_H, YEAR_H
 from margrave.verdicts import Rejection
 
 Floats = npt.NDArray[np.float64]
@@ -149,7 +150,7 @@ class Running(Message, frozen=True, kw_only=True):
             usual=_pushed(self.usual, missed, variance / factor),
             returns=_pushed(self.returns, missed, moved / factor**0.5),
             volumes=_pushed(self.volumes, missed, bar.volume / factor**0.5),
-            implied=_pushed(self.implied, missed, math.log(index**2 / HOURS_A_YEAR)),
+            implied=_pushed(self.implied, missed, math.log(index**2 / YEAR_H)),
             funding_8h=hour.funding_8h,
             total=_packed(total),
             count=_packed(count),

@@ -26,9 +26,9 @@ from margrave.score.features.catalogue import (
     VOLATILITY_NAMES,
     VOLUME_H,
 )
-from margrave.score.features.clock import HOUR_MS, WEEK_H
 from margrave.score.features.running import Running, read
 from margrave.score.features.week import ahead_of, table_of
+from margrave.spans import HOUR_MS, WEEK_H
 
 Floats = npt.NDArray[np.float64]
 

@@ -26,7 +26,6 @@ from margrave.score.features.catalogue import (
     TREND_SPANS_H,
     VOLUME_SPANS_H,
 )
-from margrave.score.features.clock import HOUR_MS, WEEK_H
 from margrave.score.features.hours import Hours
 from margrave.score.features.measures import (
     implied_log,
@@ -39,6 +38,7 @@ from margrave.score.features.measures import (
 )
 from margrave.score.features.volatility import Market, are_leaders
 from margrave.score.features.week import WeekTable
+from margrave.spans import HOUR_MS, WEEK_H
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -33,7 +33,7 @@ from margrave.score.features.catalogue import (
     VOLUME_H,
     Group,
 )
-from margrave.score.features.clock import HOUR_MS, MONDAY_H, WEEK_H, week_of
+from margrave.score.features.clock import MONDAY_H, week_of
 from margrave.score.features.hours import Hours
 from margrave.score.features.measures import (
     implied_log,
@@ -45,6 +45,7 @@ from margrave.score.features.measures import (
     trailing_mean,
 )
 from margrave.score.features.week import WeekTable
+from margrave.spans import HOUR_MS, WEEK_H
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

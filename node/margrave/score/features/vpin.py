@@ -14,14 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from margrave.score.features.clock import HOUR_MS
+from margrave.spans import DAY_MS
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 BUCKETS: Final = 50
 DAYS: Final = 7
-DAY_MS: Final = 24 * HOUR_MS
 
 
 class Flow(msgspec.Struct, frozen=True):

@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from margrave.score.features import releases
 from margrave.score.features.catalogue import LEVEL_H
-from margrave.score.features.clock import HOUR_MS, MONDAY_H, WEEK_H, new_york_hour_of_week, week_of
+from margrave.score.features.clock import MONDAY_H, new_york_hour_of_week, week_of
 from margrave.score.features.hours import Hours
 from margrave.score.features.measures import peers_of, trailing_mean
+from margrave.spans import HOUR_MS, WEEK_H
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -14,7 +14,8 @@ import numpy as np
 from margrave.errors import Rejected
 from margrave.messages import Surface
 from margrave.score.greeks.options import Floats, Options
-from margrave.score.surface import TENORS_DAYS, YEAR_DAYS, tenor_weights
+from margrave.score.surface import TENORS_DAYS, tenor_weights
+from margrave.spans import YEAR_DAYS
 from margrave.verdicts import Rejection
 
 

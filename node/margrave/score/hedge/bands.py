@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from margrave.errors import Rejected
-from margrave.score.hedge.market import HOURS_A_YEAR
+from margrave.spans import YEAR_H
 from margrave.verdicts import Rejection
 
 Floats = NDArray[np.float64]
@@ -90,7 +90,7 @@ class Hedges:
 
 def total_vol(vol: Floats, hours_left: Floats) -> Floats:
     """Standard deviation of the log price over the rest of the life."""
-    return np.asarray(vol * np.sqrt(hours_left / HOURS_A_YEAR))
+    return np.asarray(vol * np.sqrt(hours_left / YEAR_H))
 
 
 def standard_moneyness(log_moneyness: Floats, total: Floats) -> Floats:

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from margrave.messages import Bar
-from margrave.score.features.clock import HOUR_MS
 from margrave.score.features.measures import inner_variance
+from margrave.spans import HOUR_MS, YEAR_H
 
 Floats = NDArray[np.float64]
 
-HOURS_A_YEAR: Final = 8_760.0
 LEVELS_H: Final = (6.0, 24.0, 96.0, 4_320.0)
 """Half-lives of the variance levels; the last is what is usual for the market."""
 GAPS_H: Final = (2.0, 6.0, 24.0, 96.0)
@@ -106,7 +105,7 @@ def forecast_vol(levels: Floats, hours_left: Floats) -> Floats:
     log_variance = weights[0] + usual
     for place, weight in enumerate(weights[1:]):
         log_variance = log_variance + weight * (levels[..., place] - usual)
-    return np.asarray(np.exp(0.5 * log_variance) * np.sqrt(HOURS_A_YEAR))
+    return np.asarray(np.exp(0.5 * log_variance) * np.sqrt(YEAR_H))
 
 
 def _mean(values: Floats, half_life_h: float) -> Floats:

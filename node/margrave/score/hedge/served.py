@@ -17,8 +17,9 @@ from margrave.score.hedge.bands import (
     total_vol,
     whalley_wilmott,
 )
-from margrave.score.hedge.market import GAPS_H, HOURS_A_YEAR, LEVELS_H, MarketState
+from margrave.score.hedge.market import GAPS_H, LEVELS_H, MarketState
 from margrave.score.registry import Model
+from margrave.spans import YEAR_H
 
 Floats = NDArray[np.float64]
 
@@ -98,7 +99,7 @@ def columns(log_moneyness: Floats, hours_left: Floats, vol: Floats, cost: Floats
     """
     hours = np.clip(hours_left, 1.0, MOST_HOURS)
     clamped = np.clip(vol, *VOLS)
-    own = np.log(clamped * clamped / HOURS_A_YEAR)
+    own = np.log(clamped * clamped / YEAR_H)
     usual = state.levels[:, len(LEVELS_H) - 1]
     against = [0.5 * (state.levels[:, 0] - own), 0.5 * (state.levels[:, 1] - own), 0.5 * (own - usual)]
     rest = [log_moneyness, hours, clamped, np.minimum(cost, MOST_COST)]

@@ -17,12 +17,12 @@ from margrave.collect.chains.redemption import (
 from margrave.collect.source import Item
 from margrave.errors import Rejected
 from margrave.messages import Kind, Refusal, ScalarReading
+from margrave.spans import DAY_S
 from margrave.verdicts import Rejection
 from tests.unit.collect.chains.fake import START_MS, FakeChain, FakeNode, reader
 from tests.unit.collect.chains.pools_made import FEED, USDC, FeedBook, put_feed, put_tokens
 
 WSTETH, RETH, SDAI = ("0x" + digit * 20 for digit in ("e1", "e2", "e3"))
-DAY_S = 86_400
 
 
 def wad_rate(rate: Rate) -> Call[int]:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from margrave.collect.chains.logs import Log, log_of
 from margrave.collect.chains.stablecoins import (
     BUCKET_MS,
-    DAY_MS,
     DESTROYED_PLAIN,
     ISSUE,
     REDEEM,
@@ -28,6 +27,7 @@ from margrave.collect.chains.stablecoins import (
     transfers_of,
 )
 from margrave.errors import Rejected
+from margrave.spans import DAY_MS
 from margrave.verdicts import Rejection
 from tests.unit.collect.chains.made import CONTRACT, HASH, RECEIVER, SENDER, ZERO, log, words
 from tests.unit.collect.chains.recordings import needs_data, opened, opened_lines, recording

@@ -15,12 +15,13 @@ from margrave.lab.court.hedge import chamber
 from margrave.lab.court.hedge.chamber import Hedging, hear, lively
 from margrave.lab.court.hedge.episodes import Episodes, Kind, cvar, episodes, hedged, unhedged
 from margrave.lab.court.hedge.rivals import CLOCK, CLOCKS_H, COSTS, OURS, UNHEDGED, WW, Rule, bounds, losses
-from margrave.lab.court.hedge.verdicts import DAY_MS, LEAST_SPANS, SPAN_DAYS, by_year, judged
+from margrave.lab.court.hedge.verdicts import LEAST_SPANS, SPAN_DAYS, by_year, judged
 from margrave.lab.court.panel import Panel, no_panel, panel_of
 from margrave.lab.court.study import quick
 from margrave.score.hedge import Hedger
 from margrave.score.hedge.market import GAPS_H, LEAST_HOURS, LEVELS_H, state_of
 from margrave.score.registry import open_model
+from margrave.spans import DAY_MS
 from tests.unit.lab.court.test_history import bars, put
 
 CALL, PUT = Kind(48, 1.0, True), Kind(48, 1.0, False)

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from margrave.errors import Fatal
-from margrave.lab.court.history import HOUR_MS, LEAST_HOURS, Stretch, asset_of, read
+from margrave.lab.court.history import LEAST_HOURS, Stretch, asset_of, read
+from margrave.spans import HOUR_MS
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
 

@@ -20,9 +20,9 @@ from margrave.lab.court.backtest import Wish
 from margrave.lab.court.families import Kind, Listed, Role
 from margrave.lab.court.family import LEVELS
 from margrave.lab.court.hearing import agree
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import COLUMNS, Panel
 from margrave.lab.court.walk import Answers
+from margrave.spans import HOUR_MS
 from tests.unit.lab.court.small import CALLED, Ewma
 from tests.unit.lab.court.test_history import bars, put
 

@@ -16,7 +16,6 @@ from margrave.lab.court.answers import Sitting, Store, code_digest, modules_of, 
 from margrave.lab.court.engine import Engine, Held, Local, Ray, hold
 from margrave.lab.court.families import Kind, Listed, Role, chosen, everyone
 from margrave.lab.court.families.tails.caviar import ES_CAVIAR
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import COLUMNS, Panel
 from margrave.lab.court.study import (
     LEAST_PANEL_H,
@@ -31,6 +30,7 @@ from margrave.lab.court.study import (
     subset,
 )
 from margrave.lab.court.walk import ByHorizon, Leg, walk
+from margrave.spans import HOUR_MS
 from tests.unit.lab.court.small import CALLED, Ewma, Historical
 from tests.unit.lab.court.test_walk import Smuggler
 

@@ -9,9 +9,9 @@ import pytest
 
 from margrave.errors import Fatal
 from margrave.lab.court.family import LEVELS, Tails
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import COLUMNS, Panel
 from margrave.lab.court.walk import audit, judged, legs, sit, walk
+from margrave.spans import HOUR_MS
 
 
 def panel(hours: int = 3_000, assets: int = 3, seed: int = 0) -> Panel:

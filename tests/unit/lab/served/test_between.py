@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from margrave.lab.court.history import read
-from margrave.lab.court.tables import HOUR_MS
 from margrave.lab.served import between
 from margrave.lab.served.halves import half_past
 from margrave.lab.served.rounds import FIRST_H
+from margrave.spans import HOUR_MS
 from tests.unit.lab.served.folders import START, framed, halves, hourly, put
 from tests.unit.score import real
 

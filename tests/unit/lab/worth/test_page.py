@@ -10,8 +10,7 @@ from margrave.lab.worth_page import tables, verdict
 from margrave.score.features.beside import BESIDE_NAMES
 from margrave.score.features.catalogue import TAIL_NAMES, VOLATILITY_NAMES
 from margrave.settings import PROJECT_ROOT
-
-YEAR_MS = 365 * 86_400_000
+from margrave.spans import YEAR_MS
 
 
 def cell(difference: float, p: float, last_ms: int = YEAR_MS, t: float = -1.0) -> dict[str, object]:

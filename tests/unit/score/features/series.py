@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from margrave.messages import Bar
-from margrave.score.features.clock import HOUR_MS
 from margrave.score.features.hours import Grid, Hour, Hours
+from margrave.spans import HOUR_MS
 
 PRICES = ("open", "high", "low", "close")
 FIRST_MS = 1_640_995_200_000

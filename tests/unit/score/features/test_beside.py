@@ -14,11 +14,11 @@ from margrave.errors import Rejected
 from margrave.messages import Bar
 from margrave.score.features import beside
 from margrave.score.features.beside import BESIDE, BESIDE_NAMES, columns_of, years_of
-from margrave.score.features.clock import HOUR_MS
 from margrave.score.features.hours import Hours
 from margrave.score.features.observed import FIELDS, Observed, from_snapshot, of_bar
 from margrave.score.features.recent import Recent, carried
 from margrave.score.features.vpin import BUCKETS, Flow, bought_share, vpin_of
+from margrave.spans import HOUR_MS
 from tests.unit.score.history import bars, snapshot
 
 from .series import drawn, hour, real, with_holes

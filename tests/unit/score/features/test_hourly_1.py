@@ -10,8 +10,9 @@ import pytest
 from margrave.errors import Rejected
 from margrave.score import features
 from margrave.score.features import History, hourly_1
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
-from tests.unit.score.history import HOUR_MS, bars, snapshot
+from tests.unit.score.history import bars, snapshot
 
 
 def history(n: int = 2000, seed: int = 1) -> History:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from margrave.score.features import releases
-from margrave.score.features.clock import HOUR_MS
 from margrave.score.features.measures import range_variance
 from margrave.score.features.releases import Release
 from margrave.score.features.week import WeekTable, ahead_of
+from margrave.spans import HOUR_MS
 
 from .series import FIRST_MS, drawn, prior
 

@@ -15,11 +15,11 @@ from margrave.errors import Rejected
 from margrave.messages import Bar
 from margrave.score.features import tails, volatility
 from margrave.score.features.catalogue import LEVEL_H, TAIL_NAMES, VOLATILITY_NAMES
-from margrave.score.features.clock import HOUR_MS
 from margrave.score.features.hours import Grid, Hour, Hours, grid_of, hours_of
 from margrave.score.features.running import Running
 from margrave.score.features.served import serve
 from margrave.score.features.volatility import Market
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 from tests.unit.score.history import bars, snapshot
 

@@ -16,10 +16,11 @@ from itertools import pairwise
 from typing import Final
 
 from margrave.collect import checks, readings
-from margrave.collect.source import HOUR_MS, Asked, Item, Trouble, VenueTrouble
+from margrave.collect.source import Asked, Item, Trouble, VenueTrouble
 from margrave.collect.stream import Liquidation, Trade
 from margrave.errors import MargraveError, Rejected
 from margrave.messages import Bar, BookReading, Contract, Kind
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 
 COIN_MARGINED: Final = re.compile(r"[A-Z0-9]+USD_(?:PERP|\d{6})")

@@ -21,9 +21,9 @@ from margrave.collect import checks, readings
 from margrave.collect.source import Asked, Item
 from margrave.errors import Rejected
 from margrave.messages import Kind, OptionQuote
+from margrave.spans import YEAR_MS
 from margrave.verdicts import Rejection
 
-YEAR_MS: Final = 365 * 86_400_000
 EXPIRY_HOUR_UTC: Final = 8
 NEAREST_PAIRS: Final = 5
 """Strikes nearest the money whose parity is taken: far ones are marked to a tick of the dearer side."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from margrave.collect.source import HOUR_MS, Endpoint, Pace, Request, Venue, Wanted
+from margrave.collect.source import Endpoint, Pace, Request, Venue, Wanted
 from margrave.collect.venues.coinbase import endpoints, messages
 from margrave.collect.venues.coinbase.stream import STREAMS
 from margrave.settings import Instruments
+from margrave.spans import HOUR_MS
 
 BOOK_LIMIT: Final = 500
 CANDLES_LIMIT: Final = 350

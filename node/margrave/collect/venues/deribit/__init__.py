@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from margrave.collect.source import HOUR_MS, Endpoint, Pace, Request, Venue, Wanted
+from margrave.collect.source import Endpoint, Pace, Request, Venue, Wanted
 from margrave.collect.venues.deribit import endpoints, messages
 from margrave.collect.venues.deribit.names import kind_of, option_terms
 from margrave.collect.venues.deribit.stream import STREAM
 from margrave.messages import ContractKind
 from margrave.settings import Instruments
+from margrave.spans import HOUR_MS
 
 __all__ = ["DERIBIT", "option_terms"]
 

@@ -14,11 +14,12 @@ from dataclasses import replace
 from typing import Final
 
 from margrave.collect import checks, readings
-from margrave.collect.source import HOUR_MS, Asked, Item, Trouble, VenueTrouble
+from margrave.collect.source import Asked, Item, Trouble, VenueTrouble
 from margrave.collect.stream import Liquidation, Trade
 from margrave.collect.venues.deribit.names import is_inverse, kind_of, no_combination, option_terms, sizes_in_usd
 from margrave.errors import MargraveError, Rejected
 from margrave.messages import Bar, Contract, ContractKind, Kind, OptionQuote
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 
 NO_IV_PERCENT: Final = 999.0

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from margrave.collect.source import HOUR_MS, Endpoint, Pace, Request, Venue, Wanted
+from margrave.collect.source import Endpoint, Pace, Request, Venue, Wanted
 from margrave.collect.venues.hyperliquid import endpoints, messages
 from margrave.collect.venues.hyperliquid.stream import STREAMS
 from margrave.settings import Instruments
+from margrave.spans import HOUR_MS
 
 
 def requests(market: str, names: Instruments, now_ms: int, wanted: Wanted) -> Iterator[Request]:

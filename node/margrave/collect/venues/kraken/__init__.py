@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from margrave.collect.source import HOUR_MS, Endpoint, Pace, Request, Venue, Wanted
+from margrave.collect.source import Endpoint, Pace, Request, Venue, Wanted
 from margrave.collect.venues.kraken import endpoints as kraken
 from margrave.collect.venues.kraken import messages
 from margrave.collect.venues.kraken.stream import STREAMS
 from margrave.settings import Instruments
+from margrave.spans import HOUR_MS
 
 DEPTH_COUNT: Final = 500
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from margrave.collect.source import HOUR_MS, Endpoint, Pace, Request, Venue, Wanted
+from margrave.collect.source import Endpoint, Pace, Request, Venue, Wanted
 from margrave.collect.venues.okx import endpoints as okx
 from margrave.collect.venues.okx import messages
 from margrave.collect.venues.okx.stream import STREAMS
 from margrave.settings import Instruments
+from margrave.spans import HOUR_MS
 
 BOOK_LEVELS: Final = 400
 CANDLES_LIMIT: Final = 300

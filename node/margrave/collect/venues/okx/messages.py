@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from margrave.collect import checks, funding, readings
-from margrave.collect.source import HOUR_MS, Asked, Item, Trouble, VenueTrouble
+from margrave.collect.source import Asked, Item, Trouble, VenueTrouble
 from margrave.collect.stream import Liquidation, Trade
 from margrave.errors import MargraveError, Rejected
 from margrave.messages import Bar, Contract, ContractKind, Kind
+from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 
 COINS_A_CONTRACT: Final[Mapping[str, float]] = {"BTC-USDT-SWAP": 0.01, "ETH-USDT-SWAP": 0.1, "SOL-USDT-SWAP": 1.0}

@@ -9,14 +9,14 @@ from functools import lru_cache
 from typing import Final
 
 from margrave.collect import checks, readings
-from margrave.collect.source import HOUR_MS, Asked, Item
+from margrave.collect.source import Asked, Item
 from margrave.collect.venues.okx.messages import data_of
 from margrave.errors import Rejected
 from margrave.messages import OptionQuote
+from margrave.spans import YEAR_MS
 from margrave.verdicts import Rejection
 
 EXPIRY_HOUR_UTC: Final = 8
-YEAR_MS: Final = 365 * 24 * HOUR_MS
 
 
 def parse_option_summary(asked: Asked, body: object) -> Iterator[Item]:

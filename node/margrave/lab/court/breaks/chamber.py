@@ -18,6 +18,7 @@ from margrave.lab.court.families.tails.garch import FAST_FHS
 from margrave.lab.court.study import first_row
 from margrave.lab.court.target import Goal, unmeasured
 from margrave.lab.demo.plots import AMBER, BLUE, GREY
+from margrave.spans import DAY_H
 
 COVERAGE: Final = Goal("conformal coverage after planted breaks", 0.87, "of 0.90", at_least=True)
 WIDTH: Final = Goal("conformal width over the oracle's", 1.10, "x")
@@ -40,7 +41,7 @@ class Breaks:
             return self._silent(refused.problem)
         scenes = scene.scenes(case.panel, start, 1 if case.study.quick else scene.MOST_FITS)
         if not scenes:
-            days = (scene.LEAST_PAST_H + scene.AFTER_H) // scene.DAY_H
+            days = (scene.LEAST_PAST_H + scene.AFTER_H) // DAY_H
             return self._silent(f"no asset has {days} days without a gap to plant a break into")
         case.say(
             f"breaks: {len(scenes)} fits, {len(scene.BREAKS_D)} breaks after each, {len(scene.families())} families"
@@ -112,7 +113,7 @@ def _delay_table(delays: Sequence[Delays]) -> Table:
             cells += [share, hours if np.isfinite(hours) else None]
         rows.append((row.what, row.markets, *cells))
     return Table(
-        f"The drift rule after breaks: share of markets at each level within {drifting.WATCHED_H // scene.DAY_H} days",
+        f"The drift rule after breaks: share of markets at each level within {drifting.WATCHED_H // DAY_H} days",
         ("break", "markets", *columns),
         tuple(rows),
         "The model follows volatility within hours: half of the breaks are over for it before any rule could be sure. "

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.lab.court.breaks import planted
-from margrave.lab.court.breaks.scene import BEFORE_H, DAY_H, Scene, breaks_of, copied, ours, rungs, scene_at
+from margrave.lab.court.breaks.scene import BEFORE_H, Scene, breaks_of, copied, ours, rungs, scene_at
 from margrave.lab.court.family import DOWN, LEVELS, UP, TailModel
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import Panel
 from margrave.score import drift
 from margrave.score.drift import Drift, Seen
+from margrave.spans import DAY_H, HOUR_MS, JULIAN_YEAR_H
 from margrave.verdicts import DriftLevel
 
 Floats = NDArray[np.float64]
@@ -29,7 +29,6 @@ Ints = NDArray[np.int64]
 
 WATCHED_H: Final = 7 * DAY_H
 """Hours after a break in which it should be found."""
-YEAR_H: Final = 8_766
 LEAN_SD: Final = 0.5
 REAL: Final = (
     ("2020-03-12", "the pandemic's day"),
@@ -159,7 +158,7 @@ def _alarms(what: str, streams: Sequence[Floats]) -> Alarms:
             after = state.after(_seen(value, True))
             reached += [state.level < level <= after.level for level in LEVELS_UP]
             bars, haste, state = bars + 1, haste + after.haste, after
-    years = bars / YEAR_H
+    years = bars / JULIAN_YEAR_H
     return Alarms(what, years, tuple((reached / years).tolist()), haste / max(bars, 1))
 
 

@@ -22,11 +22,11 @@ from margrave.lab.court.families.tails.hastened import Hastened
 from margrave.lab.court.families.tails.historical import HistoricalSimulation
 from margrave.lab.court.family import TailFamily, TailModel
 from margrave.lab.court.panel import Panel
+from margrave.spans import DAY_H
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-DAY_H: Final = 24
 PAST_H: Final = DAY_H * 540
 """What a fit sees: every family's window but the longest, and a tenth of the panel to copy."""
 LEAST_PAST_H: Final = DAY_H * 180

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from margrave.lab.court.cascade import simulator
 from margrave.lab.court.cascade.questions import HALF_LIVES_H, Questions, scales
-from margrave.lab.court.tables import HOUR_MS
 from margrave.score.cascade.inputs import EDGES, FALLS, HORIZONS_H
 from margrave.score.registry import Model
+from margrave.spans import HOUR_MS
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -27,14 +27,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from margrave.lab.court.panel import Panel
-from margrave.lab.court.tables import HOUR_MS, floats
+from margrave.lab.court.tables import floats
 from margrave.score.features.catalogue import LEADERS
+from margrave.spans import DAY_H, HOUR_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-DAY_H: Final = 24
 LONGEST_PAUSE_H: Final = 45 * DAY_H
 LEAST_EVENTS: Final = 30
 EXPLAINED: Final = 0.5

@@ -18,11 +18,11 @@ from margrave.lab.court.cascade.books import Book
 from margrave.lab.court.cascade.judging import Part, episodes, judge, size_errors
 from margrave.lab.court.cascade.questions import Questions
 from margrave.lab.court.chamber import Case, Figure, Ruling, Table
-from margrave.lab.court.tables import HOUR_MS
 from margrave.lab.court.target import Goal, Target, unmeasured
 from margrave.score.cascade.inputs import CASCADE, FAMILY, HORIZONS_H
 from margrave.score.registry import Model, open_model
 from margrave.settings import REGISTRY
+from margrave.spans import HOUR_MS
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -13,14 +13,13 @@ from margrave.lab.court import events
 from margrave.lab.court.cascade.answers import OURS, Answer
 from margrave.lab.court.cascade.questions import Questions
 from margrave.lab.court.events import NOT_TESTED, Tested
-from margrave.lab.court.tables import HOUR_MS
 from margrave.score.cascade.inputs import HORIZONS_H
+from margrave.spans import DAY_MS, HOUR_MS, WEEK_MS
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-WEEK_MS: Final = 7 * 24 * HOUR_MS
-APART_MS: Final = 24 * HOUR_MS
+APART_MS: Final = DAY_MS
 """Cascade hours nearer than this are one episode."""
 
 

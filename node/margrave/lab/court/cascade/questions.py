@@ -15,10 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from margrave.lab.court.cascade.books import DAY_H, Book
+from margrave.lab.court.cascade.books import Book
 from margrave.lab.court.cascade.leverage import response, told
 from margrave.lab.court.panel import Panel
-from margrave.lab.court.tables import HOUR_MS
 from margrave.score.cascade.inputs import (
     CASCADE,
     EDGES,
@@ -28,6 +27,7 @@ from margrave.score.cascade.inputs import (
     MOST_SCALE,
     UNKNOWN_OVER_DEPTH,
 )
+from margrave.spans import DAY_H, HOUR_MS, YEAR_H
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,7 +39,7 @@ HALF_LIVES_H: Final = (3.0, 12.0, 48.0, 168.0, 720.0, 8760.0)
 DEPTH_OF_VOLUME: Final = 0.05
 """Depth within 1 % as a share of a typical hour's traded value: history keeps no books, and this stands for them."""
 VOLUME_H: Final = 720.0
-BORROWED_BEFORE_H: Final = 24 * 365
+BORROWED_BEFORE_H: Final = YEAR_H
 """Of the prices before the first liquidation, what debts can still come from."""
 
 

@@ -18,7 +18,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.tables import asset_of
 from margrave.messages import Bar, Ladder, MarketSnapshot
@@ -26,6 +25,7 @@ from margrave.score import addons
 from margrave.score.contagion.graph import Floats, Ints
 from margrave.score.contagion.served import Contagions
 from margrave.score.registry import Model
+from margrave.spans import HOUR_MS
 
 PEGGED: Final = 0.02
 PEGGED_H: Final = 30 * 24

@@ -18,11 +18,11 @@ from margrave.lab.court.contagion import edges, found, picture, ranking
 from margrave.lab.court.contagion.case import Replayed
 from margrave.lab.court.contagion.edges import Foretold
 from margrave.lab.court.contagion.ranking import NETWORK, Ranked
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.target import Goal, Target
 from margrave.score.contagion import network, overlap
 from margrave.score.registry import Model, open_model
 from margrave.settings import REGISTRY
+from margrave.spans import HOUR_MS
 
 MODEL: Final = f"{network.FAMILY}/1"
 RANK: Final = Goal("rank of distress beyond the shock, Spearman with full clearing", 0.95, "", at_least=True)

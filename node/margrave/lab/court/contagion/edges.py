@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 
 from margrave.lab.court.contagion.found import LIQUIDATIONS
 from margrave.score.contagion.graph import Floats, Ints
+from margrave.spans import WEEK_MS
 
-WEEK_MS: Final = 7 * 86_400_000
 FIRST: Final = 12
 """Weeks to learn from before anything is judged."""
 LEAST: Final = 8

@@ -24,6 +24,7 @@ from margrave.lab.court.panel import Panel
 from margrave.score.features import MIN_BARS
 from margrave.score.registry import Card, Model, open_model
 from margrave.settings import REGISTRY
+from margrave.spans import HOUR_S
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -121,7 +122,7 @@ def digest(folder: Path) -> str:
 
 def _only(card: Card, output: str) -> tuple[int, ...]:
     there = any(tensor.name == output for tensor in card.outputs)
-    return (card.horizon_s // 3600,) if there and card.horizon_s else ()
+    return (card.horizon_s // HOUR_S,) if there and card.horizon_s else ()
 
 
 @cache

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from margrave.errors import Fatal, Rejected
 from margrave.lab.court.panel import Panel
-from margrave.score.features import HOUR_MS, hourly_1, tails, volatility
+from margrave.score.features import hourly_1, tails, volatility
 from margrave.score.features.catalogue import TAIL_NAMES, VERSION, VOLATILITY_NAMES
 from margrave.score.features.volatility import Market
 from margrave.score.registry import Card
+from margrave.spans import HOUR_MS, JULIAN_YEAR_H
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -41,7 +42,7 @@ class Pairs:
 
 
 COLUMNS: Final = "columns"
-MEMORY_H: Final = 3 * 8_766
+MEMORY_H: Final = 3 * JULIAN_YEAR_H
 """Of the hour-of-week table of `hourly-2`, which fades with half a year."""
 Maker = Callable[[Card, Panel, Pairs], tuple[Flags, Given]]
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.lab.court.greeks.held import Bools, Floats, Held, Ints
-from margrave.score.surface import DAY_MS
+from margrave.spans import DAY_MS, HOUR_MS, YEAR_DAYS
 
 DELTAS: Final = (0.02, 0.10, 0.25, 0.45, 0.55, 0.75, 0.90, 0.98)
 TENORS_DAYS: Final = (1.0, 2.0, 7.0, 30.0, 90.0, 200.0)
@@ -174,11 +174,11 @@ def learned(found: Held, *, least_days: int = 10) -> Floats:
     """
     extra = np.full(len(found), np.nan)
     # in Black's own share: vega over forward and root of time, times a parabola in delta
-    shape = (found.vega / np.sqrt(found.days / 365))[:, None] * np.stack(
+    shape = (found.vega / np.sqrt(found.days / YEAR_DAYS))[:, None] * np.stack(
         [np.ones(len(found)), found.call_delta, found.call_delta**2], axis=1
     )
     columns = shape * found.move[:, None]
-    ended = found.from_ms + (found.hours * 3_600_000).astype(np.int64)
+    ended = found.from_ms + (found.hours * HOUR_MS).astype(np.int64)
     for asset in np.unique(found.asset):
         mine = found.asset == asset
         days = np.unique(found.from_ms[mine] // DAY_MS)

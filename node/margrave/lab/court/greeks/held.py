@@ -22,13 +22,12 @@ from margrave.messages import OptionQuote, Surface
 from margrave.score import black76, surface
 from margrave.score.greeks import Moves, Options, greeks, smile
 from margrave.score.greeks.served import call_delta
-from margrave.score.surface import DAY_MS, YEAR_DAYS
+from margrave.spans import DAY_MS, HOUR_MS, YEAR_DAYS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-HOUR_MS: Final = 3_600_000
 MOST_APART_H: Final = 26.0
 """Between two chains: a hedge is set once a day at least."""
 LEAST_DAYS: Final = 1.0

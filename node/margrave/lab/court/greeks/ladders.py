@@ -11,12 +11,13 @@ import numpy as np
 from margrave.errors import Fatal, Rejected
 from margrave.lab.court.families.registered import RegisteredTails
 from margrave.lab.court.family import DOWN, LEVELS, UP, TailModel
-from margrave.lab.court.greeks.held import HOUR_MS, Floats
+from margrave.lab.court.greeks.held import Floats
 from margrave.lab.court.panel import Panel
 from margrave.messages import Ladder
 from margrave.score.greeks import Moves, moves
 from margrave.score.registry import open_model
 from margrave.settings import REGISTRY
+from margrave.spans import HOUR_MS
 
 MODEL: Final = "tails/1"
 MPOR_H: Final = 4

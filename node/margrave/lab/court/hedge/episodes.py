@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import Panel
 from margrave.score.hedge.bands import standard_moneyness, total_vol
 from margrave.score.hedge.market import GAPS_H, LEAST_HOURS, LEVELS_H, MarketState, forecast_vol, state_of
+from margrave.spans import HOUR_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from margrave.lab.court.hedge.episodes import Kind, cvar, cvar_sorted
 from margrave.lab.court.hedge.rivals import BAND, CLOCK, COSTS, OURS, UNHEDGED, WW, Rule
+from margrave.spans import DAY_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Losses = Mapping[tuple[Rule, float], Floats]
 
-DAY_MS: Final = 86_400_000
 SPAN_DAYS: Final = 30
 """As long as the longest life, so that few episodes reach into the next span."""
 DRAWS: Final = 400

@@ -20,13 +20,12 @@ from scipy.signal import lfilter
 
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.score.crashes import Crash
+from margrave.spans import DAY_H, YEAR_H
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-DAY_H: Final = 24
-YEAR_H: Final = 365 * DAY_H
 LEAST_PAST_H: Final = 30 * DAY_H
 ALARMED: Final = 0.95
 RELEASE_H: Final = 24

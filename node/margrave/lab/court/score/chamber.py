@@ -25,6 +25,7 @@ from margrave.lab.demo.plots import AMBER, BLUE, GREY
 from margrave.score.regime import ORDER
 from margrave.score.registry import open_model
 from margrave.settings import REGISTRY
+from margrave.spans import DAY_MS
 from margrave.verdicts import Regime
 
 Floats = NDArray[np.float64]
@@ -54,7 +55,7 @@ NAMED: Final = (
     ("2026-02-05", "February 2026"),
 )
 """Shown where the folder has them; crashes are counted by the rule."""
-AROUND_MS: Final = 2 * 86_400_000
+AROUND_MS: Final = 2 * DAY_MS
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.lab.court.panel import Panel
+from margrave.spans import DAY_H, YEAR_H
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-DAY_H: Final = 24
 SIGMAS: Final = 5.0
 AT_LEAST_SIGMAS: Final = 4.0
 LEAST: Final = -float(np.log(0.85))
 """Log move: 15 %."""
-YEAR_H: Final = 365 * DAY_H
 LEAST_PAST_H: Final = 30 * DAY_H
 APART_H: Final = 72
 MOST_SAID: Final = 10.0

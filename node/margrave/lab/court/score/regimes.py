@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from margrave.lab.court.panel import Panel
 from margrave.score.regime import ORDER, Regarded, RegimeState, step
+from margrave.spans import JULIAN_YEAR_H
 from margrave.verdicts import Regime
 
 Floats = NDArray[np.float64]
@@ -57,7 +58,7 @@ def spent(regimes: Ints) -> list[Spent]:
             Spent(
                 regime=regime,
                 share=inside / hours if hours else float("nan"),
-                entered_a_year=entered / hours * 8_766 if hours else float("nan"),
+                entered_a_year=entered / hours * JULIAN_YEAR_H if hours else float("nan"),
                 mean_h=inside / entered if entered else float("nan"),
             )
         )

@@ -30,6 +30,7 @@ from margrave.lab.court.study import Study, first_row, too_little
 from margrave.lab.court.walk import legs, room
 from margrave.score import addons, composite
 from margrave.settings import REGISTRY
+from margrave.spans import YEAR_DAYS, YEAR_H
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -46,8 +47,7 @@ CHUNK: Final = 20_000
 """Pairs at once: a shortfall looks at twenty moves of each."""
 POINTS: Final = composite.CAP / composite.STANDARD_MARGIN
 """Of a share of the index."""
-DAYS_30: Final = np.sqrt(30 / 365)
-HOURS_A_YEAR: Final = 24 * 365
+DAYS_30: Final = np.sqrt(30 / YEAR_DAYS)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def implied(panel: Panel) -> Floats:
     squares = np.nan_to_num(panel.log_return) ** 2
     total = np.cumsum(np.concatenate((np.zeros((1, squares.shape[1])), squares)), axis=0)
     first = np.maximum(np.arange(panel.hours) + 1 - REALISED_H, 0)
-    realised = np.sqrt((total[1:] - total[first]) / REALISED_H * HOURS_A_YEAR)
+    realised = np.sqrt((total[1:] - total[first]) / REALISED_H * YEAR_H)
     return np.where(np.isfinite(panel.dvol), panel.dvol, realised)
 
 

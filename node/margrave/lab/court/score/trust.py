@@ -19,12 +19,12 @@ from margrave.lab.court import losses
 from margrave.lab.court.families.registered import CHUNK
 from margrave.lab.court.families.registered_inputs import Pairs, inputs
 from margrave.lab.court.family import DOWN, UP
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.score.calibration import worst
 from margrave.lab.court.score.told import MPOR_H, POINTS, simple
 from margrave.score import composite
 from margrave.score.registry import Model, open_model
+from margrave.spans import HOUR_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from margrave.lab.feed.book import levels, tick_of
 from margrave.lab.feed.dialect import EVEN, HALF, Question, Says, decimal
-from margrave.lab.feed.tape import HOUR_MS, Perpetual
+from margrave.lab.feed.tape import Perpetual
+from margrave.spans import HOUR_MS
 
 UNKNOWN = {"code": -1121, "msg": "Invalid symbol."}
 

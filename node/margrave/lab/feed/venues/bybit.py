@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from margrave.lab.feed.book import levels, tick_of
 from margrave.lab.feed.dialect import HALF, Question, Says, decimal
-from margrave.lab.feed.tape import HOUR_MS
+from margrave.spans import HOUR_MS
 
 
 def answer(q: Question) -> object:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from margrave.lab.feed.book import levels
 from margrave.lab.feed.dialect import Question, Says
-from margrave.lab.feed.tape import HOUR_MS, Chain, ListedOption
+from margrave.lab.feed.tape import Chain, ListedOption
+from margrave.spans import HOUR_MS
 
 PUBLIC = "/api/v2/public/"
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from margrave.lab.feed.book import levels, tick_of
 from margrave.lab.feed.dialect import Question, Says, decimal
-from margrave.lab.feed.tape import HOUR_MS
+from margrave.spans import HOUR_MS, HOUR_S
 
 UNKNOWN_PAIR = {"error": ["EQuery:Unknown asset pair"]}
 PREFIXED = {"XBTUSD": "XXBTZUSD", "ETHUSD": "XETHZUSD"}
@@ -63,7 +63,7 @@ def _ohlc(q: Question) -> object:
         ]
         for b in bars
     ]
-    return {"error": [], "result": {_answered_as(q.text("pair")): rows, "last": q.t_ms // HOUR_MS * 3600 - 3600}}
+    return {"error": [], "result": {_answered_as(q.text("pair")): rows, "last": q.t_ms // HOUR_MS * HOUR_S - HOUR_S}}
 
 
 def _tickers(q: Question) -> object:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from margrave.lab.feed.book import levels, tick_of
 from margrave.lab.feed.dialect import EVEN, Question, Says, decimal
-from margrave.lab.feed.tape import HOUR_MS, Perpetual
+from margrave.lab.feed.tape import Perpetual
+from margrave.spans import HOUR_MS
 
 UNKNOWN = {"code": "51001", "msg": "Instrument ID, Instrument ID code, or Spread ID doesn't exist.", "data": []}
 COINS_A_CONTRACT = {"BTC": 0.01, "ETH": 0.1}

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-HOUR_MS = 3_600_000
+from margrave.spans import HOUR_MS
+
 START_MS = int(datetime(2024, 3, 1, tzinfo=UTC).timestamp() * 1_000)
 DEPOSITS_USD = 1e9
 

@@ -14,6 +14,7 @@ from margrave.lab.court.cascade import books, questions
 from margrave.lab.court.cascade.leverage import WARM_H, response, told
 from margrave.lab.court.panel import Panel, panel_of
 from margrave.score.cascade.inputs import CASCADE, EDGES
+from margrave.spans import HOUR_MS
 from tests.unit.lab.court.cascade import made
 
 HOURS = 24 * 130
@@ -167,7 +168,7 @@ def test_a_cascade_is_a_thousandth_of_deposits_in_the_hours_that_follow(
     made.days(tmp_path, usd)
     grid = panel(tmp_path, close)
     asked = questions.ask(books.read(tmp_path, grid).books, grid)
-    rows = (asked.known_ms - made.START_MS) // made.HOUR_MS - 1
+    rows = (asked.known_ms - made.START_MS) // HOUR_MS - 1
     for row, hour in list(zip(range(len(asked)), rows, strict=True))[::97]:
         for place, horizon in enumerate((1, 24)):
             if np.isfinite(asked.cascade[row, place]):

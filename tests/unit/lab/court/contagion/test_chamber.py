@@ -19,6 +19,7 @@ from margrave.lab.court.contagion.ranking import spearman
 from margrave.lab.court.panel import no_panel
 from margrave.lab.court.study import quick
 from margrave.score.contagion import overlap
+from margrave.spans import WEEK_MS
 from tests.unit.lab.court.contagion import made
 
 
@@ -121,7 +122,7 @@ def test_ranks_share_ties_and_a_flat_answer_ranks_nothing() -> None:
 
 def test_a_week_s_edges_do_not_hang_on_order_or_repeats() -> None:
     rng = np.random.default_rng(0)
-    stamps = rng.integers(0, 40, size=60) * edges.WEEK_MS
+    stamps = rng.integers(0, 40, size=60) * WEEK_MS
     pairs = [(f"c{a}", f"d{b}") for a, b in rng.integers(0, 4, size=(60, 2))]
     once = edges.history(stamps, pairs, "x")
     order = [*rng.permutation(60), *rng.integers(0, 60, size=30)]

@@ -19,12 +19,12 @@ from margrave.lab.court.families.registered import Registered
 from margrave.lab.court.families.registered_ladders import from_ladder
 from margrave.lab.court.families.tails.ladder import student
 from margrave.lab.court.family import DOWN, LEVELS, UP
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import COLUMNS, Panel
 from margrave.lab.court.walk import Leg, audit
 from margrave.score import features
 from margrave.score.registry import open_model
 from margrave.settings import REGISTRY
+from margrave.spans import HOUR_MS
 from tests.unit.lab.court.families import test_volatility as simulated
 from tests.unit.score.sample import market
 

@@ -22,9 +22,9 @@ from margrave.lab.court.families.volatility.measures import (
 )
 from margrave.lab.court.families.volatility.recursions import Recursion
 from margrave.lab.court.family import HORIZONS_H
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.walk import audit
+from margrave.spans import HOUR_MS
 
 BEGINS_H = 500_640
 """In 2027: models of the registry speak of no hour that they may have seen."""

@@ -15,10 +15,11 @@ from margrave.lab.court.chambers import CHAMBERS
 from margrave.lab.court.greeks import GreeksChamber
 from margrave.lab.court.greeks.against import Ratios, learned, ratios
 from margrave.lab.court.greeks.chamber import AVERAGE, WORST
-from margrave.lab.court.greeks.held import HOUR_MS, Held, held
+from margrave.lab.court.greeks.held import Held, held
 from margrave.lab.court.panel import no_panel
 from margrave.lab.court.study import quick
 from margrave.score.greeks import moves
+from margrave.spans import HOUR_MS
 from tests.unit.lab.court.greeks.world import EVERY_H, lay
 from tests.unit.lab.court.surface.made import put, quotes_at
 from tests.unit.score.greeks.sample import LADDER

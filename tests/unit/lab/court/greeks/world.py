@@ -9,10 +9,10 @@ import numpy as np
 
 from margrave.messages import OptionQuote, Surface
 from margrave.score import black76, surface
+from margrave.spans import DAY_MS, HOUR_MS
 from tests.unit.lab.court.surface.made import put
-from tests.unit.score.chains import AS_OF_MS, DAY_MS, TRUE
+from tests.unit.score.chains import AS_OF_MS, TRUE
 
-HOUR_MS = 3_600_000
 EVERY_H = 6
 DAYS = (2.4, 5.4, 12.4, 40.4, 75.4)
 LEANING = msgspec.structs.replace(TRUE, rho=-0.45)

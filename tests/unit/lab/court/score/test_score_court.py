@@ -19,14 +19,13 @@ from margrave.lab.court.study import Study
 from margrave.score import addons, composite
 from margrave.score.contagion.message import Contagion
 from margrave.score.regime import ORDER
+from margrave.spans import DAY_H
 from margrave.verdicts import Regime
 from tests.unit.lab.court.tails.test_families import panel_of
 from tests.unit.score.chains import TRUE
 from tests.unit.score.sample import CALM
 
 Floats = NDArray[np.float64]
-
-DAY_H = 24
 
 
 def quiet(hours: int, assets: int = 1, size: float = 0.005, seed: int = 0) -> Floats:

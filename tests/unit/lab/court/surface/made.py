@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from margrave.messages import OptionQuote
-from tests.unit.score.chains import AS_OF_MS, DAY_MS, TRUE, made
-
-HOUR_MS = 3_600_000
+from margrave.spans import HOUR_MS
+from tests.unit.score.chains import AS_OF_MS, TRUE, made
 
 
 def quotes_at(step: int, *, every_h: float = 6.0, seed: int = 0) -> tuple[int, list[OptionQuote]]:
@@ -53,6 +52,3 @@ def put(folder: Path, chains: list[tuple[int, list[OptionQuote]]], asset: str = 
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path)
     return path
-
-
-__all__ = ["AS_OF_MS", "DAY_MS", "HOUR_MS", "put", "quotes_at"]

@@ -12,7 +12,8 @@ import pytest
 
 from margrave.lab.court import chains
 from margrave.score import black76, surface
-from tests.unit.lab.court.surface.made import AS_OF_MS, HOUR_MS, put, quotes_at
+from margrave.spans import HOUR_MS
+from tests.unit.lab.court.surface.made import AS_OF_MS, put, quotes_at
 
 DATA = os.environ.get("MARGRAVE_DATA")
 

@@ -25,7 +25,8 @@ from margrave.score import surface, surface_forecast
 from margrave.score.registry import Model, open_model
 from margrave.score.surface_forecast import WAYS
 from margrave.settings import REGISTRY
-from tests.unit.lab.court.surface.made import DAY_MS, quotes_at
+from margrave.spans import DAY_MS
+from tests.unit.lab.court.surface.made import quotes_at
 
 
 @pytest.fixture(scope="module")

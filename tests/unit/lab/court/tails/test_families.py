@@ -15,10 +15,10 @@ from margrave.lab.court.families.tails.garch import FHS_GJR, GARCH_T, GJR_EVT
 from margrave.lab.court.families.tails.ladder import RUNGS, empirical, normal, ordered, student
 from margrave.lab.court.families.tails.recursion import Recursion, RecursiveFamily, fit_bars, on_the_clock, trailing
 from margrave.lab.court.family import DOWN, LEVELS, UP
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.losses import fz0
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.walk import audit
+from margrave.spans import HOUR_MS
 
 Floats = np.ndarray
 

@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import Panel
+from margrave.spans import HOUR_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -14,7 +14,8 @@ from margrave.lab.court.chains import Chain
 from margrave.messages import Surface
 from margrave.score import completion, surface
 from margrave.score.completion import Seen
-from margrave.score.surface import DAY_MS, YEAR_DAYS, Sample
+from margrave.score.surface import Sample
+from margrave.spans import DAY_MS, HOUR_MS, YEAR_DAYS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,7 +27,7 @@ MOVES: Final = (-2.0, -1.25, -0.75, -0.25, 0.25, 0.75, 1.25, 2.0)
 options of about 15 to 2.5 % delta."""
 COLUMNS: Final = len(MOVES) - 1
 LEAST_CELLS: Final = 8
-LEAST_APART_MS: Final = 3 * 3_600_000
+LEAST_APART_MS: Final = 3 * HOUR_MS
 LONE_MS: Final = 7 * DAY_MS
 MOST_AGE_DAYS: Final = 3.0
 """An older chain is no last surface."""

@@ -27,7 +27,7 @@ from margrave.lab.court.study import Say
 from margrave.score import arbitrage
 from margrave.score.completion import Filled
 from margrave.score.registry import Model
-from margrave.score.surface import DAY_MS
+from margrave.spans import DAY_MS
 
 Floats = NDArray[np.float64]
 

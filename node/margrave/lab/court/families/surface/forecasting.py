@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from margrave.lab.court.families.surface.indicators import HORIZONS_DAYS, Indicators
 from margrave.score import surface_forecast
 from margrave.score.registry import Card, Model
-from margrave.score.surface import DAY_MS
+from margrave.spans import DAY_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -14,8 +14,8 @@ from margrave.lab.court.families.surface.cells import Shot
 from margrave.lab.court.families.surface.forecasting import FITTED, Ahead, Forecaster, Last, Mean, Ours, Pairs, Searched
 from margrave.lab.court.families.surface.indicators import HORIZONS_DAYS, TENORS_DAYS, indicators
 from margrave.score.registry import Model
-from margrave.score.surface import DAY_MS
 from margrave.score.surface_forecast import QUANTITIES
+from margrave.spans import DAY_MS, HOUR_MS
 
 LEAST_CHAINS: Final = 30
 """Of one asset, for its forecasts to be judged."""
@@ -98,7 +98,7 @@ def _warm(pairs: Pairs) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
 def _row(pairs: Pairs, said: forecasting.Floats, judged: forecasting.Bools) -> Row:
     error, base = (said - pairs.outcome)[judged], (pairs.last - pairs.outcome)[judged]
     # both assets' chains are minutes apart at most: one time
-    times = pairs.as_of_ms[judged] // 3_600_000
+    times = pairs.as_of_ms[judged] // HOUR_MS
     distinct = np.unique(times)
     step_h = float(np.median(np.diff(distinct))) if len(distinct) > 1 else 24.0
     lags = int(np.ceil(pairs.horizon_days * 24 / max(step_h, 1.0)))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from margrave.lab.court.families.surface.cells import Shot
 from margrave.score import surface
-from margrave.score.surface import YEAR_DAYS
+from margrave.spans import YEAR_DAYS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -24,7 +24,8 @@ from margrave.messages import Surface
 from margrave.score import surface
 from margrave.score.descent import ROBUST_SCALE
 from margrave.score.registry import Model
-from margrave.score.surface import YEAR_DAYS, Sample
+from margrave.score.surface import Sample
+from margrave.spans import YEAR_DAYS
 
 Floats = NDArray[np.float64]
 

@@ -16,6 +16,7 @@ from margrave.lab.court.families.surface.completion import SsviRefit
 from margrave.lab.court.families.surface.forecasting import unseen
 from margrave.score import fair_value, surface
 from margrave.score.registry import Model
+from margrave.spans import YEAR_DAYS
 
 Floats = NDArray[np.float64]
 
@@ -74,7 +75,7 @@ def _one(shot: Shot, back: NDArray[np.bool_], model: Model) -> Floats:
     within = (said.low <= mid) & (mid <= said.high)
     return np.column_stack(
         [
-            years * surface.YEAR_DAYS,
+            years * YEAR_DAYS,
             k / flat,
             100 * (said.vol - mid),
             100 * (alone - mid),

@@ -25,14 +25,15 @@ from margrave.lab.court.families.tails.pooled import WARM_UP_H, derived, sample,
 from margrave.lab.court.family import DOWN, LEVELS, UP, Tails
 from margrave.lab.court.panel import Panel
 from margrave.score.features.volatility import Market
+from margrave.spans import YEAR_H
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 NAME: Final = "boosted_quantiles"
 SHALLOW, DEEP = 0.05, 0.01
-WINDOW_H: Final = 24 * 365 * 3
-LEAST_H: Final = 24 * 365
+WINDOW_H: Final = 3 * YEAR_H
+LEAST_H: Final = YEAR_H
 """A half-year's turn that leaves fewer hours is not waited for: the fit takes all that is known."""
 MOST_PAIRS: Final = 24_000
 FRESH: Final = 0.1

@@ -34,6 +34,7 @@ from margrave.lab.court.panel import Panel
 from margrave.score.features.measures import peers_of
 from margrave.score.features.tails import State, state_of
 from margrave.score.features.volatility import Market
+from margrave.spans import YEAR_H
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -46,7 +47,7 @@ LINE: Final = {1: 1.0, 4: 1.0, 24: 2 / 3}
 """The line's weight in the log of the scale; the rest is the recursion's."""
 SERVED_LEVELS: Final = (*LEVELS, 0.0005)
 """Of the rungs; the last is the node's 99.95 %, which the court does not judge."""
-WINDOW_H: Final = 24 * 365 * 3
+WINDOW_H: Final = 3 * YEAR_H
 WARM_UP_H: Final = 24 * 90
 """Hours before the window that the filters need."""
 MOST_PAIRS: Final = 60_000

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from margrave.lab.court.family import DOWN, LEVELS, UP, Tails
-from margrave.lab.court.history import HOUR_MS
 from margrave.lab.court.panel import Panel
+from margrave.spans import HOUR_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 
 from margrave.lab.court.panel import Panel
 from margrave.score.features.catalogue import LEVEL_H
-from margrave.score.features.clock import WEEK_H
-from margrave.score.features.measures import HOURS_A_YEAR, lagged, peers_of, range_variance, trailing_mean
+from margrave.score.features.measures import lagged, peers_of, range_variance, trailing_mean
 from margrave.score.features.week import WeekTable
+from margrave.spans import YEAR_H
 
 __all__ = [
-    "HOURS_A_YEAR",
     "LEVEL_H",
-    "WEEK_H",
     "WeekTable",
     "implied_hourly",
     "lagged",
@@ -51,7 +49,7 @@ def latest(panel: Panel, asset: int, most_h: int) -> slice:
 def implied_hourly(panel: Panel) -> Floats:
     """Variance an hour by implied volatility, (hours, assets): the asset's own index, else the mean of those that have
     one; NaN where nobody has."""
-    hourly = panel.dvol**2 / HOURS_A_YEAR
+    hourly = panel.dvol**2 / YEAR_H
     there = np.isfinite(hourly)
     total, count = np.where(there, hourly, 0.0).sum(axis=1), there.sum(axis=1)
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
