@@ -213,12 +213,13 @@ class Pipeline:
         with self._timed("explain"):
             ids = {row.market: row.market_id for row in report.rows if row.trigger is not None}
             until_ms = self._at_ms(report.round, EXPLAIN_SHARE)
-            scores = explained(
+            told = explained(
                 self.scorer, snapshot, scores, self.carried, ids, in_time=lambda: self.clock.now_ms() < until_ms
             )
-            self.last_scores = scores
-            self.journal.scored(scores)
-            rows = [(ids[row.market], row) for row in scores.markets if row.market in ids]
+            if told != scores:  # journalled already, unexplained
+                self.last_scores = told
+                self.journal.scored(told)
+            rows = [(ids[row.market], row) for row in told.markets if row.market in ids]
             if without := [row.market for _, row in rows if not row.attribution]:
                 log.get().info(
                     "signed without an explanation",
