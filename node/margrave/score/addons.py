@@ -131,6 +131,15 @@ def cascade(
     )
 
 
+def cascades(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder], mpor_s: int) -> dict[str, Cascade]:
+    """`cascade` of every market with a ladder."""
+    return {
+        of.market: cascade(ladders[of.market], mpor_s, of.collateral_ratio, of.open_interest_usd, of.depth_usd)
+        for of in markets
+        if of.market in ladders
+    }
+
+
 def either_side(move: float, ladder: Ladder, within_s: int, mpor_s: int) -> float:
     """Probability that the index moves by more than `move`, up or down, within some seconds."""
     scaled = move / math.sqrt(within_s / mpor_s)

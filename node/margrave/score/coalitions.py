@@ -6,7 +6,6 @@ mixture goes through the very models, surfaces and formulas of the round, in one
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -110,6 +109,10 @@ OF_SERIES: Final[Mapping[str, PathPart]] = {
 """And of its exponentially weighted sums."""
 SPEAKS: Final[Coalition] = frozenset({Input.PATH, Input.IMPLIED, Input.OTHERS, Input.EXPERIENCE, *PathPart})
 """What a ladder follows from."""
+SOLD: Final[Coalition] = frozenset({Input.BOOK, Input.OPEN_INTEREST, Input.LENDING})
+"""What a cascade follows from, beside the ladder."""
+COMPOSED: Final[Coalition] = frozenset({Input.BOOK, Input.CHAIN})
+"""What the composition reads of the market itself, beside ladder, cascade and contagion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ class Game:
 
     def __init__(self, scorer: Scorer, market: str, now: World, reference: World) -> None:
         self._scorer, self._market, self._now, self._reference = scorer, market, now, reference
+        self._mixed: dict[Coalition, Facts] = {}
         self.players = tuple(each for each in Input if self._differ(each))
         self._touching: Coalition = SPEAKS
         """What contagion follows from: the formula reads bars and ladders, the graph also what is held and depth."""
@@ -157,15 +161,15 @@ class Game:
         if ladders is None:
             return None
         contagions = self._contagions(dict.fromkeys(each & self._touching for each in coalitions), ladders)
-        cascades = self._cascades(dict.fromkeys(each - {Input.CHAIN} for each in coalitions), ladders)
+        cascades = self._cascades(dict.fromkeys(each & (SPEAKS | SOLD) for each in coalitions), ladders)
         found = np.empty(len(coalitions))
         for place, each in enumerate(coalitions):
-            facts = self._own(each)
+            facts = self._own(each & COMPOSED)
             assert facts.surface is not None, "asked of markets with one only"
             ladder = ladders[each & SPEAKS][self._market]
-            systemic = cascades[each - {Input.CHAIN}], contagions[each & self._touching]
+            systemic = cascades[each & (SPEAKS | SOLD)], contagions[each & self._touching]
             composed = self._scorer.composed(facts.market, ladder, facts.surface, *systemic)
-            found[place] = math.fsum(reason.points for reason in composed.scored.reasons)
+            found[place] = composed.scored.points
         return found
 
     def _differ(self, group: Input) -> bool:
@@ -182,7 +186,9 @@ class Game:
         return {name: facts for name, facts in world.items() if name != self._market}
 
     def _own(self, coalition: Coalition) -> Facts:
-        return mixed(self._now[self._market], self._reference[self._market], coalition)
+        if coalition not in self._mixed:
+            self._mixed[coalition] = mixed(self._now[self._market], self._reference[self._market], coalition)
+        return self._mixed[coalition]
 
     def _world(self, coalition: Coalition) -> dict[str, Facts]:
         around = self._now if Input.OTHERS in coalition else self._reference
@@ -220,7 +226,7 @@ class Game:
         rows, said = {}, {}
         for place, each in enumerate(asked):
             name = f"{self._market} {place}"
-            rows[name] = each, msgspec.structs.replace(self._own(each).market, market=name)
+            rows[name] = each, msgspec.structs.replace(self._own(each & SOLD).market, market=name)
             said[name] = ladders[each & SPEAKS][self._market]
         mpor_s = self._scorer.policy.round.mpor_s
         found = self._scorer.systemic.cascades([market for _, market in rows.values()], said, mpor_s)
@@ -229,11 +235,12 @@ class Game:
     def _contagions(
         self, asked: Iterable[Coalition], ladders: Mapping[Coalition, Mapping[str, Ladder]]
     ) -> dict[Coalition, Contagion]:
-        found = {}
-        for each in asked:
-            markets = [facts.market for facts in self._world(each).values()]
-            found[each] = self._scorer.systemic.contagions(markets, ladders[each & SPEAKS])[self._market]
-        return found
+        """All at once."""
+        worlds = {
+            each: ([facts.market for facts in self._world(each).values()], ladders[each & SPEAKS]) for each in asked
+        }
+        found = self._scorer.systemic.contagions_of(tuple(worlds.values()))
+        return {each: of[self._market] for each, of in zip(worlds, found, strict=True)}
 
 
 def mixed(now: Facts, reference: Facts, coalition: Coalition) -> Facts:

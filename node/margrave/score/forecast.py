@@ -29,7 +29,7 @@ from margrave.score import hourly
 from margrave.score.asked import BASELINE_H, Row, batch, log_closes, needs
 from margrave.score.carried import Carried
 from margrave.score.features.hours import Hour
-from margrave.score.features.served import joined, serve
+from margrave.score.features.served import serve_worlds
 from margrave.score.registry import Card, Model, open_model
 from margrave.settings import ModelPolicy
 from margrave.spans import HOUR_MS, HOUR_S, YEAR_H
@@ -142,9 +142,7 @@ class Forecaster:
         self, worlds: Sequence[tuple[Sequence[MarketSnapshot], Mapping[str, Carried]]]
     ) -> list[list[Forecast | MarketHold]]:
         """`forecast` of each of some worlds, in one batched run: markets of one world know nothing of another's."""
-        prepared = [
-            [self._prepare(market, carried[market.market]) for market in markets] for markets, carried in worlds
-        ]
+        prepared = self._prepared(worlds)
         rows = [[item for item in world if not isinstance(item, MarketHold)] for world in prepared]
         named = [{market.market: market for market in markets} for markets, _ in worlds]
         moved = [
@@ -179,6 +177,18 @@ class Forecaster:
             drifted = carried[item.market].drift.level is DriftLevel.BASELINE
             found.append(self._settle(item.market, answers, drifted=drifted))
         return found
+
+    def _prepared(
+        self, worlds: Sequence[tuple[Sequence[MarketSnapshot], Mapping[str, Carried]]]
+    ) -> list[list[Row | MarketHold]]:
+        """By world; what several worlds have of a market is prepared once."""
+        known: dict[tuple[int, int], Row | MarketHold] = {}
+        for markets, carried in worlds:
+            for market in markets:
+                state = carried[market.market]
+                if (id(market), id(state)) not in known:
+                    known[id(market), id(state)] = self._prepare(market, state)
+        return [[known[id(market), id(carried[market.market])] for market in markets] for markets, carried in worlds]
 
     def _prepare(self, market: MarketSnapshot, state: Carried) -> Row | MarketHold:
         if len(market.bars) < MIN_BARS:
@@ -215,8 +225,8 @@ class Forecaster:
         rows = [row for world in worlds for row in world]
         if not rows:
             return [{} for _ in worlds]
-        served = joined(
-            [serve([row.running for row in world if row.running is not None], self.prior) for world in worlds if world]
+        served = serve_worlds(
+            [[row.running for row in world if row.running is not None] for world in worlds], self.prior
         )
         asked = batch(rows, served)
         main, baseline = self.main.run(asked.of(self.main.card)), self.baseline.run(asked.of(self.baseline.card))

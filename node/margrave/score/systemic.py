@@ -28,7 +28,7 @@ import msgspec
 from margrave.messages import Ladder, MarketSnapshot
 from margrave.score import addons
 from margrave.score.cascade.message import Cascade
-from margrave.score.contagion.message import Contagion
+from margrave.score.contagion.message import Contagion, World
 from margrave.spans import DAY_S, HOUR_S
 
 FLOOR: Final = 1 / 3
@@ -48,14 +48,18 @@ class CascadeModel(Protocol):
     """`score.cascade.served.Cascades` is one."""
 
     def forecast(
-        self, markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder], mpor_s: int
+        self,
+        markets: Sequence[MarketSnapshot],
+        ladders: Mapping[str, Ladder],
+        mpor_s: int,
+        formula: Mapping[str, Cascade],
     ) -> Mapping[str, Cascade]: ...
 
 
 class ContagionModel(Protocol):
     """`score.contagion.served.Contagions` is one."""
 
-    def forecast(self, markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> Mapping[str, Contagion]: ...
+    def forecasts(self, worlds: Sequence[World]) -> Sequence[Mapping[str, Contagion]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +73,33 @@ class Systemic:
         self, markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder], mpor_s: int
     ) -> dict[str, Cascade]:
         """Of every market with a ladder."""
+        formula = addons.cascades(markets, ladders, mpor_s)
         model = self.cascade_model
-        said = {} if model is None else model.forecast(markets, ladders, mpor_s)
-        return {
-            market.market: held_cascade(said.get(market.market), ladders[market.market], market, mpor_s)
-            for market in markets
-            if market.market in ladders
-        }
+        said = {} if model is None else model.forecast(markets, ladders, mpor_s, formula)
+        return {name: held_cascade(said.get(name), of, ladders[name], mpor_s) for name, of in formula.items()}
 
     def contagions(self, markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> dict[str, Contagion]:
         """Of every market with a ladder. Beyond `MOST_IN_A_GRAPH` of them the formula speaks for all: what clears every
         fall through every borrower grows with their square."""
-        model = self.contagion_model if len(ladders) <= MOST_IN_A_GRAPH else None
-        said = {} if model is None else model.forecast(markets, ladders)
-        formula = addons.contagion(markets, ladders)
-        return {name: held_contagion(said.get(name), of) for name, of in formula.items()}
+        (found,) = self.contagions_of([(markets, ladders)])
+        return found
+
+    def contagions_of(
+        self, worlds: Sequence[tuple[Sequence[MarketSnapshot], Mapping[str, Ladder]]]
+    ) -> list[dict[str, Contagion]]:
+        """`contagions` of each of some worlds, of which the model speaks at once."""
+        told = [World(markets, ladders, addons.contagion(markets, ladders)) for markets, ladders in worlds]
+        asked = {place: world for place, world in enumerate(told) if len(world.ladders) <= MOST_IN_A_GRAPH}
+        model = self.contagion_model
+        said = {} if model is None else dict(zip(asked, model.forecasts(tuple(asked.values())), strict=True))
+        return [
+            {name: held_contagion(said.get(place, {}).get(name), of) for name, of in world.formula.items()}
+            for place, world in enumerate(told)
+        ]
 
 
-def held_cascade(said: Cascade | None, ladder: Ladder, market: MarketSnapshot, mpor_s: int) -> Cascade:
+def held_cascade(said: Cascade | None, formula: Cascade, ladder: Ladder, mpor_s: int) -> Cascade:
     """What a model said of a market, or the formula where it said nothing sound, no lower than venues alone allow."""
-    formula = addons.cascade(ladder, mpor_s, market.collateral_ratio, market.open_interest_usd, market.depth_usd)
     spoken = formula if said is None or not _sound(said) else said
     day = max(spoken.probability, addons.either_side(BEYOND_ANY_BOOK, ladder, DAY_S, mpor_s))
     hour = max(spoken.probability_1h, addons.either_side(BEYOND_ANY_BOOK, ladder, HOUR_S, mpor_s))

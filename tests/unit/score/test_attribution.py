@@ -30,10 +30,13 @@ from margrave.score.attribution import (
     subsets,
 )
 from margrave.score.carried import Carried, widened
+from margrave.score.cascade.served import Cascades
 from margrave.score.coalitions import FIELDS, TOLD, Coalition, Game, Input, PathPart, World, mixed, world_of
 from margrave.score.contagion.served import Contagions
+from margrave.score.registry import open_model
 from margrave.score.scores import Scorer
 from margrave.score.systemic import Systemic
+from margrave.settings import REGISTRY
 from margrave.spans import HOUR_MS
 from margrave.verdicts import DriftLevel, HoldReason
 from tests.unit.score import history, real
@@ -299,11 +302,21 @@ def one_by_one(scorer: Scorer, coalition: Coalition, now: World, reference: Worl
     return math.fsum(reason.points for reason in composed.scored.reasons)
 
 
+def learnt() -> Systemic:
+    cascade, contagion = (open_model(REGISTRY, name) for name in ("cascade/1", "contagion/1"))
+    return Systemic(Cascades(cascade), Contagions(contagion))
+
+
 @pytest.mark.parametrize("drifted", [False, True])
-def test_what_coalitions_share_in_one_batch_is_what_each_comes_to_alone(*, drifted: bool) -> None:
-    scorer = Scorer(
-        real.forecaster(), MARKETS, POLICY, real.scorer().model_set, Systemic(contagion_model=Contagions(None))
-    )
+@pytest.mark.parametrize(
+    ("systemic", "apart"),
+    [(Systemic(contagion_model=Contagions(None)), 1e-6), (learnt(), 1e-2)],
+    ids=["cleared exactly", "learnt, in float32"],
+)
+def test_what_coalitions_share_in_one_batch_is_what_each_comes_to_alone(
+    systemic: Systemic, apart: float, *, drifted: bool
+) -> None:
+    scorer = Scorer(real.forecaster(), MARKETS, POLICY, real.scorer().model_set, systemic)
     now, quiet = (dict(world) for world in worlds())
     now["BTC"] = replace(
         now["BTC"],
@@ -320,7 +333,7 @@ def test_what_coalitions_share_in_one_batch_is_what_each_comes_to_alone(*, drift
     values = game.values(asked)
     assert values is not None
     for coalition, value in zip(asked, values, strict=True):
-        assert value == pytest.approx(one_by_one(scorer, coalition, now, quiet), abs=1e-6), sorted(coalition)
+        assert value == pytest.approx(one_by_one(scorer, coalition, now, quiet), abs=apart), sorted(coalition)
 
 
 def test_all_parts_of_a_path_are_the_path() -> None:

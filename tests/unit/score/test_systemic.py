@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from margrave.messages import HealthReading, HurtPath, Ladder, MarketScores, MarketSnapshot
 from margrave.score import addons, systemic
 from margrave.score.cascade import Cascade
-from margrave.score.contagion import Contagion
+from margrave.score.contagion.message import Contagion, World
 from margrave.score.scores import Scorer
 from margrave.score.systemic import CEILING, FLOOR, MOST_IN_A_GRAPH, Systemic, held_cascade
 from margrave.spans import DAY_S
@@ -41,7 +41,11 @@ class Cascades:
         self.said = said
 
     def forecast(
-        self, markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder], mpor_s: int
+        self,
+        markets: Sequence[MarketSnapshot],
+        ladders: Mapping[str, Ladder],
+        mpor_s: int,
+        formula: Mapping[str, Cascade],
     ) -> dict[str, Cascade]:
         return {} if self.said is None else dict.fromkeys(ladders, self.said)
 
@@ -50,8 +54,13 @@ class Contagions:
     def __init__(self, said: Contagion | None) -> None:
         self.said = said
 
-    def forecast(self, markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> dict[str, Contagion]:
-        return {} if self.said is None else dict.fromkeys(ladders, self.said)
+    def forecasts(self, worlds: Sequence[World]) -> list[dict[str, Contagion]]:
+        return [{} if self.said is None else dict.fromkeys(world.ladders, self.said) for world in worlds]
+
+
+def held(said: Cascade | None, ladder: Ladder, of: MarketSnapshot) -> Cascade:
+    formula = addons.cascades([of], {of.market: ladder}, MPOR_S)[of.market]
+    return held_cascade(said, formula, ladder, MPOR_S)
 
 
 def row(models: Systemic, **changes: object) -> MarketScores:
@@ -105,7 +114,7 @@ def test_a_lie_that_nobody_is_at_risk_cannot_lower_the_lanes_below_what_venues_s
         block=1,
     )
     crash = scaled(CALM, 4)
-    lied = held_cascade(NOTHING, crash, market(health=(healthy,)), MPOR_S)
+    lied = held(NOTHING, crash, market(health=(healthy,)))
     assert lied.probability == addons.either_side(0.15, crash, DAY_S, MPOR_S) > 0.05
     assert 0 < lied.probability_1h <= lied.probability
     assert lied.size == FLOOR * addons.cascade(crash, MPOR_S, 2.0, 1e10, 1e8).size
@@ -119,7 +128,7 @@ def test_a_lie_that_everybody_is_at_the_edge_cannot_hold_margin_up_for_days() ->
 
 
 def test_a_book_that_is_covered_without_limit_does_not_silence_the_formula_either() -> None:
-    covered = held_cascade(None, CALM, market(collateral_ratio=1e6), MPOR_S)
+    covered = held(None, CALM, market(collateral_ratio=1e6))
     assert covered.probability == addons.either_side(0.15, CALM, DAY_S, MPOR_S) > 1e-4
     assert not covered.learned
 
@@ -139,7 +148,7 @@ def test_a_book_that_is_covered_without_limit_does_not_silence_the_formula_eithe
 def test_whatever_a_model_says_a_wider_ladder_never_lowers_it_and_the_hour_never_exceeds_the_day(
     said: Cascade, a: float, b: float
 ) -> None:
-    calm, wild = (held_cascade(said, scaled(CALM, factor), market(), MPOR_S) for factor in sorted((a, b)))
+    calm, wild = (held(said, scaled(CALM, factor), market()) for factor in sorted((a, b)))
     assert 0 < calm.probability <= wild.probability <= 1
     assert calm.size <= wild.size <= 1
     assert all(one.probability_1h <= one.probability for one in (calm, wild))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -90,6 +92,25 @@ def _owed(health: Sequence[HealthReading]) -> float:
     return math.fsum(sum(reading.debt_usd) for reading in health)
 
 
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What is owed against one collateral, by `mass`, `book_usd` and `concentration`."""
+
+    mass: Floats | None
+    usd: float
+    concentration: float
+
+
+@lru_cache(maxsize=16)
+def book(health: tuple[HealthReading, ...]) -> Book:
+    """Remembered: an explanation asks hundreds of times for the same few.
+
+    Raises:
+        Rejected: as `mass`.
+    """
+    return Book(mass(health), book_usd(health), concentration(health))
+
+
 def scale(ladder: Ladder, mpor_s: int) -> Floats:
     """(horizons,) how far the price is forecast to fall: the unit in which the model's grid of falls is written.
 
@@ -112,7 +133,7 @@ def over_depth(amount_usd: float, depth_usd: float | None) -> float:
 
 def of_markets(
     markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder], mpor_s: int
-) -> tuple[list[MarketSnapshot], dict[str, Floats]]:
+) -> tuple[list[tuple[MarketSnapshot, Book]], dict[str, Floats]]:
     """Of those with a ladder and a health distribution that is one: which, and the graph's inputs a row each.
 
     `shock` is the fall that the ladder's 99.5 % rung asks for, stretched to each horizon.
@@ -122,14 +143,14 @@ def of_markets(
         if market.market not in ladders:
             continue
         try:
-            owed = mass(market.health)
+            owed = book(market.health)
         except Rejected:
             continue  # the guard counts what it refuses; for the model it is as if nobody had said it
-        if owed is None:
+        if owed.mass is None:
             continue
         scales = scale(ladders[market.market], mpor_s)
-        over = over_depth(book_usd(market.health), market.depth_usd)
-        asked.append(market)
-        rows.append((owed, scales, [over], scales * np.array(FALLS[0.01])))
+        over = over_depth(owed.usd, market.depth_usd)
+        asked.append((market, owed))
+        rows.append((owed.mass, scales, [over], scales * np.array(FALLS[0.01])))
     names = ("mass", "scale", "over_depth", "shock")
     return asked, {name: np.array([row[at] for row in rows], dtype=np.float64) for at, name in enumerate(names)}

@@ -27,44 +27,45 @@ class Cascades:
     model: Model
 
     def forecast(
-        self, markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder], mpor_s: int
+        self,
+        markets: Sequence[MarketSnapshot],
+        ladders: Mapping[str, Ladder],
+        mpor_s: int,
+        formula: Mapping[str, Cascade],
     ) -> dict[str, Cascade]:
-        """Of every market with a ladder."""
-        found = {
-            market.market: _formula(market, ladders[market.market], mpor_s)
-            for market in markets
-            if market.market in ladders
-        }
+        """Of every market with a ladder.
+
+        Args:
+            formula: of `addons.cascades`.
+        """
+        found = {name: msgspec.structs.replace(of, masked=(*of.masked, "health")) for name, of in formula.items()}
         asked, columns = inputs.of_markets(markets, ladders, mpor_s)
         if not asked:
             return found
         said = self.model.run(columns)
-        for row, market in enumerate(asked):
+        for row, (market, owed) in enumerate(asked):
             hour, day = (float(p) for p in said["probability"][row])
-            liquidated = float(said["size"][row, -1]) * inputs.book_usd(market.health)
+            liquidated = float(said["size"][row, -1]) * owed.usd
             if math.isfinite(hour + day + liquidated):
-                found[market.market] = _joined(found[market.market], hour, day, liquidated, market)
+                own = inputs.over_depth(liquidated, market.depth_usd), owed.concentration, _untold(market)
+                found[market.market] = _joined(found[market.market], hour, day, *own)
         return found
-
-
-def _formula(market: MarketSnapshot, ladder: Ladder, mpor_s: int) -> Cascade:
-    said = addons.cascade(ladder, mpor_s, market.collateral_ratio, market.open_interest_usd, market.depth_usd)
-    return msgspec.structs.replace(said, masked=(*said.masked, "health"))
 
 
 def _untold(market: MarketSnapshot) -> tuple[str, ...]:
     return ("concentration",) if any(reading.concentration is None for reading in market.health) else ()
 
 
-def _joined(formula: Cascade, hour: float, day: float, liquidated_usd: float, market: MarketSnapshot) -> Cascade:
+def _joined(
+    formula: Cascade, hour: float, day: float, over: float, concentration: float, untold: Sequence[str]
+) -> Cascade:
     """Sales of both kinds go into the same books: under the square-root law their impacts, as logarithms, add up as the
     sides of a right angle do.
 
     That law is of many sales, between which books refill. What the largest borrower has is sold at once, into the book
     as it stands: its part by the law of an even book, where that is more.
     """
-    over = inputs.over_depth(liquidated_usd, market.depth_usd)
-    ours = addons.DEPTH_BAND * max(math.sqrt(over), inputs.concentration(market.health) * over)
+    ours = addons.DEPTH_BAND * max(math.sqrt(over), concentration * over)
     theirs = -math.log1p(-min(formula.size, 1 - 1e-12))
     probability = max(formula.probability, day)
     return Cascade(
@@ -72,6 +73,6 @@ def _joined(formula: Cascade, hour: float, day: float, liquidated_usd: float, ma
         probability_1h=min(max(formula.probability_1h, hour), probability, 1.0),
         size=-math.expm1(-math.hypot(ours, theirs)),
         buffer=formula.buffer,
-        masked=(*(name for name in formula.masked if name != "health"), *_untold(market)),
+        masked=(*(name for name in formula.masked if name != "health"), *untold),
         learned=True,
     )

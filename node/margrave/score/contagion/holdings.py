@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from margrave.messages import HealthReading, Ladder, MarketSnapshot
+from margrave.messages import HealthReading, Ladder, MarketSnapshot, PoolReading
 from margrave.score import addons
 from margrave.score.contagion.graph import Drawing, Evidence, Exposures, Floats, NodeKind
 
@@ -47,21 +47,46 @@ class Seen:
     """The markets have hours enough in common to see them fall together."""
 
 
-def seen(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> Seen:
+class Held(NamedTuple):
+    """What the graph is drawn from, of one market. Worlds that are equal in it have one graph."""
+
+    market: str
+    health: tuple[HealthReading, ...]
+    pools: tuple[PoolReading, ...]
+    depth_usd: float | None
+
+
+def held(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> tuple[Held, ...]:
+    """Of the markets that are scored."""
+    return tuple(Held(of.market, of.health, of.pools, of.depth_usd) for of in markets if of.market in ladders)
+
+
+def drawn(world: Sequence[Held]) -> Exposures:
     """
     Raises:
         Rejected: a health reading's amounts are negative or no numbers.
     """
-    scored = [market for market in markets if market.market in ladders]
     draw = Drawing()
-    for market in scored:
-        held = max(sum(sum(reading.collateral_usd) for reading in market.health), 1.0)
-        draw.node(market.market, NodeKind.ASSET, outside=held, depth=_depth_usd(market, held))
+    for market in world:
+        held_usd = max(sum(sum(reading.collateral_usd) for reading in market.health), 1.0)
+        draw.node(market.market, NodeKind.ASSET, outside=held_usd, depth=_depth_usd(market, held_usd))
         for reading in market.health:
             _accounts(draw, market.market, reading)
+    return draw.done()
+
+
+def seen(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder], graph: Exposures | None = None) -> Seen:
+    """
+    Args:
+        graph: of these markets, where it is drawn already.
+
+    Raises:
+        Rejected: a health reading's amounts are negative or no numbers.
+    """
+    scored = [market for market in markets if market.market in ladders]
     follows, history = falling_together(scored, ladders)
     return Seen(
-        graph=draw.done(),
+        graph=drawn(held(scored, ladders)) if graph is None else graph,
         markets=tuple(market.market for market in scored),
         worst=_worst(scored, ladders),
         follows=follows,
@@ -90,7 +115,7 @@ def _worst(markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> 
     return np.array([max(ladders[m.market].down_es99, ladders[m.market].up_es99) for m in markets])
 
 
-def _depth_usd(market: MarketSnapshot, held_usd: float) -> float:
+def _depth_usd(market: Held, held_usd: float) -> float:
     """The sale that moves the price by the factor e, of a book as dense as it is within 1 %."""
     pools = sum(pool.bid_depth_usd for pool in market.pools)
     depth = held_usd / UNSEEN_COLLATERAL_OVER_DEPTH if market.depth_usd is None else market.depth_usd

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
 import msgspec
 
-from margrave.messages import HurtPath
+from margrave.messages import HurtPath, Ladder, MarketSnapshot
 
-__all__ = ["Contagion", "HurtPath"]
+__all__ = ["Contagion", "HurtPath", "World"]
 
 
 class Contagion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,3 +25,12 @@ class Contagion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Inputs that nobody supplied: the answer is the conservative one without them."""
     learned: bool = False
     """A model of the registry spoke; without it, the formula."""
+
+
+class World(NamedTuple):
+    """A round, or one that might have been: what contagion follows from."""
+
+    markets: Sequence[MarketSnapshot]
+    ladders: Mapping[str, Ladder]
+    formula: Mapping[str, Contagion]
+    """What the formula says of each market with a ladder."""

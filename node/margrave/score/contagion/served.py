@@ -21,8 +21,8 @@ from margrave.messages import HurtPath, Ladder, MarketSnapshot
 from margrave.score import addons
 from margrave.score.contagion import network, overlap
 from margrave.score.contagion.graph import Evidence, Exposures, Floats
-from margrave.score.contagion.holdings import Seen, seen
-from margrave.score.contagion.message import Contagion
+from margrave.score.contagion.holdings import Held, Seen, drawn, held, seen
+from margrave.score.contagion.message import Contagion, World
 from margrave.score.registry import Model
 
 MOST_PATHS: Final = 5
@@ -43,13 +43,31 @@ class Contagions:
     def forecast(self, markets: Sequence[MarketSnapshot], ladders: Mapping[str, Ladder]) -> dict[str, Contagion]:
         """Of every market that has a ladder. Never raises for what a snapshot holds: what is not known is masked, and
         the formula answers."""
-        formula = addons.contagion(markets, ladders)
+        (found,) = self.forecasts([World(markets, ladders, addons.contagion(markets, ladders))])
+        return found
+
+    def forecasts(self, worlds: Sequence[World]) -> list[dict[str, Contagion]]:
+        """`forecast` of each of some worlds. Those that hold the same have one graph, on which the falls of all of them
+        run at once: a fall is a column of its own, and what stands beside it changes nothing of it."""
+        alike: dict[tuple[Held, ...], list[int]] = {}
+        for place, world in enumerate(worlds):
+            alike.setdefault(held(world.markets, world.ladders), []).append(place)
+        found: dict[int, dict[str, Contagion]] = {}
+        for holding, places in alike.items():
+            found |= zip(places, self._on_one_graph(holding, [worlds[place] for place in places]), strict=True)
+        return [found[place] for place in range(len(worlds))]
+
+    def _on_one_graph(self, holding: Sequence[Held], worlds: Sequence[World]) -> list[dict[str, Contagion]]:
         try:
-            known = seen(markets, ladders)
-            hurt = self.hurt(known)
-            reaching = reached(known, hurt)
+            graph = drawn(holding)
+            told = [seen(world.markets, world.ladders, graph) for world in worlds]
+            hurts = self._hurts(graph, [struck(known) for known in told])
         except Rejected:
-            return {name: _masked(said, "holdings") for name, said in formula.items()}
+            return [{name: _masked(said, "holdings") for name, said in world.formula.items()} for world in worlds]
+        return [self._said(known, hurt, world.formula) for known, hurt, world in zip(told, hurts, worlds, strict=True)]
+
+    def _said(self, known: Seen, hurt: Floats, formula: Mapping[str, Contagion]) -> dict[str, Contagion]:
+        reaching = reached(known, hurt)
         masked = (*(() if known.holdings else ("holdings",)), *(() if known.history else ("common_history",)))
         learned = self.model is not None and known.holdings
         ranks = ranked(known, reaching)
@@ -66,10 +84,16 @@ class Contagions:
 
     def hurt(self, known: Seen) -> Floats:
         """(markets, nodes): what each market's fall takes from every node, itself among them."""
-        shock = struck(known)
+        (found,) = self._hurts(known.graph, [struck(known)])
+        return found
+
+    def _hurts(self, graph: Exposures, shocks: Sequence[Floats]) -> list[Floats]:
+        """`hurt` of each world's falls on one graph. Clearing goes on until the last of its falls has settled, so it is
+        asked world by world."""
         if self.model is None:
-            return overlap.clear(known.graph, shock).loss
-        return network.losses(self.model, known.graph, shock)
+            return [overlap.clear(graph, shock).loss for shock in shocks]
+        ends = np.cumsum([len(shock) for shock in shocks])[:-1]
+        return np.split(network.losses(self.model, graph, np.vstack(shocks)), ends)
 
 
 def struck(known: Seen) -> Floats:

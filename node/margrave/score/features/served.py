@@ -63,42 +63,49 @@ def serve(states: Sequence[Running], prior: Floats) -> Served:
     Args:
         prior: the pooled hour-of-week table (168,) of the models' cards.
     """
-    markets = tuple(state.market for state in states)
+    return serve_worlds([states], prior)
+
+
+def serve_worlds(worlds: Sequence[Sequence[Running]], prior: Floats) -> Served:
+    """`serve` of each of some worlds, the rows of one after those of the other: their markets know nothing of each
+    other. Worlds in which the same markets stand at the same hour are computed as one array."""
+    states = [state for world in worlds for state in world]
     found = Served(
-        markets,
+        tuple(state.market for state in states),
         np.full((len(states), len(VOLATILITY)), np.nan),
         np.full((len(states), len(HORIZONS_H)), np.nan),
         np.full((len(states), len(TAIL_NAMES)), np.nan),
         np.full((len(states), len(tails.HORIZONS_H)), np.nan),
     )
-    hours = np.array([state.open_ms for state in states], dtype=np.int64)
-    for open_ms in np.unique(hours):
-        places = np.flatnonzero(hours == open_ms)
-        _fill(found, places, [states[int(place)] for place in places], prior)
+    together: dict[tuple[tuple[str, ...], int], list[list[int]]] = {}
+    rows = iter(range(len(states)))
+    for world in worlds:
+        at: dict[int, list[int]] = {}
+        for state, row in zip(world, rows, strict=False):
+            at.setdefault(state.open_ms, []).append(row)
+        for open_ms, places in at.items():
+            together.setdefault((tuple(states[place].market for place in places), open_ms), []).append(places)
+    for (assets, open_ms), alike in together.items():
+        _fill(found, np.array(alike), [[states[place] for place in places] for places in alike], assets, open_ms, prior)
     return found
 
 
-def joined(parts: Sequence[Served]) -> Served:
-    """Rows of markets that know nothing of each other's, one part after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    return Served(
-        tuple(market for part in parts for market in part.markets),
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("volatility", "log_usual", "tails", "log_anchor")
-        ),
-    )
-
-
-def _fill(found: Served, places: npt.NDArray[np.int64], states: Sequence[Running], prior: Floats) -> None:
-    """The rows of the markets whose last hour is the same."""
-    assets = tuple(state.market for state in states)
+def _fill(
+    found: Served,
+    places: npt.NDArray[np.int64],
+    states: Sequence[Sequence[Running]],
+    assets: tuple[str, ...],
+    open_ms: int,
+    prior: Floats,
+) -> None:
+    """The rows (worlds, markets) of the markets whose last hour is the same."""
     who = volatility.are_leaders(assets)
     tables = table_of(_stacked(states, "total"), _stacked(states, "count"), prior)
-    spans = {h: ahead_of(tables, states[0].open_ms, h) for h in HORIZONS_H}
+    spans = {h: ahead_of(tables, open_ms, h) for h in HORIZONS_H}
     usual, implied = _stacked(states, "usual"), _stacked(states, "implied")
-    funding = np.array([np.nan if state.funding_8h is None else state.funding_8h for state in states])
+    funding = np.array(
+        [[np.nan if state.funding_8h is None else state.funding_8h for state in world] for world in states]
+    )
 
     moments = _moments(states, usual, implied)
     columns = volatility.columns_of(moments, who)
@@ -111,12 +118,12 @@ def _fill(found: Served, places: npt.NDArray[np.int64], states: Sequence[Running
     means = tails.mean_of(sums, weights)
     inputs, log_level = tails.columns_of(
         tails.Moments(
-            means={key: means[:, place] for place, key in enumerate(tails.SERIES)},
-            implied=implied[:, -1],
-            implied_before=implied[:, 0],
+            means={key: means[..., place] for place, key in enumerate(tails.SERIES)},
+            implied=implied[..., -1],
+            implied_before=implied[..., 0],
             funding_8h=funding,
-            sound=np.isfinite(_stacked(states, "ranges").mean(axis=1)),
-            close_ms=np.array([state.open_ms + HOUR_MS for state in states], dtype=np.float64),
+            sound=np.isfinite(_stacked(states, "ranges").mean(axis=-1)),
+            close_ms=np.full(len(assets), open_ms + HOUR_MS, dtype=np.float64),
         ),
         who,
     )
@@ -125,29 +132,31 @@ def _fill(found: Served, places: npt.NDArray[np.int64], states: Sequence[Running
         found.log_anchor[places, place] = 0.5 * (np.log(spans[h]) + log_level)
 
 
-def _moments(states: Sequence[Running], usual: Floats, implied: Floats) -> volatility.Moments:
+def _moments(states: Sequence[Sequence[Running]], usual: Floats, implied: Floats) -> volatility.Moments:
     returns, volumes, ends = (_stacked(states, name) for name in ("returns", "volumes", "ends"))
     level = _last(usual, LEVEL_H)
     level = np.where(level > 0, level, np.nan)
     squares, size = returns**2, np.abs(returns)
-    beside = size[:, 1:] * size[:, :-1]
+    beside = size[..., 1:] * size[..., :-1]
     return volatility.Moments(
         ranges={h: _last(usual, h) for h in RANGE_H},
-        logs=volatility.mean_log(usual[:, -ROBUST_H:].T),
+        logs=volatility.mean_log(np.moveaxis(usual[..., -ROBUST_H:], -1, 0)),
         level=level,
-        long=(level + sum(ends[:, -back] for back in volatility.LONG_WEEKS)) / (1 + len(volatility.LONG_WEEKS)),
+        long=(level + sum(ends[..., -back] for back in volatility.LONG_WEEKS)) / (1 + len(volatility.LONG_WEEKS)),
         returns={h: _last(returns, h) for h in RETURN_H},
         squares={h: _last(squares, h) for h in SHAPE_H},
         beside={h: _last(beside, h) for h in SHAPE_H},
         volume={h: _last(volumes, h) for h in (*VOLUME_H, WEEK_H)},
-        implied=implied[:, -1],
-        implied_before=implied[:, 0],
+        implied=implied[..., -1],
+        implied_before=implied[..., 0],
     )
 
 
-def _stacked(states: Sequence[Running], name: str) -> Floats:
-    return read(b"".join([getattr(state, name) for state in states])).reshape(len(states), -1)
+def _stacked(states: Sequence[Sequence[Running]], name: str) -> Floats:
+    """(worlds, markets, …)"""
+    whole = read(b"".join([getattr(state, name) for world in states for state in world]))
+    return whole.reshape(len(states), len(states[0]), -1)
 
 
 def _last(values: Floats, hours: int) -> Floats:
-    return np.asarray(values[:, -hours:].mean(axis=1))
+    return np.asarray(values[..., -hours:].mean(axis=-1))

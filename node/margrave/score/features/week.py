@@ -142,9 +142,9 @@ class WeekTable:
 
 
 def ahead_of(tables: Floats, open_ms: int, horizon_h: int) -> Floats:
-    """(markets,): the same sum from each one's own table (markets, 168), after the hour that opens at `open_ms`."""
+    """(…,): the same sum from each one's own table (…, 168), after the hour that opens at `open_ms`."""
     next_key = int(new_york_hour_of_week(np.array([open_ms + HOUR_MS]))[0])
-    total = tables[:, (next_key + np.arange(horizon_h)) % WEEK_H].sum(axis=1)
+    total = tables[..., (next_key + np.arange(horizon_h)) % WEEK_H].sum(axis=-1)
     return np.asarray(total + releases.usual().beyond(tables, open_ms, horizon_h))
 
 

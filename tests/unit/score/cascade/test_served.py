@@ -15,6 +15,7 @@ from margrave.messages import HealthReading, Ladder, MarketSnapshot
 from margrave.score import addons
 from margrave.score.cascade import inputs
 from margrave.score.cascade.inputs import EDGES, HORIZONS_H
+from margrave.score.cascade.message import Cascade
 from margrave.score.cascade.served import Cascades
 from margrave.score.registry import Model, open_model
 from margrave.settings import REGISTRY
@@ -53,8 +54,12 @@ def lent(*health: HealthReading, **changes: object) -> MarketSnapshot:
     return market(**{"health": health, "collateral_ratio": 20.0, "depth_usd": 5e7} | changes)
 
 
+def spoken(model: Model, markets: list[MarketSnapshot], ladders: dict[str, Ladder]) -> dict[str, Cascade]:
+    return Cascades(model).forecast(markets, ladders, MPOR_S, addons.cascades(markets, ladders, MPOR_S))
+
+
 def asked(model: Model, of: MarketSnapshot, ladder: Ladder = CALM):  # type: ignore[no-untyped-def]
-    return Cascades(model).forecast([of], {of.market: ladder}, MPOR_S)[of.market]
+    return spoken(model, [of], {of.market: ladder})[of.market]
 
 
 # --- the graph --------------------------------------------------------------------------------------------------------
@@ -257,5 +262,5 @@ def test_an_hour_is_never_likelier_than_a_day(model: Model) -> None:
 
 def test_markets_without_a_ladder_are_not_answered(model: Model) -> None:
     eth = msgspec.structs.replace(lent(HEALTHY), market="ETH")
-    found = Cascades(model).forecast([lent(STRETCHED), eth], {"BTC": CALM}, MPOR_S)
+    found = spoken(model, [lent(STRETCHED), eth], {"BTC": CALM})
     assert set(found) == {"BTC"}

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from margrave.lab.court.contagion import drawn
 from margrave.lab.court.contagion.ranking import spearman
+from margrave.score import addons
 from margrave.score.contagion import network, overlap
 from margrave.score.contagion.graph import Drawing, NodeKind, shocks
+from margrave.score.contagion.message import World
 from margrave.score.contagion.served import Contagions
 from margrave.score.registry import Model, open_model
 from margrave.settings import REGISTRY
 from tests.unit.score.contagion.test_served import LADDERS, health, three
+from tests.unit.score.sample import scaled
 
 seeds = st.integers(0, 2**31)
 makes = st.sampled_from([*drawn.SEEN.values(), *drawn.UNSEEN.values()])
@@ -88,6 +91,23 @@ def test_where_nothing_is_lost_nothing_is_said_to_be_lost() -> None:
     sound = graph.own >= 0
     said = network.losses(model(), graph, np.zeros((1, len(graph))))
     assert (said[0, sound] == overlap.clear(graph, np.zeros(len(graph))).loss[0, sound].round(6)).all()
+
+
+def test_worlds_that_are_told_together_are_each_told_what_they_are_told_alone() -> None:
+    held, other = (health("ETH"), health("ETH", "newcomer", 0.2)), (health("ETH", near=3.0),)
+    wild = {name: scaled(ladder, 1.7) for name, ladder in LADDERS.items()}
+    asked = [
+        (three(health=held), LADDERS), (three(health=other), LADDERS), (three(health=held), wild), (three(), wild),
+        (three(health=held, peg=0.9), LADDERS), (three(health=(health("ETH", scale=-1.0),)), LADDERS),
+    ]  # fmt: skip
+    worlds = [World(markets, ladders, addons.contagion(markets, ladders)) for markets, ladders in asked]
+    for told in (Contagions(model()), Contagions(None)):
+        for (markets, ladders), together in zip(asked, told.forecasts(worlds), strict=True):
+            alone = told.forecast(markets, ladders)
+            assert {name: of.masked for name, of in together.items()} == {name: of.masked for name, of in alone.items()}
+            for name, contagion in together.items():
+                assert contagion.addon == pytest.approx(alone[name].addon, abs=FLOAT32)
+                assert contagion.rank == pytest.approx(alone[name].rank, abs=FLOAT32)
 
 
 def test_a_round_that_it_speaks_of_is_marked_as_learnt_and_near_exact_clearing() -> None:

@@ -17,7 +17,7 @@ from margrave.score.features import tails, volatility
 from margrave.score.features.catalogue import LEVEL_H, TAIL_NAMES, VOLATILITY_NAMES
 from margrave.score.features.hours import Grid, Hour, Hours, grid_of, hours_of
 from margrave.score.features.running import Running
-from margrave.score.features.served import serve
+from margrave.score.features.served import serve, serve_worlds
 from margrave.score.features.volatility import Market
 from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
@@ -117,6 +117,20 @@ def test_a_leader_whose_hour_is_late_is_masked_and_not_quoted_from_before() -> N
     alone = serve([states[1]], table)
     assert {"market", "implied"} <= set(alone.masked(0))
     assert np.isfinite(alone.volatility).all(), "what is masked is zero under its bit"
+
+
+def test_worlds_that_are_served_together_are_each_served_as_alone() -> None:
+    hours, table = drawn(800), prior()
+    btc, eth, third = (
+        [Running.start(a, [hour(hours, row, k) for row in range(end)], table) for end in (790, 800)]
+        for k, a in enumerate(hours.assets)
+    )
+    worlds = [[btc[0], eth[1]], [], [btc[1], eth[1]], [btc[1], eth[0]], [third[1]], [btc[0], eth[0]]]
+    together, alone = serve_worlds(worlds, table), [serve(world, table) for world in worlds]
+    assert together.markets == tuple(market for each in alone for market in each.markets)
+    for name in ("volatility", "log_usual", "tails", "log_anchor"):
+        parts = np.concatenate([getattr(each, name) for each in alone])
+        assert np.array_equal(getattr(together, name), parts, equal_nan=True), name
 
 
 def test_a_past_of_less_than_four_whole_weeks_is_not_ready() -> None:
