@@ -102,7 +102,9 @@ class Sender:
         try:
             self._web3.eth.call(call, "latest", changed or None)
         except (Web3Exception, OSError) as error:
-            raise Fatal(f"the call would be refused: {error}", advice="mend it before anybody votes on it") from error
+            raise Fatal(
+                f"the call would be refused: {error}", advice="mend it before it is voted on or sent"
+            ) from error
 
     # --- sending ----------------------------------------------------------------------------------------------------
 

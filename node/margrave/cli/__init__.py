@@ -1,7 +1,7 @@
 """The command line. Every verb loads, calls one function, prints; every bad input ends in one line and a code.
 
 =============  ======================================================================================================
-operators      `init`, `check`, `run`, `once`: who runs a node
+operators      `init`, `check`, `run`, `once`, `multipliers`: who runs a node
 auditors       `replay`, `explain`, `parse`: who must answer for a figure
 traders        `value`, `greeks`, `hedge`: who trades options
 recordings     `record`, `replay-feed`, `readings`: who keeps what venues say

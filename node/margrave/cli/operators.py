@@ -1,4 +1,4 @@
-"""Verbs of who runs a node: make it, check it, run it."""
+"""Verbs of who runs a node: make it, check it, run it, and sign what no round signs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ import typer
 from margrave.cli.terminal import COLOURS, HERE, Config, out, text_of
 
 verbs = typer.Typer()
+multipliers = typer.Typer(no_args_is_help=True, help="Multipliers of single accounts' margin: sign them, publish them.")
+verbs.add_typer(multipliers, name="multipliers")
+Contract = Annotated[str | None, typer.Option(help="The AccountRisk; the clearinghouse's of node.toml if not given.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Judge and show everything; do nothing.")]
 
 
 @verbs.command()
@@ -89,6 +93,71 @@ def once(config: Config = HERE) -> None:
 
     outcome = _run(config, 1)
     raise typer.Exit(0 if outcome in (Outcome.PUBLISHED, Outcome.PUBLISHED_BY_PEER) else 1)
+
+
+@multipliers.command("sign")
+def sign_multipliers(
+    file: Annotated[Path, typer.Argument(help="What is wanted: a round's time, accounts, multipliers, ends.")],
+    config: Config = HERE,
+    contract: Contract = None,
+    into: Annotated[
+        Path | None, typer.Option("--out", help="Where the signature goes; beside the file if not given.")
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Judge a file of multipliers against what governance allows, and sign it with this node's key."""
+    from margrave.chain.signer import KeystoreSigner
+    from margrave.operate import multiplier_quorum, multipliers
+    from margrave.settings import load
+
+    settings = load(config)
+    wishes = multipliers.read_wishes(file)
+    judged = multipliers.judge(wishes, multipliers.contract_of(settings, contract)[0])
+    _print(judged.lines())
+    if dry_run:
+        _print(["nothing was signed"])
+        return
+    signed = multiplier_quorum.sign(judged, KeystoreSigner.unlock(settings.node.keys))
+    path = into or file.with_name(f"{file.stem}.{signed.member}.json")
+    signed.write(path)
+    _print([f"wrote {path}: hand it to whoever publishes"])
+
+
+@multipliers.command("publish")
+def publish_multipliers(
+    signed: Annotated[list[Path], typer.Argument(help="What members wrote, a quorum of them.")],
+    config: Config = HERE,
+    contract: Contract = None,
+    keystore: Annotated[
+        Path | None, typer.Option(help="Who pays: any key but this node's, which counts its own transactions.")
+    ] = None,
+    passphrase_file: Annotated[Path | None, typer.Option(help="File with its passphrase.")] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Gather a quorum's signatures and publish the multipliers in one transaction."""
+    from margrave.chain.sender import Sender
+    from margrave.chain.signer import KeystoreSigner
+    from margrave.operate import multiplier_quorum, multipliers
+    from margrave.settings import KeySettings, load
+
+    settings = load(config)
+    files = [multiplier_quorum.Signed.read(path) for path in signed]
+    asked, endpoint = multipliers.contract_of(settings, contract)
+    gathered = multiplier_quorum.gather(files, asked)
+    _print(gathered.lines())
+    if dry_run:
+        multiplier_quorum.rehearse(gathered, endpoint)
+        _print(["the contract would take it; nothing was sent"])
+        return
+    if keystore is None or passphrase_file is None:
+        raise typer.BadParameter("name them both, or --dry-run", param_hint="--keystore, --passphrase-file")
+    payer = KeystoreSigner.unlock(KeySettings(keystore=keystore, passphrase_file=passphrase_file))
+    _print(multiplier_quorum.send(gathered, Sender(endpoint.url, payer), asked))
+
+
+def _print(lines: list[str]) -> None:
+    for line in lines:
+        out.print(line, markup=False, highlight=False)
 
 
 def _run(config: Path, rounds: int | None) -> str:
