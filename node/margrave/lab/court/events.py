@@ -30,10 +30,15 @@ def auroc(happened: Floats, said: Floats) -> float:
 
 
 def auprc(happened: Floats, said: Floats) -> float:
-    """Average precision: the sum of precision over steps of recall, forecasts that tie taken together (no
-    interpolation, which would flatter; Davis and Goadrich 2006)."""
+    """`average_precision`, where there is a non-event to tell apart."""
+    return average_precision(happened, said) if happened.sum() < len(happened) else float("nan")
+
+
+def average_precision(happened: Floats, said: Floats) -> float:
+    """The sum of precision over steps of recall, forecasts that tie taken together (no interpolation, which would
+    flatter; Davis and Goadrich 2006). One where everything happened, NaN where nothing did."""
     events = float(happened.sum())
-    if not 0 < events < len(happened):
+    if not events:
         return float("nan")
     order = np.argsort(-said, kind="stable")
     hits = np.cumsum(happened[order])

@@ -44,6 +44,13 @@ def test_precision_is_averaged_over_steps_of_recall() -> None:
     assert events.auprc(np.array([0.0, 0, 0, 1]), np.full(4, 0.3)) == pytest.approx(0.25)
 
 
+def test_precision_needs_an_event_and_no_non_event() -> None:
+    said = np.array([0.9, 0.8, 0.7, 0.6])
+    assert events.average_precision(np.array([1.0, 0, 1, 0]), said) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+    assert events.average_precision(np.ones(4), said) == pytest.approx(1.0)
+    assert math.isnan(events.average_precision(np.zeros(4), said))
+
+
 def test_what_always_comes_cannot_be_parted() -> None:
     for measure in (events.auroc, events.auprc):
         assert math.isnan(measure(np.ones(3), np.array([0.1, 0.2, 0.3])))

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from margrave.lab.court.contagion.found import LIQUIDATIONS
+from margrave.lab.court.events import average_precision
 from margrave.score.contagion.graph import Floats, Ints
 from margrave.spans import WEEK_MS
 
@@ -148,22 +149,11 @@ def fitted(x: Floats, y: Floats) -> Floats:
     return np.asarray(weights)
 
 
-def average_precision(score: Floats, truth: Floats) -> float:
-    """Area under precision by recall, those of one score taken together."""
-    if not truth.any():
-        return float("nan")
-    order = np.argsort(-score, kind="stable")
-    hits = np.cumsum(truth[order])
-    ends = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
-    recall = hits[ends] / hits[-1]
-    return float(np.sum(np.diff(recall, prepend=0.0) * hits[ends] / (ends + 1)))
-
-
 def _judged(answers: Mapping[str, list[Floats]], changed: list[Floats], states: list[Floats], pairs: int) -> Foretold:
     truth, state = np.concatenate(changed), np.concatenate(states)
     asked = {"changed": np.ones(len(state), dtype=np.bool_), "new": state == 0, "gone": state == 1}
     precision = {
-        what: {name: average_precision(np.concatenate(parts)[rows], truth[rows]) for name, parts in answers.items()}
+        what: {name: average_precision(truth[rows], np.concatenate(parts)[rows]) for name, parts in answers.items()}
         for what, rows in asked.items()
     }
     best = max((name for name in answers if name != OURS), key=lambda name: precision["changed"][name])
@@ -172,7 +162,7 @@ def _judged(answers: Mapping[str, list[Floats]], changed: list[Floats], states: 
         weeks = rng.integers(len(changed), size=len(changed))
         drawn_truth = np.concatenate([changed[week] for week in weeks])
         mine, other = (
-            average_precision(np.concatenate([answers[name][week] for week in weeks]), drawn_truth)
+            average_precision(drawn_truth, np.concatenate([answers[name][week] for week in weeks]))
             for name in (OURS, best)
         )
         ratios.append(mine / other)

@@ -137,12 +137,6 @@ def test_what_comes_later_changes_no_forecast_of_before(folder: Path) -> None:
     assert (edges.features(told, 15) == edges.features(cut, 15)).all()
 
 
-def test_average_precision_is_worked_by_hand() -> None:
-    score, truth = np.array([0.9, 0.8, 0.7, 0.6]), np.array([1.0, 0.0, 1.0, 0.0])
-    assert edges.average_precision(score, truth) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
-    assert edges.average_precision(np.zeros(4), truth) == pytest.approx(0.5)
-
-
 def test_pairs_that_are_nearly_always_there_come_back_sooner_than_persistence_says(folder: Path) -> None:
     said = edges.foretold(edges.histories(folder)[0])
     assert said is not None
