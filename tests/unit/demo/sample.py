@@ -9,19 +9,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from margrave.lab.demo.record import (
-    Breach,
-    MarketRow,
-    PathRow,
-    Position,
-    Realised,
-    ReasonRow,
-    RoundRow,
-    ShareRow,
-    Side,
-    Summary,
-)
+from margrave.lab.demo.record import Breach, MarketRow, Position, Realised, RoundRow, Side, Summary
 from margrave.lab.demo.static_margin import METHOD, PUBLISHED, requirement
+from margrave.messages import Attributed, HurtPath, Reason
 from margrave.spans import YEAR_S
 
 START_MS = 1_770_206_400_000  # Wed 4 Feb 2026, 12:00 UTC
@@ -141,19 +131,19 @@ def _rows(rng: np.random.Generator, shape: Shape, market: str, path: np.ndarray)
 def _systemic(shape: Shape, market: str, sigma: float, down: float) -> dict[str, Any]:
     """Of a market whose protocols were read, but for the first: its cascade is a formula's."""
     others = [other for other in shape.markets if other != market]
-    hurt = [PathRow(source=other, target=market, loss=0.1 * down) for other in others]
-    hurt += [PathRow(source=market, target=target, loss=0.02 * down) for target in ("aave", "lenders of aave")]
+    hurt = [HurtPath(source=other, target=market, loss=0.1 * down) for other in others]
+    hurt += [HurtPath(source=market, target=target, loss=0.02 * down) for target in ("aave", "lenders of aave")]
     return {
         "cascade_probability": min(1.0, 0.02 * sigma / 0.4),
         "cascade_probability_1h": min(1.0, 0.002 * sigma / 0.4),
         "cascade_size": 0.04 * sigma / 0.4,
         "contagion": 0.1 * down,
-        "contagion_paths": (*hurt, PathRow(source="stablecoins", target=market, loss=0.004)),
+        "contagion_paths": (*hurt, HurtPath(source="stablecoins", target=market, loss=0.004)),
         "attribution": (
-            ShareRow(name="price_path", points=4_000 * max(sigma - 0.35, 0)),
-            ShareRow(name="option_chain", points=800 * max(sigma - 0.35, 0)),
-            ShareRow(name="book", points=-120.0),
-            ShareRow(name="other_markets", points=0.0),
+            Attributed(name="price_path", points=4_000 * max(sigma - 0.35, 0)),
+            Attributed(name="option_chain", points=800 * max(sigma - 0.35, 0)),
+            Attributed(name="book", points=-120.0),
+            Attributed(name="other_markets", points=0.0),
         ),
         "regime": "crisis" if sigma > 1 else "stressed" if sigma > 0.7 else "elevated" if sigma > 0.5 else "normal",
         "fallbacks": ("cascade",) if market == shape.markets[0] else (),
@@ -161,14 +151,14 @@ def _systemic(shape: Shape, market: str, sigma: float, down: float) -> dict[str,
     }
 
 
-def _reasons(score: float, sigma: float) -> tuple[ReasonRow, ...]:
+def _reasons(score: float, sigma: float) -> tuple[Reason, ...]:
     parts = {
         "volatility": (0.55, f"expected volatility is {sigma:.0%} a year, {sigma / 0.45:.1f} times its monthly mean"),
         "tail": (0.22, "the lower tail is heavier than the upper one"),
         "leverage": (0.13, "open interest is high for the depth of the books"),
         "venues": (0.10, "three venues agree within 4 bp"),
     }
-    return tuple(ReasonRow(name=n, points=share * score, sentence=s) for n, (share, s) in parts.items())
+    return tuple(Reason(name=n, points=share * score, sentence=s) for n, (share, s) in parts.items())
 
 
 def _outcomes(

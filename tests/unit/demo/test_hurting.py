@@ -7,11 +7,12 @@ from itertools import combinations
 import msgspec
 
 from margrave.lab.demo import hurting, page
-from margrave.lab.demo.record import PathRow, Summary
+from margrave.lab.demo.record import Summary
+from margrave.messages import HurtPath
 from tests.unit.demo import sample
 
 
-def with_paths(*paths: PathRow) -> Summary:
+def with_paths(*paths: HurtPath) -> Summary:
     """One round, whose first market tells them all."""
     summary = sample.run(rounds=1, silent_rounds=())
     (row,) = summary.rounds
@@ -50,12 +51,12 @@ def test_a_run_of_which_no_path_was_told_has_no_drawing() -> None:
 
 def test_names_from_outside_are_text_in_the_drawing_and_long_ones_are_cut() -> None:
     evil = "<script>alert(1)</script>"
-    web = hurting.web(with_paths(PathRow(source="BTC", target=evil, loss=0.01)))
+    web = hurting.web(with_paths(HurtPath(source="BTC", target=evil, loss=0.01)))
     assert web is not None
     assert all(len(node.text) <= hurting.LONGEST for node in web.nodes)
-    assert "<script>alert" not in page.render(with_paths(PathRow(source="BTC", target=evil, loss=0.01)))
+    assert "<script>alert" not in page.render(with_paths(HurtPath(source="BTC", target=evil, loss=0.01)))
 
 
 def test_what_stablecoins_lack_of_a_dollar_is_said_so() -> None:
-    path = PathRow(source="stablecoins", target="BTC", loss=0.004)
+    path = HurtPath(source="stablecoins", target="BTC", loss=0.004)
     assert hurting.sentence(path, ["BTC"]) == "What stablecoins lack of a dollar takes 0.40% from BTC."

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from margrave.lab.demo import wording
-from margrave.lab.demo.record import PathRow, RoundRow, Summary
+from margrave.lab.demo.record import RoundRow, Summary
+from margrave.messages import HurtPath
 
 WIDTH: Final = 656
 GAP: Final = 34
@@ -87,7 +88,7 @@ def web(summary: Summary) -> Web | None:
     )
 
 
-def sentence(path: PathRow, markets: Sequence[str]) -> str:
+def sentence(path: HurtPath, markets: Sequence[str]) -> str:
     lost = wording.percent(path.loss, 2)
     if path.source not in markets:
         return f"What {path.source} lack of a dollar takes {lost} from {path.target}."
@@ -95,13 +96,13 @@ def sentence(path: PathRow, markets: Sequence[str]) -> str:
     return f"If {path.source} falls as far as its forecast goes, {loses} {lost}."
 
 
-def _paths(row: RoundRow) -> list[PathRow]:
+def _paths(row: RoundRow) -> list[HurtPath]:
     """Each once, the largest loss first."""
     found = {(path.source, path.target): path for market in row.markets.values() for path in market.contagion_paths}
     return sorted(found.values(), key=lambda path: (-path.loss, path.source, path.target))
 
 
-def _placed(paths: Sequence[PathRow], markets: Sequence[str]) -> dict[str, Node]:
+def _placed(paths: Sequence[HurtPath], markets: Sequence[str]) -> dict[str, Node]:
     """Boxes in their columns, each as high as the lines at its busier side need."""
     names = {name for path in paths for name in (path.source, path.target)}
     middle = [market for market in markets if market in names]
@@ -124,7 +125,7 @@ def _placed(paths: Sequence[PathRow], markets: Sequence[str]) -> dict[str, Node]
     return nodes
 
 
-def _ends(path: PathRow, at: Mapping[str, int], order: Mapping[str, int]) -> tuple[tuple[str, int], tuple[str, int]]:
+def _ends(path: HurtPath, at: Mapping[str, int], order: Mapping[str, int]) -> tuple[tuple[str, int], tuple[str, int]]:
     """(name, side) of its beginning and its end; side 1 is the right. Within a column, down on the right, up on the
     left."""
     source, target = at[path.source], at[path.target]
@@ -135,7 +136,7 @@ def _ends(path: PathRow, at: Mapping[str, int], order: Mapping[str, int]) -> tup
     return (path.source, side), (path.target, -side)
 
 
-def _lines(paths: Sequence[PathRow], nodes: Mapping[str, Node]) -> tuple[Line, ...]:
+def _lines(paths: Sequence[HurtPath], nodes: Mapping[str, Node]) -> tuple[Line, ...]:
     """Every line has its own place at both boxes, in the order of where it comes from or goes to."""
     at = {name: COLUMNS.index(node.x) for name, node in nodes.items()}
     order = {name: round(node.y) for name, node in nodes.items()}
@@ -157,7 +158,7 @@ def _lines(paths: Sequence[PathRow], nodes: Mapping[str, Node]) -> tuple[Line, .
 
 
 def _line(
-    path: PathRow, a: tuple[float, float], b: tuple[float, float], nodes: Mapping[str, Node], largest: float
+    path: HurtPath, a: tuple[float, float], b: tuple[float, float], nodes: Mapping[str, Node], largest: float
 ) -> Line:
     away = 1 if b[0] > nodes[path.target].x else -1
     same = nodes[path.source].x == nodes[path.target].x

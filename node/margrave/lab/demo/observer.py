@@ -13,9 +13,9 @@ from margrave.attest import wire
 from margrave.chain.oracle import Oracle
 from margrave.errors import MargraveError
 from margrave.lab.demo.blocks import Anvil
-from margrave.lab.demo.record import MarketRow, PathRow, ReasonRow, RoundRow, ShareRow
+from margrave.lab.demo.record import MarketRow, RoundRow
 from margrave.lanes import Words
-from margrave.messages import Attestation, ChainState, OnchainMarket
+from margrave.messages import Attestation, Attributed, ChainState, HurtPath, OnchainMarket, Reason
 from margrave.mirror.words import is_limited
 from margrave.ops.clock import Clock
 from margrave.spans import YEAR_DAYS
@@ -104,7 +104,7 @@ class Observer:
             up_q995=lanes.decode(words, "up_q995"),
             score=lanes.decode(words, "score"),
             confidence=lanes.decode(words, "confidence"),
-            reasons=tuple(ReasonRow(**reason) for reason in view["reasons"]) if view else (),
+            reasons=tuple(Reason(**reason) for reason in view["reasons"]) if view else (),
             status=market.status,
             limited=is_limited(words),
             fallback=bool(view and view["fallback"]),
@@ -122,8 +122,8 @@ class Observer:
             cascade_size=lanes.decode(words, "cascade_size"),
             cascade_probability_1h=view["cascade"]["within_1h"] if view else None,
             contagion=lanes.decode(words, "contagion"),
-            contagion_paths=tuple(PathRow(**path) for path in view["contagion"]["paths"]) if view else (),
-            attribution=tuple(ShareRow(**share) for share in _explained(views)),
+            contagion_paths=tuple(HurtPath(**path) for path in view["contagion"]["paths"]) if view else (),
+            attribution=tuple(Attributed(**share) for share in _explained(views)),
             regime=view["regime"] if view else None,
             fallbacks=tuple(view["fallbacks"]) if view else (),
             masked=tuple(view["masked"]) if view else (),

@@ -6,26 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from margrave.messages import Attributed, HurtPath, Reason
+
 Side = Literal["down", "up"]
-
-
-class ReasonRow(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    points: float
-    sentence: str
-
-
-class ShareRow(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    points: float
-
-
-class PathRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One way that distress travels: what the target loses, as a share of its value."""
-
-    source: str
-    target: str
-    loss: float
 
 
 class MarketRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +24,7 @@ class MarketRow(msgspec.Struct, frozen=True, kw_only=True):
     up_q995: float
     score: float
     confidence: float
-    reasons: tuple[ReasonRow, ...]
+    reasons: tuple[Reason, ...]
     status: str
     """`verdicts.MarketStatus` on chain."""
     limited: bool
@@ -66,8 +49,8 @@ class MarketRow(msgspec.Struct, frozen=True, kw_only=True):
     """As a node told it: the wire has no lane for it."""
     contagion: float | None = None
     """Add-on, on chain."""
-    contagion_paths: tuple[PathRow, ...] = ()
-    attribution: tuple[ShareRow, ...] = ()
+    contagion_paths: tuple[HurtPath, ...] = ()
+    attribution: tuple[Attributed, ...] = ()
     """What each input adds to the score against a calm day, as the member that told it signed it."""
     regime: str | None = None
     """In the words of `verdicts.Regime`, as a node told it."""

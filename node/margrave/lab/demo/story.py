@@ -9,9 +9,10 @@ from typing import Final
 import numpy as np
 
 from margrave.lab.demo import wording
-from margrave.lab.demo.record import MarketRow, ReasonRow, Summary
+from margrave.lab.demo.record import MarketRow, Summary
 from margrave.lab.demo.series import MarketSeries, RunSeries
 from margrave.lab.demo.strips import LEVELS, REGIMES, WORTH_SHOWING
+from margrave.messages import Reason
 
 REASONS_TOLD: Final = 3
 SAID: Final = {"flagged": "flagged", "widened": "the ladder widened for it", "baseline": "the baseline's as a floor"}
@@ -34,7 +35,7 @@ class Moment:
     what: str
     when: str
     round: int
-    reasons: tuple[ReasonRow, ...]
+    reasons: tuple[Reason, ...]
 
 
 def headline(summary: Summary, run: RunSeries) -> str:
@@ -222,6 +223,6 @@ def _moment(summary: Summary, series: MarketSeries, index: int, what: str) -> Mo
     return Moment(detail, wording.moment(row.time_ms), row.round, top_reasons(state))
 
 
-def top_reasons(state: MarketRow, most: int = REASONS_TOLD) -> tuple[ReasonRow, ...]:
+def top_reasons(state: MarketRow, most: int = REASONS_TOLD) -> tuple[Reason, ...]:
     """The largest parts of a score by size, whichever way they pull."""
     return tuple(sorted(state.reasons, key=lambda reason: -abs(reason.points))[:most])

@@ -20,7 +20,8 @@ from rich.table import Table
 from rich.text import Text
 
 from margrave.lab.demo import story, wording
-from margrave.lab.demo.record import MarketRow, ReasonRow, RoundRow
+from margrave.lab.demo.record import MarketRow, RoundRow
+from margrave.messages import Reason
 
 SCORE_MAX: Final = 10_000
 BAR_CELLS: Final = 10
@@ -246,7 +247,7 @@ def _figure(line: Text, label: str, value: str, width: int, style: str = "defaul
     line.append(f"{label} ", style="bright_black").append(f"{value:<{width}}", style=style).append("  ")
 
 
-def _reason(reason: ReasonRow) -> Text:
+def _reason(reason: Reason) -> Text:
     points = f"{reason.points:+,.0f}".replace("-", "−")
     return Text(f"{' ' * INDENT}{points:>6}  ", style="bright_black").append(
         printable(reason.sentence), style="default"
