@@ -91,7 +91,7 @@ class Node:
         node, policy = settings.node, settings.policy
         async with AsyncExitStack() as held:
             held.enter_context(_alone(node.state_dir))
-            journal = held.enter_context(contextlib.closing(Journal(node.state_dir / "journal.sqlite")))
+            journal = held.enter_context(contextlib.closing(Journal(node.journal_file)))
             clock, metrics = Clock.of(node.clock), Metrics()
             signer = KeystoreSigner.unlock(node.keys)
             scorer = ModelSet.of(policy, node.registry_dir).scorer(settings.markets)

@@ -135,6 +135,11 @@ class NodeSettings(Section):
     markets_file: Path = PROJECT_ROOT / "config" / "markets.toml"
     policy_file: Path = PROJECT_ROOT / "config" / "policy.toml"
     registry_dir: Path = REGISTRY
+
+    @property
+    def journal_file(self) -> Path:
+        return self.state_dir / "journal.sqlite"
+
     log_format: str = Field(default="text", pattern="^(text|json)$")
 
 

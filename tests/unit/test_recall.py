@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +14,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from margrave.messages import Bar, MarketHold, MarketSnapshot, Surface
-from margrave.operate.init import Plan, init
 from margrave.operate.replay import replay, scorer_of
 from margrave.ops.clock import Clock
 from margrave.ops.metrics import Metrics
@@ -23,10 +21,11 @@ from margrave.pipeline import Pipeline
 from margrave.score.carried import Carried, fresh
 from margrave.score.features.catalogue import LEVEL_H
 from margrave.score.scores import BEGUN_MOST, Scorer
-from margrave.settings import Settings, load
+from margrave.settings import Settings
 from margrave.spans import HOUR_MS
 from margrave.store.journal import Journal
 from margrave.verdicts import HoldReason
+from tests.unit.operate.sample import journal_of
 from tests.unit.score.chains import TRUE
 from tests.unit.score.history import bars
 from tests.unit.score.rounds import at_close
@@ -36,20 +35,8 @@ HISTORY = bars(FIRST + 40, seed=7)
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    init(tmp_path / "ada", Plan(name="ada"))
-    return load(tmp_path / "ada" / "node.toml")
-
-
-@pytest.fixture
 def scorer(settings: Settings) -> Scorer:
     return scorer_of(settings)
-
-
-@contextlib.contextmanager
-def journal_of(settings: Settings) -> Iterator[Journal]:
-    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
-        yield journal
 
 
 def live(

@@ -78,7 +78,7 @@ def replay(settings: Settings, rounds: Sequence[int]) -> list[Replayed]:
 
 
 def open_journal(settings: Settings) -> Journal:
-    path = settings.node.state_dir / "journal.sqlite"
+    path = settings.node.journal_file
     if not path.is_file():
         raise Fatal(f"no journal at {path}", advice="check state_dir in node.toml, or run the node first")
     return Journal(path)

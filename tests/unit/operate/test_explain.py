@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,33 +9,24 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from margrave import cli
 from margrave.decide.report import decide
 from margrave.errors import Fatal, Rejected
 from margrave.guard.snapshot import Memory
 from margrave.messages import AnyReading, Kind, Report
 from margrave.operate.explain import DOUBTED, DRIFTED, FOUND, HELD, REFUSED, TRIGGERED, explain
-from margrave.operate.init import Plan, init
-from margrave.settings import Settings, load
-from margrave.store.journal import Journal
+from margrave.settings import Settings
 from margrave.verdicts import Doubt, DriftLevel, DriftReason, HoldReason, Outcome, Rejection, Trigger
 from tests.unit.decide.sample import ROUND, T_S, onchain, scores_of, settings_of, state_of, words
-from tests.unit.guard.sample import T0_MS, VENUES, book, books, histories, judged, scalar
-
-FAIR = dict.fromkeys(VENUES, 70_000.0)
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    init(tmp_path / "ada", Plan(name="ada"))
-    return load(tmp_path / "ada" / "node.toml")
+from tests.unit.guard.sample import T0_MS, book, books, histories, judged, scalar
+from tests.unit.operate.sample import FAIR, journal_of
+from tests.unit.terminal import Run, answer
 
 
 def record(settings: Settings, readings: Iterable[AnyReading], memory: Memory | None = None) -> Memory:
     """A round as a node journals it, without anything after the guard."""
     snapshot, memory = judged(readings, T0_MS, memory)
     assert snapshot.round == ROUND
-    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
+    with journal_of(settings) as journal:
         journal.saw(snapshot, {})
     return memory
 
@@ -83,7 +73,7 @@ def test_what_was_decided_is_told_up_to_the_end_of_the_round(settings: Settings)
     scores = scores_of({"BTC": words()})
     report = decide(scores, state_of(onchain(None)), settings_of(1), T_S * 1000)
     assert isinstance(report, Report)
-    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
+    with journal_of(settings) as journal:
         journal.scored(scores)
         journal.pledge(report, b"digest")
         journal.ended(ROUND, Outcome.PUBLISHED, "block 12")
@@ -105,7 +95,7 @@ def test_drift_and_what_was_learnt_are_told_with_what_follows_from_them(settings
         fallback=True,
     )
     scores = msgspec.structs.replace(scores_of({}), markets=(row,))
-    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
+    with journal_of(settings) as journal:
         journal.scored(scores)
     text = told(settings)
     assert (
@@ -126,18 +116,11 @@ def test_a_market_or_round_that_is_not_there_is_one_clear_line(settings: Setting
         explain(settings, 1, "BTC")
 
 
-def test_the_verb_prints_sentences_or_json(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_verb_prints_sentences_or_json(run: Run, settings: Settings, tmp_path: Path) -> None:
     record(settings, [*books(FAIR), *histories()])
-    for words_ in ((), ("--json",)):
-        command = ["margrave", "explain", str(ROUND), "BTC", "-c", str(tmp_path / "ada" / "node.toml"), *words_]
-        monkeypatch.setattr("sys.argv", command)
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        assert not left.value.code
-        out = capsys.readouterr().out
-        assert "7 venues agree" in (json.loads(out)["seen"][0] if words_ else out)
+    asked = ("explain", ROUND, "BTC", "-c", tmp_path / "ada" / "node.toml")
+    assert "7 venues agree" in answer(run, *asked)
+    assert "7 venues agree" in json.loads(answer(run, *asked, "--json"))["seen"][0]
 
 
 def test_every_reason_the_guard_gives_is_a_sentence() -> None:

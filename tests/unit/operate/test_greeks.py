@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from margrave import cli
 from margrave.errors import Rejected
 from margrave.operate import greeks as told_of
-from margrave.operate.init import Plan, init
-from margrave.operate.value import option
 from margrave.score import surface
 from margrave.score.greeks.published import surface_of
-from margrave.settings import Settings, load
-from margrave.store.journal import Journal
+from margrave.settings import Settings
 from tests.unit.decide.sample import ROUND, T_S, scores_of, words
-from tests.unit.guard.sample import T0_MS, VENUES, books, histories, judged
+from tests.unit.guard.sample import T0_MS
 from tests.unit.lab.court.surface.made import put
+from tests.unit.operate.sample import ASKED, journal_of, record
 from tests.unit.score.chains import AS_OF_MS, made
-
-ASKED = [option("27FEB26-72000-C"), option("27FEB26-72000-P")]
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    init(tmp_path / "ada", Plan(name="ada"))
-    return load(tmp_path / "ada" / "node.toml")
-
-
-def record(settings: Settings, *, scored: bool) -> None:
-    snapshot, _ = judged([*books(dict.fromkeys(VENUES, 70_000.0)), *histories()], T0_MS)
-    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
-        journal.saw(snapshot, {})
-        if scored:
-            journal.scored(scores_of({"BTC": words()}))
+from tests.unit.terminal import Run, answer, refusal
 
 
 def test_a_rounds_lanes_tell_plain_smile_and_ladder(settings: Settings) -> None:
@@ -61,7 +41,7 @@ def test_a_round_that_did_not_score_the_market_is_one_clear_line(settings: Setti
     record(settings, scored=False)
     with pytest.raises(Rejected, match="no round of the journal scored BTC"):
         told_of.from_journal(settings, "BTC", ASKED)
-    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
+    with journal_of(settings) as journal:
         journal.scored(scores_of({"ETH": words(3_000.0)}))
     with pytest.raises(Rejected, match=f"round {ROUND} did not score BTC"):
         told_of.from_journal(settings, "BTC", ASKED, ROUND)
@@ -77,28 +57,18 @@ def test_an_option_that_a_chain_marks_keeps_its_mark() -> None:
     assert told.options[0].over_moves is None
 
 
-def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words_: str) -> str:
-    monkeypatch.setattr(sys, "argv", ["margrave", "greeks", *words_])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    out = capsys.readouterr()
-    return out.out if not left.value.code else out.err
-
-
-def test_the_verb_prints_lines_or_json_from_a_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_verb_prints_lines_or_json_from_a_file(run: Run, tmp_path: Path) -> None:
     file = str(put(tmp_path, [(AS_OF_MS, made())]))
-    lines = printed(capsys, monkeypatch, "BTC", "27FEB26-72000-C", "--chain", file).splitlines()
+    lines = answer(run, "greeks", "BTC", "27FEB26-72000-C", "--chain", file).splitlines()
     assert lines[0].startswith("BTC from BTC.parquet, 2026-02-04 12:00:00 UTC")
     assert lines[1].startswith("27FEB26-72000-C")
     assert [line.split()[0] for line in lines[2:]] == ["delta", "plain", "smile"]
-    told = json.loads(printed(capsys, monkeypatch, "BTC", "27FEB26-72000-C", "--chain", file, "--json"))
+    told = json.loads(answer(run, "greeks", "BTC", "27FEB26-72000-C", "--chain", file, "--json"))
     assert told["options"][0]["adjusted"]["delta"] < told["options"][0]["plain"]["delta"]
 
 
 @pytest.mark.parametrize(
-    ("words_", "line"),
+    ("asked", "line"),
     [
         (("ETH", "27FEB26-72000-C"), "holds no chain of ETH — it holds BTC"),
         (("BTC", "27FEB26-72000"), "is no option — write it like"),
@@ -107,15 +77,6 @@ def test_the_verb_prints_lines_or_json_from_a_file(
         (("BTC", "25DEC26-72000-C"), "are more than the 200"),
     ],
 )
-def test_what_cannot_be_asked_is_one_line(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    words_: tuple[str, ...],
-    line: str,
-) -> None:
+def test_what_cannot_be_asked_is_one_line(run: Run, tmp_path: Path, asked: tuple[str, ...], line: str) -> None:
     file = str(put(tmp_path, [(AS_OF_MS, made())]))
-    text = printed(capsys, monkeypatch, *words_, "--chain", file)
-    assert line in text
-    assert len(text.splitlines()) == 1
-    assert "Traceback" not in text
+    assert line in refusal(run, "greeks", *asked, "--chain", file)

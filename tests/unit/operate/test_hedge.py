@@ -7,23 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from margrave import cli
 from margrave.errors import Fatal
 from margrave.operate import hedge as hedging
 from margrave.score.hedge import Remark
 from margrave.settings import Settings
 from tests.unit.lab.court.surface.made import put
-from tests.unit.operate.test_value import ASKED, record
-from tests.unit.operate.test_value import settings as settings
+from tests.unit.operate.sample import ASKED, record
 from tests.unit.score.chains import AS_OF_MS, made
-
-
-def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
-    monkeypatch.setattr("sys.argv", ["margrave", "hedge", *words])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    out = capsys.readouterr()
-    return out.out if not left.value.code else out.err
+from tests.unit.terminal import Run, answer, refusal
 
 
 def test_a_round_hedges_a_call_and_its_put_one_unit_apart(settings: Settings) -> None:
@@ -47,14 +38,12 @@ def test_the_learned_hedge_is_looked_for_in_the_registry_that_the_node_names(
         hedging.from_journal(other, "BTC", ASKED, 0.0005, None, None, learned=True)
 
 
-def test_the_verb_prints_lines_or_json_from_a_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_verb_prints_lines_or_json_from_a_file(run: Run, tmp_path: Path) -> None:
     asked = ("BTC", "27FEB26-72000-C", "--chain", str(put(tmp_path, [(AS_OF_MS, made())])), "--held", "0.9", "--policy")
-    text = printed(capsys, monkeypatch, *asked)
+    text = answer(run, "hedge", *asked)
     assert "BTC from BTC.parquet, by hedge/1, at 5 bp" in text
     assert "fewer than four weeks of bars" in text
-    told = json.loads(printed(capsys, monkeypatch, *asked, "--json", "--cost", "20"))
+    told = json.loads(answer(run, "hedge", *asked, "--json", "--cost", "20"))
     row = told["holdings"][0]
     assert row["hedge"] == row["upper"] < 0.9
     assert row["remarks"] == [Remark.NO_HISTORY]
@@ -62,7 +51,7 @@ def test_the_verb_prints_lines_or_json_from_a_file(
 
 
 @pytest.mark.parametrize(
-    ("words", "line"),
+    ("asked", "line"),
     [
         (("BTC", "27FEB26-72000-C", "--cost", "-1"), "contract 0: cost"),
         (("BTC", "27FEB26-72000-C", "--held", "inf"), "contract 0: held"),
@@ -70,13 +59,5 @@ def test_the_verb_prints_lines_or_json_from_a_file(
         (("DOGE", "27FEB26-72000-C"), "holds no chain of DOGE"),
     ],
 )
-def test_what_cannot_be_hedged_is_one_line(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    words: tuple[str, ...],
-    line: str,
-) -> None:
-    text = printed(capsys, monkeypatch, *words, "--chain", str(put(tmp_path, [(AS_OF_MS, made())])))
-    assert line in text
-    assert len(text.splitlines()) == 1
+def test_what_cannot_be_hedged_is_one_line(run: Run, tmp_path: Path, asked: tuple[str, ...], line: str) -> None:
+    assert line in refusal(run, "hedge", *asked, "--chain", str(put(tmp_path, [(AS_OF_MS, made())])))

@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from margrave import cli
 from margrave.errors import MargraveError, Rejected
 from margrave.operate import value as fair
-from margrave.operate.init import Plan, init
 from margrave.score import surface
 from margrave.score.fair_value import Remark
-from margrave.settings import Settings, load
-from margrave.store.journal import Journal
-from tests.unit.decide.sample import ROUND, T_S, scores_of, words
-from tests.unit.guard.sample import T0_MS, VENUES, books, histories, judged
+from margrave.settings import Settings
+from tests.unit.decide.sample import ROUND, T_S
+from tests.unit.guard.sample import T0_MS
 from tests.unit.lab.court.surface.made import put
+from tests.unit.operate.sample import ASKED, record
 from tests.unit.score.chains import AS_OF_MS, TRUE, made
-
-ASKED = [fair.option("27FEB26-72000-C"), fair.option("27feb26-72000-p")]
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    init(tmp_path / "ada", Plan(name="ada"))
-    return load(tmp_path / "ada" / "node.toml")
-
-
-def record(settings: Settings, *, with_chain: bool, scored: bool = False) -> None:
-    """A round as a node journals it, with or without a chain of BTC."""
-    snapshot, _ = judged([*books(dict.fromkeys(VENUES, 70_000.0)), *histories()], T0_MS)
-    if with_chain:
-        age_s = (snapshot.as_of_ms - AS_OF_MS) / 1000
-        markets = tuple(
-            msgspec.structs.replace(m, quotes=tuple(made()), chain_age_s=age_s) if m.market == "BTC" else m
-            for m in snapshot.markets
-        )
-        snapshot = msgspec.structs.replace(snapshot, markets=markets)
-    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
-        journal.saw(snapshot, {})
-        if scored:
-            journal.scored(scores_of({"BTC": words()}))
+from tests.unit.terminal import Run, answer, refusal
 
 
 def test_a_rounds_chain_values_any_option(settings: Settings) -> None:
@@ -73,28 +46,18 @@ def test_a_market_that_nobody_knows_is_one_clear_line(settings: Settings) -> Non
         fair.from_journal(settings, "DOGE", ASKED)
 
 
-def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words_: str) -> str:
-    monkeypatch.setattr("sys.argv", ["margrave", "value", *words_])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    out = capsys.readouterr()
-    return out.out if not left.value.code else out.err
-
-
-def test_the_verb_prints_lines_or_json_from_a_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_verb_prints_lines_or_json_from_a_file(run: Run, tmp_path: Path) -> None:
     file = str(put(tmp_path, [(AS_OF_MS, made())]))
-    text = printed(capsys, monkeypatch, "BTC", "27FEB26-72000-C", "--chain", file)
+    text = answer(run, "value", "BTC", "27FEB26-72000-C", "--chain", file)
     assert text.splitlines()[0].startswith("BTC from BTC.parquet, 2026-02-04 12:00:00 UTC")
     assert "27FEB26-72000-C" in text
-    told = json.loads(printed(capsys, monkeypatch, "BTC", "27FEB26-72000-C", "--chain", file, "--json"))
+    told = json.loads(answer(run, "value", "BTC", "27FEB26-72000-C", "--chain", file, "--json"))
     assert told["model"] == "surface_prior/1"
     assert told["values"][0]["price_low"] < told["values"][0]["price"] < told["values"][0]["price_high"]
 
 
 @pytest.mark.parametrize(
-    ("words_", "line"),
+    ("asked", "line"),
     [
         (("ETH", "27FEB26-72000-C"), "holds no chain of ETH — it holds BTC"),
         (("BTC", "27FEB26-72000"), "is no option — write it like"),
@@ -103,18 +66,9 @@ def test_the_verb_prints_lines_or_json_from_a_file(
         (("BTC", "25DEC26-72000-C"), "are more than the 200"),
     ],
 )
-def test_what_cannot_be_valued_is_one_line(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    words_: tuple[str, ...],
-    line: str,
-) -> None:
+def test_what_cannot_be_valued_is_one_line(run: Run, tmp_path: Path, asked: tuple[str, ...], line: str) -> None:
     file = str(put(tmp_path, [(AS_OF_MS, made())]))
-    text = printed(capsys, monkeypatch, *words_, "--chain", file)
-    assert line in text
-    assert len(text.splitlines()) == 1
-    assert "Traceback" not in text
+    assert line in refusal(run, "value", *asked, "--chain", file)
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:

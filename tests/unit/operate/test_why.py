@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from margrave import cli
 from margrave.lanes import Words
 from margrave.messages import Attributed, Report, ReportRow, Scores
 from margrave.mirror.typed_data import UNEXPLAINED
@@ -23,11 +21,12 @@ from margrave.score.carried import Carried
 from margrave.score.coalitions import Input, PathPart
 from margrave.settings import Settings, load
 from margrave.spans import HOUR_MS
-from margrave.store.journal import Journal
 from margrave.verdicts import Trigger
+from tests.unit.operate.sample import journal_of
 from tests.unit.score.chains import TRUE
 from tests.unit.score.sample import snapshot
 from tests.unit.score.test_attribution import bars, seen
+from tests.unit.terminal import Run, answer
 
 PERIOD_MS = 300_000
 MOVED = 0.97
@@ -43,7 +42,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     surfaces, carried = {"BTC": TRUE, "ETH": TRUE}, dict[str, Carried]()
     price = bars("BTC")[-1].close
     first_ms = bars("BTC")[-1].open_time_ms + HOUR_MS
-    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
+    with journal_of(settings) as journal:
         for place, btc in enumerate((seen("BTC"), seen("BTC", price=price * MOVED, depth_usd=None))):
             as_of_ms = first_ms + place * PERIOD_MS
             taken = msgspec.structs.replace(snapshot(btc, seen("ETH")), as_of_ms=as_of_ms, round=as_of_ms // PERIOD_MS)
@@ -74,7 +73,7 @@ def report_of(scores: Scores, attributions: bytes | None = None) -> Report:
 
 
 def rounds(settings: Settings) -> list[int]:
-    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
+    with journal_of(settings) as journal:
         return journal.rounds()
 
 
@@ -148,16 +147,10 @@ def test_every_group_and_part_has_its_words() -> None:
     assert set(BY) == {*Input, *PathPart}
 
 
-def test_the_verb_prints_figures_too(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_verb_prints_figures_too(run: Run, settings: Settings) -> None:
     config = settings.node.state_dir.parent / "node.toml"
-    command = ["margrave", "explain", str(rounds(settings)[-1]), "BTC", "--below", "2000", "--json", "-c", str(config)]
-    monkeypatch.setattr("sys.argv", command)
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    assert not left.value.code
-    found = json.loads(capsys.readouterr().out)
+    asked = ("explain", rounds(settings)[-1], "BTC", "--below", "2000", "--json", "-c", config)
+    found = json.loads(answer(run, *asked))
     assert set(found["why"]["points"]) == set(Input)
     assert found["why"]["counterfactual"]["below"] == 2_000
     assert any("Signed with it: what its inputs add, as 0x" in line for line in found["decided"])
@@ -165,10 +158,10 @@ def test_the_verb_prints_figures_too(
 
 def test_scores_of_other_models_are_told_as_recorded(settings: Settings, tmp_path: Path) -> None:
     round_ = rounds(settings)[-1]
-    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
+    with journal_of(settings) as journal:
         taken, scores = journal.snapshot(round_), journal.scores(round_)
     other = elsewhere(settings, tmp_path)
-    with contextlib.closing(Journal(other.node.state_dir / "journal.sqlite")) as journal:
+    with journal_of(other) as journal:
         journal.saw(taken, {})
         journal.scored(msgspec.structs.replace(scores, model_set=bytes(32)))
     found = told(other)
@@ -191,7 +184,7 @@ def test_a_replayed_round_has_the_same_explanation(settings: Settings) -> None:
 @pytest.mark.parametrize("turned", ["recorded", "both", "none"])
 def test_an_explanation_that_was_changed_is_found_out(settings: Settings, tmp_path: Path, turned: str) -> None:
     round_ = rounds(settings)[-1]
-    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
+    with journal_of(settings) as journal:
         taken, scores = journal.snapshot(round_), journal.scores(round_)
         surfaces, carried = journal.surfaces(round_), journal.carried(round_, Carried)
     row = scores.markets[0]
@@ -202,7 +195,7 @@ def test_an_explanation_that_was_changed_is_found_out(settings: Settings, tmp_pa
     )
     signed = {"recorded": report_of(scores), "both": report_of(changed), "none": report_of(scores, UNEXPLAINED)}[turned]
     other = elsewhere(settings, tmp_path)
-    with contextlib.closing(Journal(other.node.state_dir / "journal.sqlite")) as journal:
+    with journal_of(other) as journal:
         journal.saw(taken, surfaces, carried)
         journal.scored(changed)
         journal.pledge(signed, b"digest")

@@ -51,7 +51,7 @@ def _record(settings: Settings) -> list[int]:
     scorer, memory = scorer_of(settings), Memory()
     surfaces, carried = dict[str, Surface](), dict[str, Carried]()
     rounds = []
-    with contextlib.closing(Journal(settings.node.state_dir / "journal.sqlite")) as journal:
+    with contextlib.closing(Journal(settings.node.journal_file)) as journal:
         for hour in range(ROUNDS):
             work = workload(settings, len(settings.markets), hours=hour)
             snapshot, memory = take(

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from margrave import cli
 from margrave.errors import Rejected
 from margrave.lab.fire_sale import asked
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.unit.terminal import Run
 
 LONG = pd.DataFrame(
     [
@@ -51,18 +48,6 @@ SNAPSHOT = pd.DataFrame(
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def command(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["margrave", "cascade", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        told = capsys.readouterr()
-        return int(left.value.code or 0), told.out, told.err
-
-    return command
-
-
-@pytest.fixture
 def long(tmp_path: Path) -> Path:
     file = tmp_path / "positions.csv"
     LONG.to_csv(file, index=False)
@@ -81,7 +66,7 @@ def snapshot(tmp_path: Path) -> Path:
 
 
 def told(run: Run, *words: object) -> dict[str, object]:
-    code, out, err = run(*words, "--json")
+    code, out, err = run("cascade", *words, "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert isinstance(found, dict)
@@ -108,7 +93,7 @@ def test_only_the_asset_that_was_asked_for_falls_and_its_wrapped_forms(run: Run,
 
 
 def test_the_waterfall_is_printed_round_by_round_with_what_was_assumed(run: Run, long: Path) -> None:
-    code, out, _ = run("--positions", long, "--shock", "−30%", "--depth", "100000", *PRICES)
+    code, out, _ = run("cascade", "--positions", long, "--shock", "−30%", "--depth", "100000", *PRICES)
     assert code == 0
     lines = out.splitlines()
     assert lines[0].startswith("positions.csv: 2 accounts owe 80,000 USD against 60,000 USD of WBTC, 50,000 USD of WST")
@@ -167,7 +152,7 @@ def test_a_snapshot_may_be_taken_as_shown(run: Run, snapshot: Path) -> None:
 
 def test_the_drawing_is_written_and_names_what_it_shows(run: Run, long: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    code, text, _ = run("--positions", long, "--shock", "-30%", "--depth", "100000", "--out", out, *PRICES)
+    code, text, _ = run("cascade", "--positions", long, "--shock", "-30%", "--depth", "100000", "--out", out, *PRICES)
     assert code == 0
     assert text.splitlines()[-2:] == [str(out / "cascade.png"), str(out / "cascade.svg")]
     assert (out / "cascade.png").read_bytes().startswith(b"\x89PNG")
@@ -175,7 +160,7 @@ def test_the_drawing_is_written_and_names_what_it_shows(run: Run, long: Path, tm
 
 
 def test_nobody_below_one_is_drawn_too(run: Run, long: Path, tmp_path: Path) -> None:
-    code, text, _ = run("--positions", long, "--shock", "0", "--out", tmp_path / "out", *PRICES)
+    code, text, _ = run("cascade", "--positions", long, "--shock", "0", "--out", tmp_path / "out", *PRICES)
     assert code == 0
     assert "nobody falls below one" in text
 
@@ -197,14 +182,14 @@ def test_nobody_below_one_is_drawn_too(run: Run, long: Path, tmp_path: Path) -> 
 )
 def test_a_bad_column_is_one_clear_line(run: Run, tmp_path: Path, change: dict[str, list[object]], line: str) -> None:
     LONG.assign(**change).to_csv(tmp_path / "bad.csv", index=False)
-    code, out, err = run("--positions", tmp_path / "bad.csv", "--shock", "-10%", *PRICES)
+    code, out, err = run("cascade", "--positions", tmp_path / "bad.csv", "--shock", "-10%", *PRICES)
     assert (code, out) == (2, "")
     assert f"bad.csv: {line}" in err
 
 
 def test_every_bad_column_has_its_line(run: Run, tmp_path: Path) -> None:
     LONG.drop(columns="asset").assign(amount=-1.0, kind="x").to_csv(tmp_path / "bad.csv", index=False)
-    code, _, err = run("--positions", tmp_path / "bad.csv", "--shock", "-10%")
+    code, _, err = run("cascade", "--positions", tmp_path / "bad.csv", "--shock", "-10%")
     assert code == 2
     assert err.count("bad.csv: column") == 3
     assert "column asset is missing" in err
@@ -229,7 +214,7 @@ def test_every_bad_column_has_its_line(run: Run, tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_word_is_one_clear_line(run: Run, long: Path, words: tuple[str, ...], line: str) -> None:
-    code, out, err = run("--positions", long, *words)
+    code, out, err = run("cascade", "--positions", long, *words)
     assert (code, out) == (2, "")
     assert line in err
     assert err.count("\n") == 1
@@ -240,7 +225,7 @@ def test_a_file_that_is_none_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     LONG[LONG["kind"] == "collateral"].to_csv(tmp_path / "nobody.csv", index=False)
     for name, line in (("empty.csv", "empty.csv: "), ("other.csv", "has columns a, b"), ("nobody.csv", "nobody in")):
-        code, _, err = run("--positions", tmp_path / name, "--shock", "-1%", *PRICES)
+        code, _, err = run("cascade", "--positions", tmp_path / name, "--shock", "-1%", *PRICES)
         assert code == 2
         assert line in err
 
