@@ -13,10 +13,11 @@ from eth_account.signers.local import LocalAccount
 from margrave.attest import proposals, quorum
 from margrave.attest.quorum import Domain
 from margrave.chain.signer import KeystoreSigner
-from margrave.messages import Attestation, CoSignature, Epoch, Explained, Proposal
+from margrave.lanes import Words
+from margrave.messages import Attestation, CoSignature, Epoch, Explained, Proposal, Report, ReportRow
 from margrave.mirror.limits import Timing
 from margrave.mirror.typed_data import own_words_digest
-from margrave.verdicts import ReportKind
+from margrave.verdicts import ReportKind, Trigger
 
 CHAIN_ID = 31337
 ORACLE = "0x" + "11" * 20
@@ -95,6 +96,20 @@ def committee_of(size: int, quorum_: int, kind: ReportKind) -> Committee:
         ring_of=b"\x00\x00",
     )
     return Committee(accounts, epoch)
+
+
+def report_of(committee: Committee, word: int = 7) -> Report:
+    row = ReportRow(market="BTC", market_id=0, trigger=Trigger.HEARTBEAT, words=Words(word, word))
+    return Report(
+        round=ROUND,
+        epoch=committee.epoch.number,
+        first_market=0,
+        model_set=committee.epoch.model_set,
+        policy_digest=committee.epoch.policy_digest,
+        rows=(row,),
+        halts=(),
+        due=True,
+    )
 
 
 @pytest.fixture(scope="session")

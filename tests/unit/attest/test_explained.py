@@ -18,15 +18,14 @@ from margrave.attest.pool import Pool
 from margrave.attest.quorum import Domain
 from margrave.attest.wire import Answer
 from margrave.errors import Rejected
-from margrave.lanes import Words
-from margrave.messages import Attestation, Explained, Report, ReportRow, Snapshot, Stated
+from margrave.messages import Attestation, Explained, Snapshot, Stated
 from margrave.mirror.typed_data import UNEXPLAINED, evidence_root, words_hash
 from margrave.ops.clock import Clock
 from margrave.ops.metrics import Metrics
 from margrave.store.journal import Journal
-from margrave.verdicts import Rejection, Trigger
+from margrave.verdicts import Rejection
 
-from .conftest import DOMAIN, ORACLE, ROUND, Committee
+from .conftest import DOMAIN, ORACLE, ROUND, Committee, report_of
 
 WHY, OTHER = keccak(text="why"), keccak(text="another why")
 PEER = "http://peer"
@@ -200,18 +199,7 @@ def test_an_explanation_is_part_of_what_is_co_signed(co_signers: Committee) -> N
 
 
 def test_a_node_that_restarts_inside_a_round_explains_it_as_before(committee: Committee, tmp_path: Path) -> None:
-    row = ReportRow(market="BTC", market_id=0, trigger=Trigger.HEARTBEAT, words=Words(7, 7))
-    report = Report(
-        round=ROUND,
-        epoch=committee.epoch.number,
-        first_market=0,
-        model_set=committee.epoch.model_set,
-        policy_digest=committee.epoch.policy_digest,
-        rows=(row,),
-        halts=(),
-        due=True,
-        attributions_hash=WHY,
-    )
+    report = msgspec.structs.replace(report_of(committee), attributions_hash=WHY)
     exchange = asking(Told(), tmp_path)
     exchange.journal.saw(Snapshot(round=ROUND, as_of_ms=0, markets=(), holds=(), refusals=()), {})
     first = Attester(signer=committee.signer(0), exchange=exchange, clock=Clock()).sign(report)

@@ -20,14 +20,13 @@ from margrave.attest.exchange import Exchange
 from margrave.attest.peers import Peers
 from margrave.attest.pool import Pool
 from margrave.attest.service import service
-from margrave.lanes import Words
-from margrave.messages import Bundle, Hold, Report, ReportRow, Snapshot
+from margrave.messages import Bundle, Hold, Snapshot
 from margrave.ops.clock import Clock
 from margrave.ops.metrics import Metrics
 from margrave.store.journal import Journal
-from margrave.verdicts import HoldReason, Trigger
+from margrave.verdicts import HoldReason
 
-from .conftest import DOMAIN, ROUND, Committee
+from .conftest import DOMAIN, ROUND, Committee, report_of
 
 
 @asynccontextmanager
@@ -68,20 +67,6 @@ async def member(
     yield Attester(signer=committee.signer(index), exchange=exchange, clock=Clock()), url
 
 
-def report(committee: Committee, word: int = 7) -> Report:
-    row = ReportRow(market="BTC", market_id=0, trigger=Trigger.HEARTBEAT, words=Words(word, word))
-    return Report(
-        round=ROUND,
-        epoch=committee.epoch.number,
-        first_market=0,
-        model_set=committee.epoch.model_set,
-        policy_digest=committee.epoch.policy_digest,
-        rows=(row,),
-        halts=(),
-        due=True,
-    )
-
-
 async def gather(attester: Attester, committee: Committee, *, patience_s: float = 5.0) -> Bundle | Hold:
     now_ms = attester.clock.now_ms()
     until_ms = now_ms + round(patience_s * 1000)
@@ -93,10 +78,10 @@ async def test_three_members_of_four_make_a_quorum_although_one_is_dead(committe
         urls = ["http://127.0.0.1:9"]  # nobody listens there
         for index in (0, 1):
             other, url = await stack.enter_async_context(member(committee, index, tmp_path, stack, []))
-            other.sign(report(committee, word=index + 5))
+            other.sign(report_of(committee, word=index + 5))
             urls.append(url)
         me, _ = await stack.enter_async_context(member(committee, 2, tmp_path, stack, urls))
-        me.sign(report(committee))
+        me.sign(report_of(committee))
         bundle = await gather(me, committee)
     assert isinstance(bundle, Bundle)
     assert [a.words[0] for a in bundle.attestations] == [5, 6, 7]
@@ -106,17 +91,17 @@ async def test_three_members_of_four_make_a_quorum_although_one_is_dead(committe
 async def test_one_peer_passes_on_what_others_signed(committee: Committee, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         hub, url = await stack.enter_async_context(member(committee, 0, tmp_path, stack, []))
-        hub.sign(report(committee))
+        hub.sign(report_of(committee))
         hub.exchange.pool.add(committee.attest(1, words=(7, 7)))
         me, _ = await stack.enter_async_context(member(committee, 2, tmp_path, stack, [url]))
-        me.sign(report(committee))
+        me.sign(report_of(committee))
         assert isinstance(await gather(me, committee), Bundle)
 
 
 async def test_without_a_quorum_the_silent_members_are_named(committee: Committee, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         me, _ = await stack.enter_async_context(member(committee, 2, tmp_path, stack, ["http://127.0.0.1:9"]))
-        me.sign(report(committee))
+        me.sign(report_of(committee))
         hold = await gather(me, committee, patience_s=0.3)
     assert isinstance(hold, Hold)
     assert hold.reason is HoldReason.NO_QUORUM
@@ -136,10 +121,10 @@ async def test_a_peer_that_talks_nonsense_costs_only_its_own_words(
         urls = [liar]
         for index in (0, 1):
             other, url = await stack.enter_async_context(member(committee, index, tmp_path, stack, []))
-            other.sign(report(committee))
+            other.sign(report_of(committee))
             urls.append(url)
         me, _ = await stack.enter_async_context(member(committee, 2, tmp_path, stack, urls))
-        me.sign(report(committee))
+        me.sign(report_of(committee))
         assert isinstance(await gather(me, committee), Bundle)
 
 
@@ -148,10 +133,10 @@ async def test_forged_words_of_a_member_are_not_counted(committee: Committee, tm
 
     async with AsyncExitStack() as stack:
         forger, url = await stack.enter_async_context(member(committee, 0, tmp_path, stack, []))
-        forger.sign(report(committee))
+        forger.sign(report_of(committee))
         forger.exchange.pool.add(msgspec.structs.replace(committee.attest(1, words=(7, 7)), words=(9, 9)))
         me, _ = await stack.enter_async_context(member(committee, 2, tmp_path, stack, [url]))
-        me.sign(report(committee))
+        me.sign(report_of(committee))
         hold = await gather(me, committee, patience_s=3.0)
     assert isinstance(hold, Hold)
     assert me.exchange.metrics.refusals.labels(source=url, reason="wrong_signer")._value.get() >= 1
@@ -162,7 +147,7 @@ async def test_a_node_that_restarts_inside_a_round_stands_by_what_it_signed(
 ) -> None:
     async with AsyncExitStack() as stack:
         before, _ = await stack.enter_async_context(member(committee, 0, tmp_path, stack, []))
-        first = before.sign(report(committee, word=7))
+        first = before.sign(report_of(committee, word=7))
         after, _ = await stack.enter_async_context(member(committee, 0, tmp_path, stack, []))
-        again = after.sign(report(committee, word=8))
+        again = after.sign(report_of(committee, word=8))
     assert again == first

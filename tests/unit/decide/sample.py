@@ -34,6 +34,7 @@ from margrave.settings import (
     load_policy,
 )
 from margrave.verdicts import HoldReason, MarketStatus, ReportKind
+from tests.unit.score.sample import CALM as LADDER
 
 POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
 PERIOD_S = POLICY.round.period_s
@@ -43,16 +44,7 @@ MODEL_SET = bytes(range(32))
 EMPTY = Words(risk=0, market=0)
 
 CALM: Mapping[str, float] = {
-    "down_q975": 0.017,
-    "down_q995": 0.029,
-    "down_es99": 0.034,
-    "down_q9995": 0.055,
-    "down_es999": 0.071,
-    "up_q975": 0.016,
-    "up_q995": 0.027,
-    "up_es99": 0.032,
-    "up_q9995": 0.051,
-    "up_es999": 0.066,
+    **msgspec.structs.asdict(LADDER),
     "vol_up": 0.09,
     "vol_down": 0.07,
     "liquidity": 0.001,

@@ -5,24 +5,12 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from margrave.messages import Ladder, Surface
+from margrave.messages import Surface
 from margrave.score.greeks import Options
 from tests.unit.score.chains import TRUE
 
 SURFACE = TRUE
 FORWARD = 70_000.0
-LADDER = Ladder(
-    down_q975=0.017,
-    down_q995=0.029,
-    down_es99=0.034,
-    down_q9995=0.055,
-    down_es999=0.071,
-    up_q975=0.016,
-    up_q995=0.027,
-    up_es99=0.032,
-    up_q9995=0.051,
-    up_es999=0.066,
-)
 
 
 def chain(forward: float = FORWARD) -> Options:

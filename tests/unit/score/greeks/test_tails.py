@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from margrave.errors import Rejected
-from margrave.lanes import Words, encode
+from margrave.lanes import Words
 from margrave.messages import Ladder
 from margrave.score.greeks import Moves, Options, greeks, moves, over_moves
 from margrave.score.greeks.published import ladder_of, surface_of
-from tests.unit.decide.sample import CALM
-from tests.unit.score.greeks.sample import LADDER, SURFACE, chain
+from tests.unit.decide.sample import words
+from tests.unit.score.greeks.sample import SURFACE, chain
+from tests.unit.score.sample import CALM
 
 
 @st.composite
@@ -40,18 +41,18 @@ def test_a_ladder_becomes_a_distribution_without_drift(ladder: Ladder) -> None:
 
 
 def test_the_ladders_shortfalls_are_the_means_of_its_tails() -> None:
-    found = moves(LADDER)
-    drift = found.returns[0] + LADDER.down_es999
+    found = moves(CALM)
+    drift = found.returns[0] + CALM.down_es999
     tail = found.returns[:2] - drift
     share = found.probability[:2]
-    assert float(-tail @ share / share.sum()) == pytest.approx(LADDER.down_es99)
-    assert found.returns[-1] - drift == pytest.approx(LADDER.up_es999)
+    assert float(-tail @ share / share.sum()) == pytest.approx(CALM.down_es99)
+    assert found.returns[-1] - drift == pytest.approx(CALM.up_es999)
 
 
 def test_over_small_moves_they_are_the_slopes() -> None:
     options = chain()
     here = greeks(SURFACE, options)
-    told = moves(LADDER)
+    told = moves(CALM)
     tiny = Moves(told.returns * 1e-3, told.probability)
     found = over_moves(options, here.vol, here.vol_by_log_forward, tiny)
     np.testing.assert_allclose(found.delta, here.adjusted.delta, atol=1e-4)
@@ -62,7 +63,7 @@ def test_over_small_moves_they_are_the_slopes() -> None:
 
 
 def test_no_other_delta_leaves_less_variance_over_the_moves() -> None:
-    options, told = chain(), moves(LADDER)
+    options, told = chain(), moves(CALM)
     here = greeks(SURFACE, options, moves=told)
     logs = np.log1p(told.returns)
     value = np.array(
@@ -91,10 +92,10 @@ def test_no_other_delta_leaves_less_variance_over_the_moves() -> None:
 def test_a_heavier_lower_tail_sells_more_of_what_is_convex() -> None:
     at_money = Options(70_000.0, 70_000.0, 2 / 365, True)
     lopsided = msgspec.structs.replace(
-        LADDER, down_q975=0.022, down_q995=0.037, down_es99=0.045, down_q9995=0.07, down_es999=0.09
+        CALM, down_q975=0.022, down_q995=0.037, down_es99=0.045, down_q9995=0.07, down_es999=0.09
     )
     vol = np.array([0.5])
-    even, heavy = (over_moves(at_money, vol, np.zeros(1), moves(x)).delta[0] for x in (LADDER, lopsided))
+    even, heavy = (over_moves(at_money, vol, np.zeros(1), moves(x)).delta[0] for x in (CALM, lopsided))
     assert heavy < even
 
 
@@ -109,16 +110,16 @@ def test_a_heavier_lower_tail_sells_more_of_what_is_convex() -> None:
 )
 def test_what_is_no_ladder_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(Rejected, match="ladder"):
-        moves(msgspec.structs.replace(LADDER, **wrong))
+        moves(msgspec.structs.replace(CALM, **wrong))
 
 
 def test_a_reader_of_the_two_words_computes_the_same() -> None:
-    words = encode(CALM, 70_000.0)
-    surface, ladder = surface_of(words), ladder_of(words)
-    assert msgspec.structs.asdict(ladder) == pytest.approx(msgspec.structs.asdict(LADDER))
+    told = words()
+    surface, ladder = surface_of(told), ladder_of(told)
+    assert msgspec.structs.asdict(ladder) == pytest.approx(msgspec.structs.asdict(CALM))
     for name, value in (("rho", -0.25), ("wing", 1.1), ("decay", 0.35), ("total_vol_30d", 0.165), ("basis", 0.05)):
         assert getattr(surface, name) == pytest.approx(value, abs=1e-4)
-    exact = greeks(SURFACE, chain(), moves=moves(LADDER))
+    exact = greeks(SURFACE, chain(), moves=moves(CALM))
     read = greeks(surface, chain(), moves=moves(ladder))
     np.testing.assert_allclose(read.hedge, exact.hedge, atol=1e-4)
 

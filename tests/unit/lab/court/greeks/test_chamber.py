@@ -22,7 +22,7 @@ from margrave.score.greeks import moves
 from margrave.spans import HOUR_MS
 from tests.unit.lab.court.greeks.world import EVERY_H, lay
 from tests.unit.lab.court.surface.made import put, quotes_at
-from tests.unit.score.greeks.sample import LADDER
+from tests.unit.score.sample import CALM
 
 
 def judged(folder: Path) -> Ruling:
@@ -112,7 +112,7 @@ def test_a_hedge_is_held_until_the_next_chain_and_its_error_is_what_is_left(foun
 
 
 def test_a_ladder_changes_the_served_delta_and_nothing_else(leaning: Path, found: Held) -> None:
-    told, silent = held(chains.read(leaning).by_asset, lambda _, at_ms: moves(LADDER) if at_ms % 2 == 0 else None)
+    told, silent = held(chains.read(leaning).by_asset, lambda _, at_ms: moves(CALM) if at_ms % 2 == 0 else None)
     assert silent == ()
     assert told.told.all()
     np.testing.assert_array_equal(told.error, found.error)
