@@ -275,6 +275,8 @@ def train(asked: Questions, known: list[Book]) -> tuple[Cascade, dict[int, tuple
     weights = scale_weights(asked, rows)
     scales = questions.scales(asked.ranges, weights)
     standard = asked.fall[rows] / scales[rows]
+    for p, wanted in FALLS.items():
+        print(f"falls passed with {p}: {np.nanquantile(standard, 1 - p, axis=0).round(2)}, the node's {wanted}")
     falls = np.stack([np.quantile(c[np.isfinite(c)], AT) for c in standard.T])
     net = Cascade(falls)
     fit(net, asked, scales, rows)
@@ -309,9 +311,6 @@ def main() -> None:
     model, inputs = to_onnx(net), golden(asked, scales)
     difference = export.parity(model, inputs, ask(net, inputs))
     export.agreeing(NAME, "torch and onnxruntime", difference, 1e-9)
-    standard = asked.fall / scales
-    for p, wanted in FALLS.items():
-        print(f"falls passed with {p}: {np.nanquantile(standard, 1 - p, axis=0).round(2)}, the node's {wanted}")
     described = card(
         found.books, TRAIN_END, CHOSEN_TO, LEFT_OUT, weights, net.platt.numpy(), difference, SEED, data, (), LIMITS
     )

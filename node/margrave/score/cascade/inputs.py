@@ -41,7 +41,7 @@ LEAST_SCALE: Final = 1e-4
 MOST_SCALE: Final = 0.35
 QUANTILES: Final = ((0.05, "down_q975"), (0.01, "down_q995"))
 """The lowest price within a period passes a level about twice as often as the last one (reflection principle)."""
-FALLS: Final[Mapping[float, tuple[float, float]]] = {0.05: (2.0, 1.7), 0.01: (3.4, 3.4)}
+FALLS: Final[Mapping[float, tuple[float, float]]] = {0.05: (1.95, 1.88), 0.01: (3.39, 3.55)}
 """Lowest price in an hour and in a day, in units of `scale`, that is passed with these probabilities: of bitcoin and
 ether to 2022, as `models/train/cascade.py` finds them."""
 
