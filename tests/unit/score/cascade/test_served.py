@@ -234,7 +234,7 @@ def test_the_more_one_borrower_owes_the_larger_never_the_smaller_the_cascade(
 
 def test_a_whale_sells_at_once_into_a_thin_book(model: Model) -> None:
     spread, whale = (
-        asked(model, lent(msgspec.structs.replace(STRETCHED, concentration=share), depth_usd=2e5))
+        asked(model, lent(msgspec.structs.replace(STRETCHED, concentration=share), depth_usd=1e5))
         for share in (0.0, 1.0)
     )
     assert whale.size > spread.size + 0.05
