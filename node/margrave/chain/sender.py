@@ -34,6 +34,9 @@ class Sender:
             key: private key or whoever keeps it; without one it only asks.
         """
         self._web3 = Web3(HTTPProvider(rpc_url))
+        # It asks for the chain id before every call, which is settled once, below.
+        self._web3.middleware_onion.remove("validation")
+        self._contracts: dict[tuple[str, str], Contract] = {}
         self._signer = KeystoreSigner(Account.from_key(key)) if isinstance(key, str) else key
         self.url = rpc_url
         try:
@@ -54,7 +57,11 @@ class Sender:
     # --- asking -----------------------------------------------------------------------------------------------------
 
     def at(self, name: str, address: str) -> Contract:
-        return self._web3.eth.contract(address=Web3.to_checksum_address(address), abi=artifacts.load(name).abi)
+        """The contract at an address by its artifact's interface; made once, which costs more than a call of it."""
+        place = (name, Web3.to_checksum_address(address))
+        if place not in self._contracts:
+            self._contracts[place] = self._web3.eth.contract(address=place[1], abi=artifacts.load(name).abi)
+        return self._contracts[place]
 
     def code(self, address: str) -> bytes:
         """What runs at an address; empty when nothing does."""
