@@ -128,7 +128,9 @@ def draft(record: Record, sender: Sender, key: str, function: str, arguments: tu
     if without_wait:
         actions, later = at_once(target, data), None
     else:
-        actions, later = announced(authority, timelock, target, data, wait_s=wait_s, salt=salt)
+        # A role's wait may have been voted below the timelock's own, which queues nothing for sooner.
+        least_s = sender.at("TimelockController", timelock).functions.getMinDelay().call()
+        actions, later = announced(authority, timelock, target, data, wait_s=max(wait_s, least_s), salt=salt)
     for action in actions:
         sender.rehearse(timelock, action.target, action.data)
     if later is not None:
