@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -9,8 +10,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from eth_account import Account
+from typer.testing import CliRunner
 from web3 import Web3
 
+from margrave.chain.deployment.__main__ import app
 from margrave.chain.deployment.adapters import FACADE, FEED, FIELDS, Adapters, Facade, Feed, plan_adapters
 from margrave.chain.deployment.blueprint import Blueprint, calldata
 from margrave.chain.deployment.check import Finding, Verdict, check
@@ -20,7 +24,7 @@ from margrave.chain.deployment.run import begin, dry_run, extend, run
 from margrave.chain.sender import Sender
 from margrave.errors import Fatal
 from margrave.lab.bench.chain import local_chain
-from tests.devnet.governed import DEPLOYER_KEY, Chain, member_keys, wanted
+from tests.devnet.governed import DEPLOYER_KEY, NETWORK, Chain, member_keys, wanted
 
 pytestmark = pytest.mark.devnet
 STRANGER_KEY = "0x" + "5e" * 32
@@ -156,6 +160,29 @@ def test_more_are_made_later_beside_the_votes_on_their_way_and_the_old_ones_stay
     other = replace(WANTED, facades=(Facade("stewards", {0: ETH}),))
     with pytest.raises(Fatal, match="facade_stewards was made otherwise"):
         extend(stranger, beside(record, other), record, keep=silent, say=silent)
+
+
+def test_the_command_adds_what_the_network_file_names_meanwhile_with_anybody_s_key(
+    chain: Chain, stranger: Sender, tmp_path: Path
+) -> None:
+    network, file = tmp_path / "network.toml", tmp_path / "network.json"
+    text = NETWORK.read_text(encoding="utf-8").replace('"../', f'"{NETWORK.parent}/../')
+    network.write_text(text.replace('ETH = ["price"]', 'ETH = ["price", "liquidity"]'), encoding="utf-8")
+    chain.record.write(file)
+    keystore, passphrase = tmp_path / "key.json", tmp_path / "passphrase"
+    keystore.write_text(json.dumps(Account.encrypt(STRANGER_KEY, "secret", kdf="pbkdf2", iterations=1)))
+    passphrase.write_text("secret")
+    for private in (keystore, passphrase):
+        private.chmod(0o600)
+    arguments = ["run", network, "--rpc", chain.url, "--keystore", keystore, "--passphrase-file", passphrase]
+    first, second = (CliRunner().invoke(app, list(map(str, arguments))) for _ in range(2))
+    assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output
+    assert "is complete already" in first.output
+    assert "done     create feed_ETH_liquidity" in first.output
+    assert "already  create feed_ETH_liquidity" in second.output
+    record = Record.read(file)
+    assert len(record.adapters) == 6
+    assert stranger.has_code(record.adapters["feed_ETH_liquidity"].address)
 
 
 def test_an_adapter_that_is_not_there_or_not_of_this_oracle_is_found(chain: Chain, stranger: Sender) -> None:
