@@ -21,7 +21,17 @@ MOST_BYTES: Final = 8_192
 DEEPEST: Final = 2
 MOST_SHOWN: Final = 6
 """Entries of a list, and arguments of a function."""
-OWN_CONTRACTS: Final = ("Registry", "RiskOracle", "OptionsClearinghouse")
+OWN_CONTRACTS: Final = (
+    "AccessManager",
+    "Registry",
+    "RiskOracle",
+    "AccountRisk",
+    "SettlementPrices",
+    "OptionsClearinghouse",
+    "LiquidationAuctions",
+    "InsuranceFund",
+    "QuoteVault",
+)
 """Ours that governance may call."""
 
 _DECLARED: Final = (
@@ -100,8 +110,11 @@ _DECLARED: Final = (
     "enableFeeAmount(uint24,int24)",
     "setFeeProtocol(uint8,uint8)",
 )
+_MANAGED: Final = ("schedule(address,bytes,uint48)", "execute(address,bytes)")
+"""The access manager's carriers: what decides whose figures, code or money count comes in them."""
 _CARRIERS: Final = (
     # target and data inside: opened again
+    *_MANAGED,
     "schedule(address,uint256,bytes,bytes32,bytes32,uint256)",
     "execute(address,uint256,bytes,bytes32,bytes32)",
     "scheduleBatch(address[],uint256[],bytes[],bytes32,bytes32,uint256)",
@@ -157,6 +170,9 @@ def _called(data: bytes, depth: int) -> str | None:
     except Rejected:
         return None
     if call.signature in _CARRIERS and depth < DEEPEST:
+        if call.signature in _MANAGED:
+            target, inside = arguments[:2]
+            return f"{call.name}[{action(target, 0, inside, depth=depth + 1)}]"
         return f"{call.name}[{_carried(call.name, arguments, depth + 1)}]"
     return f"{call.name}({', '.join(shown(argument) for argument in arguments[:MOST_SHOWN])})"
 

@@ -8,6 +8,11 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
+from margrave.chain.deployment.administration import AUTHORITY
+from margrave.chain.deployment.network import load_network
+from margrave.chain.deployment.plan import plan
+from margrave.chain.deployment.proposal import announced
+from margrave.chain.deployment.roles import PERMISSIONS
 from margrave.collect.chains import calldata, governance
 from margrave.collect.chains.abi import Call, Event
 from margrave.collect.chains.governance import (
@@ -21,6 +26,7 @@ from margrave.collect.chains.governance import (
 from margrave.collect.chains.logs import Log
 from margrave.errors import Rejected
 from margrave.messages import EVERY_MARKET, NoticeReading
+from margrave.settings import PROJECT_ROOT
 from margrave.verdicts import Rejection
 from tests.unit.collect.chains.made import CONTRACT, HASH, RECEIVER, SENDER, encoded, log, words
 
@@ -86,6 +92,24 @@ def test_a_call_within_a_timelocks_batch_is_opened_and_only_so_deep() -> None:
         "executeTransaction(address,uint256,string,bytes,uint256)", CONTRACT, 0, "pause()", b"", 1_700_000_000
     )
     assert calldata.action(SENDER, 0, with_signature) == f"{SENDER}.executeTransaction[{CONTRACT}.pause()]"
+
+
+def test_both_strokes_of_a_slow_vote_on_our_own_contracts_are_opened_to_the_call_itself() -> None:
+    epoch = call("setEpoch(address[],uint8,bytes32,uint32)", [RECEIVER], 1, bytes(32), 0)
+    actions, _ = announced(SENDER, RECEIVER, CONTRACT, epoch, wait_s=259_200, salt=bytes(32))
+    told = f"{CONTRACT}.setEpoch([{RECEIVER}], 1, 0x{bytes(32).hex()}, 0)"
+    assert [calldata.action(each.target, 0, each.data) for each in actions] == [
+        f"{SENDER}.schedule[{told}]",
+        f"{RECEIVER}.schedule[{SENDER}.execute[{told}]]",
+    ]
+    grant = calldata.action(SENDER, 0, call("grantRole(uint64,address,uint32)", 1, RECEIVER, 0))
+    assert grant == f"{SENDER}.grantRole(1, {RECEIVER}, 0)"
+
+
+def test_every_contract_that_a_vote_may_reach_is_known() -> None:
+    blueprint = plan(load_network(PROJECT_ROOT / "config" / "networks" / "local.toml", SENDER)[1], bytes(32))
+    reached = {blueprint.contracts[key].artifact for key in (AUTHORITY, *PERMISSIONS)}
+    assert reached == set(calldata.OWN_CONTRACTS)
 
 
 def test_our_own_contracts_calls_are_known() -> None:
