@@ -1,7 +1,8 @@
 """The Crypto Fear & Greed Index: https://api.alternative.me/fng/, one value a day at 00:00 UTC, 0 to 100.
 
 Answer: {"data": [{"value": "25", "value_classification": "Extreme Fear", "timestamp": "1771977600" (seconds)}, …],
-"metadata": {"error": null}}. alternative.me asks that it be named where the index is shown.
+"metadata": {"error": null}}. alternative.me asks that it
+be named where the index is shown, as https://alternative.me/crypto/fear-and-greed-index/.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from margrave.messages import Kind, ScalarReading
 from margrave.verdicts import Rejection
 
 SOURCE: Final = "sentiment:fear_greed"
-SITE: Final = "https://alternative.me/crypto/fear-and-greed-index/"
 
 
 def parse(asked: Asked, body: object) -> Iterator[Item]:

@@ -49,9 +49,6 @@ class Ran:
     sold: tuple[float, ...]
 
 
-Version = Callable[[Positions, Depth, tuple[float, ...]], Ran]
-
-
 def run(say: Callable[[str], None]) -> dict[str, Any]:
     rows = {}
     for count in SIZES:

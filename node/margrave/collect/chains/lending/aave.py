@@ -61,11 +61,6 @@ class AaveLender:
     def addresses(self) -> frozenset[str]:
         return self._addresses
 
-    @property
-    def configurations(self) -> Mapping[str, Configuration]:
-        """Of the watched reserves, as last read."""
-        return dict(self._configurations)
-
     def key(self, borrowed: Borrowed) -> str:
         return borrowed.account
 

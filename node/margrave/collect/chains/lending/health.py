@@ -16,7 +16,6 @@ from typing import Final
 EDGES: Final = (1.0, 1.02, 1.05, 1.1, 1.2, 1.35, 1.5, 2.0, 3.0)
 """Health factors that part the buckets."""
 AT_RISK_BELOW: Final = 1.05
-LIQUIDATED_BELOW: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)

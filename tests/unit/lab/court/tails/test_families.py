@@ -10,7 +10,7 @@ from scipy import stats
 
 from margrave.lab.court.families.tails import FAMILIES
 from margrave.lab.court.families.tails.caviar import ES_CAVIAR, recursion_of, shortfall_of
-from margrave.lab.court.families.tails.evt import fit_pareto, hill
+from margrave.lab.court.families.tails.evt import fit_pareto
 from margrave.lab.court.families.tails.garch import FHS_GJR, GARCH_T, GJR_EVT
 from margrave.lab.court.families.tails.ladder import RUNGS, empirical, normal, ordered, student
 from margrave.lab.court.families.tails.recursion import Recursion, RecursiveFamily, fit_bars, on_the_clock, trailing
@@ -156,11 +156,6 @@ def test_peaks_are_fitted_as_scipys_own_likelihood_does(xi: float) -> None:
     assert mine.beta == pytest.approx(scale, rel=1e-2)
     share = np.array([0.5, 0.1, 0.01])
     np.testing.assert_allclose(mine.quantile(share), stats.genpareto.isf(share, mine.xi, scale=mine.beta), rtol=1e-9)
-
-
-def test_hills_index_is_that_of_a_pareto_law() -> None:
-    draws = stats.pareto.rvs(4.0, size=50_000, random_state=1)
-    assert hill(draws) == pytest.approx(0.25, abs=0.02)
 
 
 def test_the_filter_is_the_recursion_written_out() -> None:

@@ -68,13 +68,6 @@ def fit_pareto(peaks: Floats) -> Pareto:
     return Pareto(xi, beta * mean)
 
 
-def hill(losses: Floats, share: float = BEYOND) -> float:
-    """Hill's (1975) estimate of xi from the largest `share` of the losses."""
-    ranked = np.sort(losses)
-    count = max(int(share * len(ranked)), 1)
-    return float(np.log(ranked[-count:] / ranked[-count - 1]).mean())
-
-
 def tail_ladder(losses: Floats, rungs: Floats = RUNGS) -> tuple[Floats, Floats]:
     """VaR and ES at `rungs` of a sample of losses: Pareto beyond the threshold; empirical where peaks are too few."""
     threshold = float(np.quantile(losses, 1.0 - BEYOND))
