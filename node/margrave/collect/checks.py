@@ -153,6 +153,18 @@ def same_instrument(found: object, asked: str, what: str) -> None:
         raise Rejected(Rejection.WRONG_INSTRUMENT, f"asked for {asked}, {what} is {_shown(found)}")
 
 
+def to_come(expiry_ms: int, as_of_ms: int, name: str) -> None:
+    """Refuse an option that has expired: an answer that still lists it is old."""
+    if expiry_ms <= as_of_ms:
+        raise Rejected(Rejection.STALE, f"{name} has expired")
+
+
+def uncrossed(bid: float | None, ask: float | None, what: str) -> None:
+    """Refuse a bid above its ask, in whatever both are quoted."""
+    if bid is not None and ask is not None and bid > ask:
+        raise Rejected(Rejection.CROSSED_BOOK, f"{what}: bid {bid:g} above ask {ask:g}")
+
+
 def _iso_ms(value: str, what: str) -> int:
     try:
         moment = datetime.fromisoformat(value)

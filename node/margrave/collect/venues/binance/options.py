@@ -111,8 +111,7 @@ def chains(asked: Asked, venue_ms: int, rows: Iterable[Mapping[str, object]]) ->
 def _read(row: Mapping[str, object], as_of_ms: int) -> Marked:
     name = checks.text(row.get("s"), "symbol")
     option = terms(name)
-    if option.expiry_ms <= as_of_ms:
-        raise Rejected(Rejection.STALE, f"{name} has expired")
+    checks.to_come(option.expiry_ms, as_of_ms, name)
     rate = row.get("rf")
     return Marked(
         terms=option,
@@ -175,8 +174,7 @@ def _quote(row: Mapping[str, object], *, forwards: Mapping[int, float], as_of_ms
         return None if price is None else checks.within(price / forward, "price over its forward", 0.0, 100.0) or None
 
     bid, ask = fraction(marked.bid, marked.bid_volatility), fraction(marked.ask, marked.ask_volatility)
-    if bid is not None and ask is not None and bid > ask:
-        raise Rejected(Rejection.CROSSED_BOOK, f"{row.get('s')}: bid {bid:g} above ask {ask:g}")
+    checks.uncrossed(bid, ask, str(row.get("s")))
     return OptionQuote(
         expiry_ms=option.expiry_ms,
         strike=option.strike,

@@ -34,13 +34,11 @@ def option(asked: Asked, row: Mapping[str, object], as_of_ms: int) -> OptionQuot
     coin, expiry_ms, strike, is_call = option_terms(name)
     if asked.instrument not in ("", coin, name):
         raise Rejected(Rejection.WRONG_INSTRUMENT, f"asked for {asked.instrument}, {name} is in the answer")
-    if expiry_ms <= as_of_ms:
-        raise Rejected(Rejection.STALE, f"{name} has expired")
+    checks.to_come(expiry_ms, as_of_ms, name)
     forward = checks.price(row.get("underlyingPrice"), f"underlyingPrice of {name}")
     bid = _premium(row.get("bid1Price", row.get("bidPrice")), forward, name)
     ask = _premium(row.get("ask1Price", row.get("askPrice")), forward, name)
-    if bid is not None and ask is not None and bid > ask:
-        raise Rejected(Rejection.CROSSED_BOOK, f"{name}: bid {bid:g} above ask {ask:g}")
+    checks.uncrossed(bid, ask, name)
     interest = row.get("openInterest")
     return OptionQuote(
         expiry_ms=expiry_ms,

@@ -171,14 +171,12 @@ def _quote(currency: str, row: Mapping[str, object], as_of_ms: int) -> OptionQuo
     base = row.get("base_currency", name.partition("-")[0])
     if currency and base != currency:
         raise Rejected(Rejection.WRONG_INSTRUMENT, f"asked for {currency}, {name} is in the answer")
-    if expiry_ms <= as_of_ms:
-        raise Rejected(Rejection.STALE, f"{name} has expired")
+    checks.to_come(expiry_ms, as_of_ms, name)
     forward = checks.price(row.get("underlying_price"), f"underlying_price of {name}")
     quoted_in = row.get("quote_currency", base if is_inverse(name) else "USD")
     unit = forward if quoted_in in ("USDC", "USDT", "USD") else 1.0
     bid, ask = _premium(row.get("bid_price"), unit, name), _premium(row.get("ask_price"), unit, name)
-    if bid is not None and ask is not None and bid > ask:
-        raise Rejected(Rejection.CROSSED_BOOK, f"{name}: bid {bid:g} above ask {ask:g}")
+    checks.uncrossed(bid, ask, name)
     interest, greeks = row.get("open_interest"), row.get("greeks")
     greeks = {} if checks.absent(greeks) else checks.mapping(greeks, f"greeks of {name}")
     return OptionQuote(

@@ -35,12 +35,10 @@ def _quote(asked: Asked, row: Mapping[str, object], as_of_ms: int) -> OptionQuot
     family, expiry_ms, strike, is_call = option_terms(name)
     if asked.instrument not in ("", family, name):
         raise Rejected(Rejection.WRONG_INSTRUMENT, f"asked for {asked.instrument}, {name} is in the answer")
-    if expiry_ms <= as_of_ms:
-        raise Rejected(Rejection.STALE, f"{name} has expired")
+    checks.to_come(expiry_ms, as_of_ms, name)
     forward = checks.price(row.get("fwdPx"), f"fwdPx of {name}")
     bid_vol, ask_vol = _vol(row.get("bidVol"), name), _vol(row.get("askVol"), name)
-    if bid_vol is not None and ask_vol is not None and bid_vol > ask_vol:
-        raise Rejected(Rejection.CROSSED_BOOK, f"{name}: bid {bid_vol:g} above ask {ask_vol:g} in volatility")
+    checks.uncrossed(bid_vol, ask_vol, f"{name} in volatility")
     root_years = math.sqrt((expiry_ms - as_of_ms) / YEAR_MS)
     return OptionQuote(
         expiry_ms=expiry_ms,
