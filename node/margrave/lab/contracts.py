@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import itertools
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ import solcx
 from margrave.chain.artifacts import ARTIFACTS_DIR, CONTRACTS_DIR, Artifact
 from margrave.errors import Fatal
 from margrave.lab import networks, scenarios
+from margrave.lab.solidity import IMPORT, resolved
 from margrave.lanes import (
     ASCENDING,
     BOXES,
@@ -72,7 +72,6 @@ COMPILER_SETTINGS: Final[dict[str, Any]] = {
     # No hash of the sources' comments in the bytecode: it changes when what is executed changes.
     "metadata": {"bytecodeHash": "none", "appendCBOR": False},
 }
-IMPORT: Final = re.compile(r'^\s*import\s+(?:[^"\';]*\sfrom\s+)?["\']([^"\']+)["\']\s*;', re.MULTILINE)
 
 
 # --- the wire table -------------------------------------------------------------------------------------------------
@@ -212,20 +211,8 @@ def _closure(units: Iterable[str]) -> dict[str, str]:
         if unit in found:
             continue
         found[unit] = _path_of(unit).read_text(encoding="utf-8")
-        todo += [_resolved(unit, target) for target in IMPORT.findall(found[unit])]
+        todo += [resolved(unit, target) for target in IMPORT.findall(found[unit])]
     return dict(sorted(found.items()))
-
-
-def _resolved(unit: str, target: str) -> str:
-    if not target.startswith("."):
-        return target
-    parts = unit.split("/")[:-1]
-    for part in target.split("/"):
-        if part == "..":
-            parts.pop()
-        elif part != ".":
-            parts.append(part)
-    return "/".join(parts)
 
 
 def _path_of(unit: str) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ import solcx
 from margrave.chain.artifacts import CONTRACTS_DIR
 from margrave.errors import Fatal
 from margrave.lab.package.typescript import Abi, abi_source, calls_source, lanes_source
+from margrave.lab.solidity import IMPORT, resolved
 
 PROJECT: Final = CONTRACTS_DIR.parent
 ROOM: Final = CONTRACTS_DIR / "package"
@@ -22,7 +22,6 @@ SOURCES: Final = CONTRACTS_DIR / "src"
 SHIPPED: Final = ("interfaces/*.sol", "adapters/**/*.sol", "margin/Leg.sol")
 """Files of contracts/src that are shipped; what they import comes along."""
 EXAMPLES: Final = "adapters/examples/"
-IMPORT: Final = re.compile(r'^\s*import\s+(?:[^"\';]*\sfrom\s+)?["\']([^"\']+)["\']\s*;', re.MULTILINE)
 
 
 def build(out: Path) -> None:
@@ -78,7 +77,7 @@ def sources(*patterns: str) -> Mapping[str, str]:
             found[unit] = (SOURCES / unit).read_text(encoding="utf-8")
         except OSError as error:
             raise Fatal(f"contracts/src/{unit}: {error.strerror}", advice="mend the import") from error
-        todo += [_beside(unit, target) for target in IMPORT.findall(found[unit]) if target.startswith(".")]
+        todo += [resolved(unit, target) for target in IMPORT.findall(found[unit]) if target.startswith(".")]
     return dict(sorted(found.items()))
 
 
@@ -116,18 +115,8 @@ def _foreign(texts: Iterable[str]) -> Iterable[tuple[str, str]]:
             continue
         path = PROJECT / "node_modules" / target.replace("solady/", "solady/src/", 1)
         found[target] = path.read_text(encoding="utf-8")
-        todo += [_beside(target, x) if x.startswith(".") else x for x in IMPORT.findall(found[target])]
+        todo += [resolved(target, x) for x in IMPORT.findall(found[target])]
     return found.items()
-
-
-def _beside(unit: str, target: str) -> str:
-    parts = unit.split("/")[:-1]
-    for part in target.split("/"):
-        if part == "..":
-            parts.pop()
-        elif part != ".":
-            parts.append(part)
-    return "/".join(parts)
 
 
 def _copy(source: Path, target: Path) -> None:

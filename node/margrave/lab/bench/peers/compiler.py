@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from margrave.errors import Fatal
+from margrave.lab.solidity import IMPORT, resolved
 from margrave.settings import PROJECT_ROOT
 
 NODE_MODULES: Final = PROJECT_ROOT / "node_modules"
-IMPORT: Final = re.compile(r'^\s*import\s+(?:[^"\';]*\sfrom\s+)?["\']([^"\']+)["\']\s*;', re.MULTILINE)
 COMPILE: Final = "process.stdout.write(require(process.argv[1]).compile(require('fs').readFileSync(0, 'utf8')))"
 
 
@@ -68,13 +67,13 @@ class Compiler:
 
 def _closure(unit: str, source: str) -> Mapping[str, str]:
     found = {unit: source}
-    todo = [_resolved(unit, target) for target in IMPORT.findall(source)]
+    todo = [resolved(unit, target) for target in IMPORT.findall(source)]
     while todo:
         path = todo.pop()
         if path in found:
             continue
         found[path] = _text(NODE_MODULES / path)
-        todo += [_resolved(path, target) for target in IMPORT.findall(found[path])]
+        todo += [resolved(path, target) for target in IMPORT.findall(found[path])]
     return found
 
 
@@ -83,15 +82,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise Fatal(f"{path}: {error.strerror}", advice="run scripts/setup") from error
-
-
-def _resolved(unit: str, target: str) -> str:
-    if not target.startswith("."):
-        return target
-    parts = unit.split("/")[:-1]
-    for part in target.split("/"):
-        if part == "..":
-            parts.pop()
-        elif part != ".":
-            parts.append(part)
-    return "/".join(parts)
