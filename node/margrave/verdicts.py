@@ -160,3 +160,11 @@ class ReportKind(StrEnum):
 
     OWN_WORDS = "own_words"  # each member signs its own words, the contract takes the medians
     CO_SIGNED = "co_signed"  # a quorum signs the medians
+
+
+class Verdict(StrEnum):
+    """Of one thing that an operator's check looked at."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"

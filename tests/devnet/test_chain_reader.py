@@ -21,9 +21,10 @@ from margrave.collect.source import Trouble
 from margrave.errors import Fatal
 from margrave.lab.bench.chain import local_chain
 from margrave.messages import HealthReading, LiquidationsReading
-from margrave.operate.check import Check, Verdict
+from margrave.operate.check import Check
 from margrave.ops.clock import Clock
 from margrave.settings import PROJECT_ROOT, Settings, load_policy
+from margrave.verdicts import Verdict
 from margrave.watching import LendingSettings, WatchedChainSettings
 from tests.devnet.rpc_bench import RETRY_AFTER_S, Fault, RpcServer
 from tests.devnet.venue_bench import MARKETS as BENCH_MARKETS

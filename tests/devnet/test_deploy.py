@@ -18,7 +18,7 @@ from eth_account import Account
 from margrave.chain import sender as sender_module
 from margrave.chain.deploy import Deployment
 from margrave.chain.deployment.blueprint import FACTORY, Blueprint, Step, calldata
-from margrave.chain.deployment.check import Finding, Verdict, check
+from margrave.chain.deployment.check import Finding, check
 from margrave.chain.deployment.plan import PROPOSER, TIMELOCK_ADMIN, plan
 from margrave.chain.deployment.record import Record, Sent
 from margrave.chain.deployment.roles import Role
@@ -27,6 +27,7 @@ from margrave.chain.sender import Sender
 from margrave.errors import Fatal
 from margrave.lab.bench.chain import local_chain
 from margrave.settings import PROJECT_ROOT
+from margrave.verdicts import Verdict
 from tests.devnet.governed import DEPLOYER_KEY, NETWORK, wanted
 
 pytestmark = pytest.mark.devnet

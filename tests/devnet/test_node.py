@@ -28,12 +28,12 @@ from margrave.lab.feed.faults import Fault
 from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.server import Feed
 from margrave.lab.feed.serving import serving
-from margrave.operate.check import Check, Verdict
+from margrave.operate.check import Check
 from margrave.operate.init import Plan, configure, init
 from margrave.operate.replay import Explanation, replay, scorer_of
 from margrave.ops.clock import Clock, wall_ms
 from margrave.settings import PROJECT_ROOT, ClockSettings, Settings, load, load_markets, load_policy
-from margrave.verdicts import MarketStatus, Outcome
+from margrave.verdicts import MarketStatus, Outcome, Verdict
 from tests.devnet.rpc_bench import RpcServer
 from tests.devnet.test_chain_reader import chain_settings
 from tests.unit.collect.chains.fake import FakeNode

@@ -12,6 +12,8 @@ from typing import Annotated
 import typer
 
 from margrave.cli.terminal import COLOURS, HERE, Config, out, text_of
+from margrave.sections import NOBODY
+from margrave.verdicts import Verdict
 
 verbs = typer.Typer()
 multipliers = typer.Typer(no_args_is_help=True, help="Multipliers of single accounts' margin: sign them, publish them.")
@@ -26,7 +28,7 @@ def init(
     name: Annotated[str, typer.Option(help="How this node is called in logs and by peers.")] = "",
     rpc: Annotated[list[str] | None, typer.Option(help="RPC endpoint; repeat for more, preferred first.")] = None,
     chain_id: Annotated[int, typer.Option(help="The chain the oracle lives on.")] = 31337,
-    oracle: Annotated[str, typer.Option(help="Address of the RiskOracle contract.")] = "0x" + "00" * 20,
+    oracle: Annotated[str, typer.Option(help="Address of the RiskOracle contract.")] = NOBODY,
     peer: Annotated[list[str] | None, typer.Option(help="URL of another member's node; repeat for more.")] = None,
     port: Annotated[int, typer.Option(help="Port this node serves peers and dashboards on.")] = 8710,
     passphrase_file: Annotated[
@@ -58,7 +60,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """May this node go live? Looks at configuration, key, models, chain, venues, peers and clock."""
-    from margrave.operate.check import Check, Verdict
+    from margrave.operate.check import Check
     from margrave.ops import log
 
     log.configure("text", node="check", level="error")  # the findings say it better

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +27,7 @@ from margrave.messages import ChainState
 from margrave.ops.clock import Clock
 from margrave.score.model_set import ModelSet
 from margrave.settings import Settings, load
+from margrave.verdicts import Verdict
 
 GAS_A_REPORT: Final = 400_000
 ROUNDS_OF_GAS: Final = 500
@@ -37,12 +37,6 @@ HISTORY_BLOCKS: Final = 5_000
 
 
 CLOCKS: Final = "set this machine's clock (NTP); if it is right, the venue's is wrong and what it says is refused"
-
-
-class Verdict(StrEnum):
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from margrave.chain.history import Publication, Refolded
 from margrave.collect.board import SourceHealth
 from margrave.messages import ChainState
 from margrave.operate import check
-from margrave.operate.check import Check, Finding, Verdict, heard
-from margrave.verdicts import ReportKind
+from margrave.operate.check import Check, Finding, heard
+from margrave.verdicts import ReportKind, Verdict
 from tests.unit.decide.sample import MODEL_SET, ROUND, epoch_of, onchain, settings_of, state_of
 
 TWO = settings_of()

@@ -14,7 +14,7 @@ from web3.exceptions import Web3Exception
 from margrave.chain.deployment import proposal
 from margrave.chain.deployment.adapters import plan_adapters
 from margrave.chain.deployment.blueprint import Blueprint
-from margrave.chain.deployment.check import Verdict, check, line
+from margrave.chain.deployment.check import check, line
 from margrave.chain.deployment.network import Network, load_network
 from margrave.chain.deployment.plan import plan
 from margrave.chain.deployment.record import Record
@@ -24,6 +24,7 @@ from margrave.chain.sender import Sender
 from margrave.chain.signer import KeystoreSigner
 from margrave.errors import Fatal, MargraveError
 from margrave.settings import KeySettings
+from margrave.verdicts import Verdict
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 

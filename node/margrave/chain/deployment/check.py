@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from eth_abi.abi import decode
@@ -25,6 +24,7 @@ from margrave.chain.deployment.plan import ANYBODY, CANCELLER, EXECUTOR, PROPOSE
 from margrave.chain.deployment.record import Powers, Record, Sent
 from margrave.chain.deployment.roles import PERMISSIONS, Role
 from margrave.chain.sender import Sender
+from margrave.verdicts import Verdict
 
 TIMELOCK_ROLES: Final = {TIMELOCK_ADMIN: "admin", PROPOSER: "proposer", CANCELLER: "canceller", EXECUTOR: "executor"}
 WIRING: Final = (
@@ -46,12 +46,6 @@ WIRING: Final = (
     ("governor", "token", "token"),
 )
 """(contract, view, the contract that it must name)."""
-
-
-class Verdict(StrEnum):
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
 
 
 @dataclass(frozen=True, slots=True)
