@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from margrave.sections import Address, Handle, Id, Positive, Section, Share
+from margrave.sections import NOBODY, Address, Handle, Id, Positive, Section, Share
 
 
 class LendingSettings(Section):
@@ -46,7 +46,7 @@ class PoolKeySettings(Section):
     fee: int = Field(ge=0, le=0x800000)
     """Pips; 8388608 where hooks set it."""
     tick_spacing: int = Field(ge=1, le=32_767)
-    hooks: Address = "0x" + "00" * 20
+    hooks: Address = NOBODY
 
 
 class PoolSettings(Section):

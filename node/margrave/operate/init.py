@@ -16,6 +16,7 @@ import tomli_w
 from eth_account import Account
 
 from margrave.errors import Fatal
+from margrave.sections import NOBODY
 from margrave.settings import PROJECT_ROOT, ClockSettings
 
 PUBLIC_VENUES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -70,7 +71,7 @@ class Plan:
     name: str
     rpc: tuple[str, ...] = ("http://127.0.0.1:8545",)
     chain_id: int = 31337
-    oracle: str = "0x" + "00" * 20
+    oracle: str = NOBODY
     clearinghouse: str | None = None
     confirmations: int = 2
     peers: tuple[str, ...] = ()

@@ -18,10 +18,10 @@ from margrave.errors import Fatal, Rejected
 from margrave.mirror.account_risk import Bounds, Entry, multiplier
 from margrave.operate.multipliers import Judged, foretell, times, when
 from margrave.ops import strict_json
+from margrave.sections import NOBODY
 from margrave.verdicts import Rejection
 
 SIGNED_VERSION: Final = 1
-NOBODY: Final = "0x" + "00" * 20
 AGAIN: Final = "have every member sign the same file again"
 
 

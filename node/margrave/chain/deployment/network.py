@@ -14,11 +14,11 @@ from margrave.chain.deployment.adapters import FIELDS, Adapters, Facade, Feed
 from margrave.chain.deployment.plan import Ballot, Committee, Governance, OptionLimits, Wanted
 from margrave.errors import Fatal
 from margrave.mirror.account_risk import ONE_BP, Bounds
+from margrave.sections import NOBODY
 from margrave.settings import MarketSettings, Policy, Section, load_markets, load_policy, load_section
 from margrave.spans import DAY_S
 
 MOCK: Final = "mock"
-NOBODY: Final = "0x" + "00" * 20
 
 
 def _address(text: str) -> str:

@@ -14,12 +14,13 @@ from margrave.chain.deployment.record import Powers
 from margrave.chain.deployment.roles import PERMISSIONS, Role
 from margrave.mirror import limits
 from margrave.mirror.account_risk import Bounds
+from margrave.sections import NOBODY
 from margrave.settings import Policy
 from margrave.verdicts import ReportKind
 
 AT_ONCE: Final = 0
 """As the first round of a change: from now on."""
-ANYBODY: Final = "0x" + "00" * 20
+ANYBODY: Final = NOBODY
 """As the timelock's executor: what has waited may be executed by anybody."""
 TIMELOCK_ADMIN: Final = bytes(32)
 PROPOSER: Final = keccak(text="PROPOSER_ROLE")

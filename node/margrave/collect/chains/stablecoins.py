@@ -24,10 +24,10 @@ from margrave.collect.chains.said import Speaker, given
 from margrave.collect.source import Item
 from margrave.errors import Rejected
 from margrave.messages import Kind
+from margrave.sections import NOBODY
 from margrave.spans import DAY_MS, HOUR_MS
 from margrave.verdicts import Rejection
 
-ZERO: Final = "0x" + "00" * 20
 BUCKET_MS: Final = 300_000
 MOST_REMEMBERED: Final = 50_000
 """Logs that can still be withdrawn: more than all transfers of a busy token within any chain's finality depth."""
@@ -49,11 +49,11 @@ class Transfer:
 
     @property
     def minted(self) -> bool:
-        return self.sender == ZERO
+        return self.sender == NOBODY
 
     @property
     def burned(self) -> bool:
-        return self.receiver == ZERO
+        return self.receiver == NOBODY
 
 
 _PLAIN: Final = tuple(

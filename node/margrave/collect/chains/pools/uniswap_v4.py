@@ -19,6 +19,7 @@ from margrave.collect.chains.abi import Call, Event, one
 from margrave.collect.chains.pools.swap_steps import PIPS
 from margrave.collect.chains.pools.uniswap_v3 import PoolSwap, TickInfo
 from margrave.errors import Rejected
+from margrave.sections import NOBODY
 from margrave.verdicts import Rejection
 
 DYNAMIC_FEE: Final = 0x800000
@@ -26,7 +27,6 @@ DYNAMIC_FEE: Final = 0x800000
 POOLS_SLOT: Final = 6
 """Of PoolManager's storage: mapping(PoolId => Pool.State), as StateLibrary reads it."""
 _LIQUIDITY, _TICKS, _BITMAP = 3, 4, 5
-_NATIVE: Final = "0x" + "00" * 20
 
 
 class Hook(IntFlag):
@@ -58,7 +58,7 @@ class PoolKey:
     currency1: str
     fee: int
     tick_spacing: int
-    hooks: str = _NATIVE
+    hooks: str = NOBODY
 
     @property
     def id(self) -> bytes:

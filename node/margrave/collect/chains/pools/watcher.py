@@ -39,9 +39,10 @@ from margrave.collect.chains.said import ReadsOnly, Speaker, given
 from margrave.collect.source import Item
 from margrave.errors import Rejected
 from margrave.messages import Kind, PoolReading
+from margrave.sections import NOBODY
 from margrave.verdicts import Rejection
 
-NATIVE: Final = "0x" + "00" * 20
+NATIVE: Final = NOBODY
 NATIVE_DECIMALS: Final = 18
 REACH_TICKS: Final = 102
 """A move of 1 % is 100 ticks; the map is read a little further."""
