@@ -128,6 +128,30 @@ def day(ms: int) -> str:
     return str(pd.Timestamp(ms, unit="ms").date())
 
 
+def return_tensors(longest_h: int) -> list[dict[str, Any]]:
+    """The inputs of a model that sees hourly returns and nothing else."""
+    return [
+        {
+            "name": "returns_1h",
+            "dtype": "float64",
+            "shape": ["batch", "hours"],
+            "unit": "log return",
+            "meaning": f"hourly log returns, the last on the right, {longest_h} at most, zero where none",
+            "low": -1.0,
+            "high": 1.0,
+        },
+        {
+            "name": "bars",
+            "dtype": "int64",
+            "shape": ["batch"],
+            "unit": "hours",
+            "meaning": "how many of the returns are real",
+            "low": float(features.MIN_BARS - 1),
+            "high": float(longest_h),
+        },
+    ]
+
+
 def output_tensors(dtype: str) -> list[dict[str, Any]]:
     """The outputs that every model of the ladder has."""
     return [

@@ -174,26 +174,7 @@ def _card(
             "pull": tail.pull,
             "pivot": tail.pivot,
         },
-        "inputs": [
-            {
-                "name": "returns_1h",
-                "dtype": "float64",
-                "shape": ["batch", "hours"],
-                "unit": "log return",
-                "meaning": f"hourly log returns, the last on the right, {RETURNS_H} at most, zero where none",
-                "low": -1.0,
-                "high": 1.0,
-            },
-            {
-                "name": "bars",
-                "dtype": "int64",
-                "shape": ["batch"],
-                "unit": "hours",
-                "meaning": "how many of the returns are real",
-                "low": float(features.MIN_BARS - 1),
-                "high": float(RETURNS_H),
-            },
-        ],
+        "inputs": evaluate.return_tensors(RETURNS_H),
         "outputs": [
             *evaluate.output_tensors("float64"),
             {

@@ -31,7 +31,7 @@ from margrave.lab.court.family import HORIZONS_H, TAIL_HORIZONS_H
 from margrave.lab.court.panel import Panel
 from margrave.score import features
 from margrave.spans import HOUR_MS
-from train import dataset, export, judged
+from train import dataset, evaluate, export, judged
 from train.gjr_garch_t import student
 from train.gjr_graph import Tail
 from train.pool import FIT_H, Pool, command, pool
@@ -249,26 +249,7 @@ def card(spec: Spec, built: Built, trained: Pool, difference: float) -> dict[str
     }
 
 
-INPUTS: Final[list[dict[str, Any]]] = [
-    {
-        "name": "returns_1h",
-        "dtype": "float64",
-        "shape": ["batch", "hours"],
-        "unit": "log return",
-        "meaning": f"hourly log returns, the last on the right, {features.LONG_H} at most, zero where none",
-        "low": -1.0,
-        "high": 1.0,
-    },
-    {
-        "name": "bars",
-        "dtype": "int64",
-        "shape": ["batch"],
-        "unit": "hours",
-        "meaning": "how many of the returns are real",
-        "low": float(features.MIN_BARS - 1),
-        "high": float(features.LONG_H),
-    },
-]
+INPUTS: Final = evaluate.return_tensors(features.LONG_H)
 LOG_VARIANCE: Final[dict[str, Any]] = {
     "name": "log_variance",
     "dtype": "float64",
