@@ -14,8 +14,9 @@ from web3.contract.contract import ContractFunction
 from web3.exceptions import ContractCustomError
 
 from margrave.chain.deployment.network import load_network
-from margrave.chain.deployment.plan import Wanted
+from margrave.chain.deployment.plan import Wanted, plan
 from margrave.chain.deployment.record import Record
+from margrave.chain.deployment.run import begin, run
 from margrave.chain.sender import Sender
 from margrave.lab.bench.chain import ordinary
 from margrave.mirror import account_risk
@@ -176,3 +177,13 @@ def _type(item: Any) -> str:
     if not str(item["type"]).startswith("tuple"):
         return str(item["type"])
     return "(" + ",".join(map(_type, item["components"])) + ")" + str(item["type"])[5:]
+
+
+def deployed(url: str, name: bytes) -> Chain:
+    """The whole of config/networks/local.toml, under a salt of that name."""
+    sender = Sender(url, DEPLOYER_KEY)
+    whole = wanted(sender.address)
+    assert whole.governance is not None
+    blueprint = plan(whole, name.rjust(32))
+    record = begin("local", sender, blueprint, whole.governance.powers())
+    return Chain(url, run(sender, blueprint, record, keep=lambda _: None, say=lambda _: None))

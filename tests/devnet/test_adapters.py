@@ -17,14 +17,14 @@ from web3 import Web3
 from margrave.chain.deployment.__main__ import app
 from margrave.chain.deployment.adapters import FACADE, FEED, FIELDS, Adapters, Facade, Feed, plan_adapters
 from margrave.chain.deployment.blueprint import Blueprint, calldata
-from margrave.chain.deployment.check import Finding, Verdict, check
-from margrave.chain.deployment.plan import plan
+from margrave.chain.deployment.check import Finding, check
 from margrave.chain.deployment.record import Record
-from margrave.chain.deployment.run import begin, dry_run, extend, run
+from margrave.chain.deployment.run import dry_run, extend
 from margrave.chain.sender import Sender
 from margrave.errors import Fatal
 from margrave.lab.bench.chain import local_chain
-from tests.devnet.governed import DEPLOYER_KEY, NETWORK, Chain, member_keys, wanted
+from margrave.verdicts import Verdict
+from tests.devnet.governed import NETWORK, Chain, deployed, member_keys
 
 pytestmark = pytest.mark.devnet
 STRANGER_KEY = "0x" + "5e" * 32
@@ -41,12 +41,7 @@ class KilledError(Exception):
 @pytest.fixture(scope="module")
 def chain() -> Iterator[Chain]:
     with local_chain() as url:
-        sender = Sender(url, DEPLOYER_KEY)
-        whole = wanted(sender.address)
-        assert whole.governance is not None
-        blueprint = plan(whole, b"adapters".rjust(32))
-        record = begin("local", sender, blueprint, whole.governance.powers())
-        yield Chain(url, run(sender, blueprint, record, keep=silent, say=silent))
+        yield deployed(url, b"adapters")
 
 
 @pytest.fixture

@@ -16,14 +16,11 @@ from web3 import Web3
 from margrave.chain.deployment.__main__ import app
 from margrave.chain.deployment.administration import SENTENCES
 from margrave.chain.deployment.blueprint import selector
-from margrave.chain.deployment.plan import plan
 from margrave.chain.deployment.proposal import Draft, draft
 from margrave.chain.deployment.roles import Role
-from margrave.chain.deployment.run import begin, run
-from margrave.chain.sender import Sender
 from margrave.errors import Fatal
 from margrave.lab.bench.chain import local_chain
-from tests.devnet.governed import DEPLOYER_KEY, Chain, wanted
+from tests.devnet.governed import Chain, deployed
 
 pytestmark = pytest.mark.devnet
 DAY_S = 86_400
@@ -34,12 +31,7 @@ NEW = Web3.to_checksum_address("0x" + "a7" * 20)
 @pytest.fixture(scope="module")
 def chain() -> Iterator[Chain]:
     with local_chain() as url:
-        sender = Sender(url, DEPLOYER_KEY)
-        whole = wanted(sender.address)
-        assert whole.governance is not None
-        blueprint = plan(whole, b"drafts".rjust(32))
-        record = begin("local", sender, blueprint, whole.governance.powers())
-        yield Chain(url, run(sender, blueprint, record, keep=lambda _: None, say=lambda _: None))
+        yield deployed(url, b"drafts")
 
 
 @dataclass(frozen=True)

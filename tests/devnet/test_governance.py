@@ -11,9 +11,7 @@ from web3 import Web3
 
 from margrave import lanes
 from margrave.chain.deployment.blueprint import calldata
-from margrave.chain.deployment.plan import plan
 from margrave.chain.deployment.proposal import announced, at_once
-from margrave.chain.deployment.run import begin, run
 from margrave.chain.sender import Sender
 from margrave.lab.bench.chain import MODEL_SET, local_chain
 from margrave.mirror import account_risk
@@ -26,33 +24,24 @@ from tests.devnet.governed import (
     MARKETS,
     Chain,
     addresses,
+    deployed,
     member_keys,
     refusal,
-    wanted,
 )
 
 pytestmark = pytest.mark.devnet
 ACCOUNT = Web3.to_checksum_address("0x" + "a1" * 20)
-SALT = b"the same on both chains".rjust(32)
+NAME = b"the same on both chains"
 BOUNDS = Bounds(max_multiplier_bp=30_000, max_rise_bp=2_500, max_fall_bp=2_500, max_lifetime_s=DAY_S)
 FIRST = member_keys(range(1, 5))
 SECOND = member_keys(range(4, 11))
 """Seven members; the fourth of the first committee stays."""
 
 
-def deployed(url: str) -> Chain:
-    sender = Sender(url, DEPLOYER_KEY)
-    whole = wanted(sender.address)
-    assert whole.governance is not None
-    blueprint = plan(whole, SALT)
-    record = begin("local", sender, blueprint, whole.governance.powers())
-    return Chain(url, run(sender, blueprint, record, keep=lambda _: None, say=lambda _: None))
-
-
 @pytest.fixture
 def chain() -> Iterator[Chain]:
     with local_chain() as url:
-        yield deployed(url)
+        yield deployed(url, NAME)
 
 
 def stored(chain: Chain, market: int) -> tuple[int, int]:
@@ -164,7 +153,7 @@ def test_an_account_s_multiplier_is_what_the_mirror_foretells(chain: Chain) -> N
 def test_two_chains_with_the_same_members_and_addresses_do_not_take_each_other_s_reports() -> None:
     with ExitStack() as stack:
         one, other = (
-            deployed(stack.enter_context(local_chain(chain_id=chain_id, starts_at_s=1_900_000_000)))
+            deployed(stack.enter_context(local_chain(chain_id=chain_id, starts_at_s=1_900_000_000)), NAME)
             for chain_id in (31_337, 31_338)
         )
         for key in ("oracle", "account_risk", "registry"):

@@ -14,8 +14,6 @@ from eth_account import Account
 from typer.testing import CliRunner
 from web3 import Web3
 
-from margrave.chain.deployment.plan import plan
-from margrave.chain.deployment.run import begin, run
 from margrave.chain.sender import Sender
 from margrave.chain.signer import KeystoreSigner
 from margrave.cli import app
@@ -23,7 +21,7 @@ from margrave.errors import MargraveError
 from margrave.lab.bench.chain import local_chain
 from margrave.operate.init import Plan, configure
 from margrave.operate.multiplier_quorum import Signed
-from tests.devnet.governed import DEPLOYER_KEY, PERIOD_S, Chain, wanted
+from tests.devnet.governed import DEPLOYER_KEY, PERIOD_S, Chain, deployed
 
 pytestmark = pytest.mark.devnet
 ONE, TWO = (Web3.to_checksum_address("0x" + pair * 20) for pair in ("a1", "b2"))
@@ -32,12 +30,7 @@ ONE, TWO = (Web3.to_checksum_address("0x" + pair * 20) for pair in ("a1", "b2"))
 @pytest.fixture(scope="module")
 def chain() -> Iterator[Chain]:
     with local_chain() as url:
-        sender = Sender(url, DEPLOYER_KEY)
-        whole = wanted(sender.address)
-        assert whole.governance is not None
-        blueprint = plan(whole, b"multipliers".rjust(32))
-        record = begin("local", sender, blueprint, whole.governance.powers())
-        yield Chain(url, run(sender, blueprint, record, keep=lambda _: None, say=lambda _: None))
+        yield deployed(url, b"multipliers")
 
 
 @dataclass(frozen=True)

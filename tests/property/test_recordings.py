@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from margrave.collect.recorded import parse_text
 from margrave.collect.source import Asked, Endpoint, VenueTrouble
 from margrave.collect.venues import VENUES
-from margrave.messages import Contract, ContractKind
 from tests.property.test_collect import POISON, assert_recorded, assert_sound, changed, encoded, places
+from tests.unit.collect.samples.binance import COIN
 
 DATA = os.environ.get("MARGRAVE_DATA")
 pytestmark = [
@@ -28,14 +28,6 @@ NOW_MS = 1_770_300_000_000
 FOLDERS = {"binance": ("binance", "py_binance"), **{name: (name,) for name in VENUES if name != "binance"}}
 LONGEST = 12
 """Rows kept of a list: mutations are copies."""
-COIN = Contract(
-    source="binance",
-    instrument="BTCUSD_PERP",
-    seen_time_ms=NOW_MS,
-    kind=ContractKind.PERPETUAL,
-    unit_coins=None,
-    unit_usd=100.0,
-)
 
 
 def shortened(body: object) -> object:

@@ -21,9 +21,9 @@ from margrave.collect.source import VenueTrouble
 from margrave.collect.stream import Event, Heard, Stream
 from margrave.collect.venues import VENUES
 from margrave.errors import Rejected
-from margrave.messages import Contract, ContractKind
 from margrave.ops import strict_json
 from tests.property.test_collect import POISON, assert_recorded, changed, encoded, places
+from tests.unit.collect.samples.binance import COIN
 
 DATA = os.environ.get("MARGRAVE_DATA")
 NOW_MS = 1_770_300_000_000
@@ -33,16 +33,7 @@ RECORDINGS = {
     "deribit": ("DERIBIT.ws.1.0.gz",),
     "binance": ("BINANCE.ws.1.0.gz", "BINANCE_FUTURES.ws.1.0.gz"),
 }
-CONTRACTS = {
-    "BTCUSD_PERP": Contract(
-        source="binance",
-        instrument="BTCUSD_PERP",
-        seen_time_ms=NOW_MS,
-        kind=ContractKind.PERPETUAL,
-        unit_coins=None,
-        unit_usd=100.0,
-    )
-}
+CONTRACTS = {COIN.instrument: COIN}
 
 
 def deribit(channel: str, data: object) -> object:

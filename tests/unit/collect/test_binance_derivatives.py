@@ -18,16 +18,9 @@ from margrave.messages import (
 )
 from margrave.verdicts import Rejection
 from tests.unit.collect.ask import NOW_MS, answer, only, refused, values
+from tests.unit.collect.samples.binance import COIN
 
 HOUR = NOW_MS // 3_600_000 * 3_600_000
-COIN = Contract(
-    source="binance",
-    instrument="BTCUSD_PERP",
-    seen_time_ms=NOW_MS,
-    kind=ContractKind.PERPETUAL,
-    unit_coins=None,
-    unit_usd=100.0,
-)
 
 
 @pytest.mark.parametrize(

@@ -10,24 +10,16 @@ from margrave.collect.stream import BookDiff, BookSnapshot, Event, Heard, Liquid
 from margrave.collect.venues.binance import BINANCE
 from margrave.collect.venues.binance.stream import family_of
 from margrave.errors import Rejected
-from margrave.messages import BarsReading, BookReading, Contract, ContractKind, Kind, Refusal, ScalarReading
+from margrave.messages import BarsReading, BookReading, Kind, Refusal, ScalarReading
 from margrave.settings import Instruments
 from margrave.verdicts import Rejection
 from tests.unit.collect.ask import NOW_MS
+from tests.unit.collect.samples import binance
 
 STREAMS = {stream.name: stream for stream in BINANCE.streams}
 SPOT, BOOKS, FLOWS, COIN = (STREAMS[n] for n in ("spot", "futures books", "futures flows", "coin-margined"))
 MARKET_OF = {"BTCUSDT": "BTC", "BTCUSD_PERP": "BTC"}
-CONTRACTS = {
-    "BTCUSD_PERP": Contract(
-        source="binance",
-        instrument="BTCUSD_PERP",
-        seen_time_ms=NOW_MS,
-        kind=ContractKind.PERPETUAL,
-        unit_coins=None,
-        unit_usd=100.0,
-    )
-}
+CONTRACTS = {binance.COIN.instrument: binance.COIN}
 DIFF = {"e": "depthUpdate", "E": NOW_MS, "s": "BTCUSDT", "U": 5, "u": 7, "b": [["70000", "1"]], "a": [["70001", "0"]]}
 
 

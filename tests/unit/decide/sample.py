@@ -13,12 +13,10 @@ from margrave.lanes import LANES, STAMP_SHIFT, Words
 from margrave.messages import (
     ChainState,
     Epoch,
-    Ladder,
     MarketHold,
     MarketScores,
     OnchainMarket,
     Scores,
-    Surface,
 )
 from margrave.mirror.limits import timing
 from margrave.mirror.words import HALT
@@ -34,6 +32,7 @@ from margrave.settings import (
     load_policy,
 )
 from margrave.verdicts import HoldReason, MarketStatus, ReportKind
+from tests.unit.score.chains import TRUE
 from tests.unit.score.sample import CALM as LADDER
 
 POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
@@ -151,18 +150,9 @@ def _row(name: str, stored: Words) -> MarketScores:
     return MarketScores(
         market=name,
         price=lanes.price_usd(stored),
-        ladder=Ladder(**{k: v for k, v in CALM.items() if k.startswith(("down_", "up_"))}),
+        ladder=LADDER,
         sigma_annual=0.6,
-        surface=Surface(
-            total_vol_7d=0.085,
-            total_vol_30d=0.165,
-            total_vol_90d=0.28,
-            rho=-0.25,
-            wing=1.1,
-            decay=0.35,
-            rmse_vol=0.02,
-            quotes_used=200,
-        ),
+        surface=msgspec.structs.replace(TRUE, rmse_vol=0.02, quotes_used=200),
         basis=0.05,
         vol_up=0.09,
         vol_down=0.07,

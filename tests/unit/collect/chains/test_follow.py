@@ -54,6 +54,14 @@ class Listener:
         return [int.from_bytes(log.data, "big") for log in self.logs]
 
 
+async def listening(node: FakeNode) -> Listener:
+    """From the first block on, and up to the head."""
+    listener = Listener(reader(node, finality=FINALITY))
+    await listener.begin(node.chain)
+    await listener.advance()
+    return listener
+
+
 def truth(chain: FakeChain) -> list[int]:
     return [int(log["data"], 16) for h in chain.canonical for log in chain.blocks[h].logs]
 
@@ -63,9 +71,7 @@ async def test_a_range_of_final_blocks_then_each_block_above_it() -> None:
     for number in range(50):
         chain.mine(number)
     node = FakeNode(chain)
-    listener = Listener(reader(node, finality=FINALITY))
-    await listener.begin(chain)
-    await listener.advance()
+    listener = await listening(node)
     assert listener.heard == list(range(50))
     by_hash = [params for method, params in node.asked if method == "eth_getLogs" and "blockHash" in params[0]]
     assert len(by_hash) == FINALITY
@@ -76,9 +82,7 @@ async def test_nothing_is_asked_again_while_the_head_stands() -> None:
     chain = FakeChain()
     chain.mine(1)
     node = FakeNode(chain)
-    listener = Listener(reader(node, finality=FINALITY))
-    await listener.begin(chain)
-    await listener.advance()
+    listener = await listening(node)
     asked = len(node.asked)
     await listener.advance()
     assert [method for method, _ in node.asked[asked:]] == ["eth_getBlockByNumber"]
@@ -88,9 +92,7 @@ async def test_logs_of_orphaned_blocks_are_withdrawn_newest_first() -> None:
     chain = FakeChain()
     for number in range(5):
         chain.mine(number, 100 + number)
-    listener = Listener(reader(FakeNode(chain), finality=FINALITY))
-    await listener.begin(chain)
-    await listener.advance()
+    listener = await listening(FakeNode(chain))
     chain.fork(2)
     chain.mine(33)
     chain.mine_many(2)
@@ -103,9 +105,7 @@ async def test_a_reorganisation_while_the_node_was_away_is_settled() -> None:
     chain = FakeChain()
     for number in range(10):
         chain.mine(number)
-    listener = Listener(reader(FakeNode(chain), finality=FINALITY))
-    await listener.begin(chain)
-    await listener.advance()
+    listener = await listening(FakeNode(chain))
     chain.fork(3)
     for number in range(60, 100):
         chain.mine(number)
@@ -119,9 +119,7 @@ async def test_a_head_a_little_behind_is_no_reorganisation() -> None:
     for number in range(5):
         chain.mine(number)
     node = FakeNode(chain)
-    listener = Listener(reader(node, finality=FINALITY))
-    await listener.begin(chain)
-    await listener.advance()
+    listener = await listening(node)
     node.behind = 2
     step = await listener.follower.step(await listener.over.sweep(), WANTED)
     assert step == Advance()
@@ -131,9 +129,7 @@ async def test_a_reorganisation_deeper_than_finality_is_told_and_read_again() ->
     chain = FakeChain()
     for number in range(30):
         chain.mine(number)
-    listener = Listener(reader(FakeNode(chain), finality=FINALITY))
-    await listener.begin(chain)
-    await listener.advance()
+    listener = await listening(FakeNode(chain))
     chain.fork(20)
     for number in range(200, 225):
         chain.mine(number)
@@ -147,9 +143,7 @@ async def test_a_step_that_fails_changes_nothing() -> None:
     for number in range(5):
         chain.mine(number)
     node = FakeNode(chain)
-    listener = Listener(reader(node, finality=FINALITY))
-    await listener.begin(chain)
-    await listener.advance()
+    listener = await listening(node)
     chain.fork(1)
     chain.mine(77)
     sweep = await listener.over.sweep()

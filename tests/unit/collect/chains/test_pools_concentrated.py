@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from margrave.collect.chains.pools.concentrated import Concentrated, concentrated
+from margrave.collect.chains.pools.concentrated import Concentrated, Swapped, concentrated
 from margrave.collect.chains.pools.ticks import MAX_TICK, MIN_SQRT_PRICE, Q96, sqrt_price_at, tick_at
 from margrave.collect.chains.pools.uniswap_v3 import (
     known_between,
@@ -42,6 +42,18 @@ def pools(draw: st.DrawFn) -> Concentrated:
 amounts = st.integers(1, 10**27)
 
 
+def after(pool: Concentrated, there: Swapped) -> Concentrated:
+    """The pool once a swap has been through it."""
+    return concentrated(
+        sqrt_price_x96=there.sqrt_price_x96,
+        tick=there.tick,
+        liquidity=there.liquidity,
+        fee_pips=pool.fee_pips,
+        tick_spacing=SPACING,
+        nets=zip(pool.ticks, pool.nets, strict=True),
+    )
+
+
 @given(pools())
 def test_positions_below_the_price_add_up_to_the_liquidity_in_force(pool: Concentrated) -> None:
     assert pool.liquidity_agrees()
@@ -59,14 +71,7 @@ def test_there_and_back_again_never_gains(pool: Concentrated, amount: int, down:
     there = pool.swap(amount, zero_for_one=down)
     if there.amount_out == 0 or there.amount_in < amount:
         return
-    moved = concentrated(
-        sqrt_price_x96=there.sqrt_price_x96,
-        tick=there.tick,
-        liquidity=there.liquidity,
-        fee_pips=pool.fee_pips,
-        tick_spacing=SPACING,
-        nets=zip(pool.ticks, pool.nets, strict=True),
-    )
+    moved = after(pool, there)
     assert moved.swap(there.amount_out, zero_for_one=not down).amount_out <= amount
 
 
@@ -83,14 +88,7 @@ def test_depth_is_additive_to_the_rounding_of_its_steps(pool: Concentrated, near
     middle, end = (sqrt_price_at(pool.tick + sign * (1 + way)) for way in (near, near + far))
     first, whole = pool.depth_to(middle), pool.depth_to(end)
     there = pool.swap((1 << 255) - 1, zero_for_one=down, limit_x96=middle)
-    moved = concentrated(
-        sqrt_price_x96=there.sqrt_price_x96,
-        tick=there.tick,
-        liquidity=there.liquidity,
-        fee_pips=pool.fee_pips,
-        tick_spacing=SPACING,
-        nets=zip(pool.ticks, pool.nets, strict=True),
-    )
+    moved = after(pool, there)
     rest = moved.depth_to(end)
     assert 0 <= first.amount_in + rest.amount_in - whole.amount_in <= 2
     assert 0 <= whole.amount_out - first.amount_out - rest.amount_out <= 2
