@@ -37,7 +37,12 @@ def vega(log_moneyness: Array, total_vol: Array) -> Array:
 
 
 def implied_vol(
-    prices: Array, log_moneyness: Array, years: Array, is_call: NDArray[np.bool_], near: Array | None = None
+    prices: Array,
+    log_moneyness: Array,
+    years: Array,
+    is_call: NDArray[np.bool_],
+    near: Array | None = None,
+    of: NDArray[np.int64] | None = None,
 ) -> Array:
     """Annualised volatility that gives `prices` (fractions of the forward); NaN where none does.
 
@@ -46,7 +51,11 @@ def implied_vol(
 
     Args:
         near: annualised volatilities to begin at where they are numbers; they change the way and not the place.
+        of: which of several chains each option is of, from zero on. A chain goes on until the last of its own options
+            has settled: it finds what it finds alone, to the last bit.
     """
+    chain = np.zeros(len(prices), dtype=np.int64) if of is None else of
+    chains = int(chain.max(initial=0)) + 1
     intrinsic = np.maximum(np.where(is_call, -np.expm1(log_moneyness), np.expm1(log_moneyness)), 0.0)
     ceiling = np.where(is_call, 1.0, np.exp(log_moneyness))
     with np.errstate(invalid="ignore"):
@@ -59,17 +68,25 @@ def implied_vol(
         with np.errstate(invalid="ignore"):
             total = np.where((near > _VOL_RANGE[0]) & (near < _VOL_RANGE[1]), near * root, total)
     target = np.where(solvable, prices, price(log_moneyness, total, is_call))
+    ends, rows, k = total.copy(), np.arange(len(total)), log_moneyness
     for _ in range(_STEPS):
-        error = price(log_moneyness, total, is_call) - target
+        error = price(k, total, is_call) - target
         low, high = np.where(error < 0, total, low), np.where(error > 0, total, high)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            newton = total - error / vega(log_moneyness, total)
+            newton = total - error / vega(k, total)
         # a root that was hit is an end of the bracket: it has arrived, and is not to be bisected away
         inside = (newton >= low) & (newton <= high)
         step = np.where(inside, newton, (low + high) / 2)
         step = np.where(error == 0, total, step)
         settled = np.abs(step - total) <= 1e-10 * total
-        total = step
-        if settled.all():
+        ends[rows] = total = step
+        going_on = np.zeros(chains, dtype=np.bool_)
+        going_on[chain[~settled]] = True
+        on = going_on[chain]
+        if not on.any():
             break
-    return np.where(solvable, total / root, np.nan)
+        if not on.all():
+            rows, chain, k, is_call, target, low, high, total = (
+                column[on] for column in (rows, chain, k, is_call, target, low, high, total)
+            )
+    return np.where(solvable, ends / root, np.nan)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,17 @@ class Columns:
         return Columns(self.log_moneyness[rows], self.reach[rows], self.scale[rows], self.target[rows])
 
 
+class End(NamedTuple):
+    """Where a search ended."""
+
+    point: Array
+    """(6,)"""
+    loss: float
+    """The soft loss there."""
+    errors: Array
+    """(n,) there, at the quotes."""
+
+
 def parameters(x: Array) -> tuple[Array, Array, Array, Array]:
     """(theta at the tenors, rho, b, gamma) from points of R^6; shapes (..., 3) and (...)."""
     level = LOWEST + SPAN * expit(x)
@@ -125,24 +136,25 @@ def errors_of(x: Array, columns: Columns) -> tuple[Array, Array]:
     return columns.scale * total_vol - columns.target, slopes
 
 
-def searched(several: Sequence[Columns], begins: Array) -> tuple[Array, Array]:
-    """The ends (searches, 6) of Levenberg and Marquardt's steps from each begin over its columns, and the soft losses
-    there. Each search has its own damping and its own end, and is padded by its own length alone: it finds, to the
-    last bit, what it finds by itself.
+def searched(several: Sequence[Columns], begins: Array) -> list[End]:
+    """Where Levenberg and Marquardt's steps end from each begin over its columns. Each search has its own damping and
+    its own end, and is padded by its own length alone: it finds, to the last bit, what it finds by itself.
     """
-    ends, losses = np.empty_like(begins), np.empty(len(begins))
+    found: dict[int, End] = {}
     lengths = np.array([-(-len(one.scale) // PADDED) * PADDED for one in several])
     for length in np.unique(lengths):
         alike = np.flatnonzero(lengths == length)
         for some in (alike[k : k + TOGETHER] for k in range(0, len(alike), TOGETHER)):
             columns = Columns.stacked([several[int(place)] for place in some], int(length))
-            ends[some], losses[some] = _descended(columns, begins[some])
-    return ends, losses
+            for place, point, loss, errors in zip(some.tolist(), *_descended(columns, begins[some]), strict=True):
+                found[place] = End(point, float(loss), errors[: len(several[place].scale)])
+    return [found[place] for place in range(len(several))]
 
 
-def _descended(columns: Columns, x: Array) -> tuple[Array, Array]:
-    """`searched` over columns of one length."""
+def _descended(columns: Columns, x: Array) -> tuple[Array, Array, Array]:
+    """Ends, losses and errors of `searched` over columns of one length."""
     ends, losses, place = x.copy(), np.empty(len(x)), np.arange(len(x))
+    errors_at_ends = np.empty(columns.scale.shape)
     damping, steps, retries = np.full(len(x), FIRST_DAMPING), np.zeros(len(x)), np.zeros(len(x))
     found, slopes = errors_of(x, columns)
     loss = soft_losses(found)
@@ -171,10 +183,10 @@ def _descended(columns: Columns, x: Array) -> tuple[Array, Array]:
                 steeper[better],
             )
         if over.any():
-            ends[place[over]], losses[place[over]] = x[over], loss[over]
+            ends[place[over]], losses[place[over]], errors_at_ends[place[over]] = x[over], loss[over], found[over]
             on = ~over
             if not on.any():
-                return ends, losses
+                return ends, losses, errors_at_ends
             columns, x, found, slopes = columns.at(on), x[on], found[on], slopes[on]
             loss, damping, steps, retries, place = loss[on], damping[on], steps[on], retries[on], place[on]
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 from margrave.errors import Rejected
 from margrave.messages import OptionQuote, Surface
 from margrave.score import black76
-from margrave.score.descent import Columns, begin_at, errors_of, parameters, searched, soft_losses
+from margrave.score.descent import Columns, End, begin_at, errors_of, parameters, searched, soft_losses
 from margrave.spans import DAY_MS, YEAR_DAYS
 from margrave.verdicts import Rejection
 
@@ -80,15 +82,14 @@ def calibrate(
 
 def calibrated(chains: Sequence[tuple[Sequence[OptionQuote], int, Surface | None]]) -> list[Surface | Rejected]:
     """`calibrate` of each (quotes, as_of_ms, previous), to the last bit, in far less time: or why there is none."""
-    refused: dict[int, Rejected] = {}
-    asked: list[tuple[Sample, Surface | None, float]] = []
-    for place, (quotes, as_of_ms, previous) in enumerate(chains):
-        try:
-            asked.append((usable(quotes, as_of_ms), previous, basis(quotes, as_of_ms)))
-        except Rejected as error:
-            refused[place] = error
+    samples = _usable([(quotes, as_of_ms) for quotes, as_of_ms, _ in chains])
+    asked = [
+        (sample, previous, basis(quotes, as_of_ms))
+        for sample, (quotes, as_of_ms, previous) in zip(samples, chains, strict=True)
+        if isinstance(sample, Sample)
+    ]
     surfaces = iter(_fitted(asked))
-    return [refused[place] if place in refused else next(surfaces) for place in range(len(chains))]
+    return [next(surfaces) if isinstance(sample, Sample) else sample for sample in samples]
 
 
 def fitted(sample: Sample, previous: Surface | None = None, basis_annual: float = 0.0) -> Surface:
@@ -107,11 +108,14 @@ def _fitted(asked: Sequence[tuple[Sample, Surface | None, float]]) -> list[Surfa
             begins.append(start(sample, begin))
             several.append(columns)
             of.append(place)
-    best: dict[int, tuple[float, Array]] = {}
-    for place, end, loss in zip(of, *searched(several, np.array(begins)), strict=True):
-        if place not in best or loss < best[place][0]:  # of equals the first
-            best[place] = loss, end
-    return [published(best[place][1], sample, basis_annual) for place, (sample, _, basis_annual) in enumerate(asked)]
+    best: dict[int, End] = {}
+    for place, end in zip(of, searched(several, np.array(begins)), strict=True):
+        if place not in best or end.loss < best[place].loss:  # of equals the first
+            best[place] = end
+    return [
+        published(best[place].point, sample, basis_annual, best[place].errors)
+        for place, (sample, _, basis_annual) in enumerate(asked)
+    ]
 
 
 def usable(quotes: Sequence[OptionQuote], as_of_ms: int) -> Sample:
@@ -120,31 +124,33 @@ def usable(quotes: Sequence[OptionQuote], as_of_ms: int) -> Sample:
     Raises:
         Rejected: too few are left.
     """
-    if not quotes:
-        raise Rejected(Rejection.EMPTY, "no option is quoted")
+    (found,) = _usable([(quotes, as_of_ms)])
+    if isinstance(found, Rejected):
+        raise found
+    return found
+
+
+def _usable(chains: Sequence[tuple[Sequence[OptionQuote], int]]) -> list[Sample | Rejected]:
+    """`usable` of each of some (quotes, as_of_ms), all options as one array."""
+    every = [q for quotes, _ in chains for q in quotes]
     expiry, strike, forward, bid, ask, mark = (
-        np.array(column, dtype=np.float64)  # None becomes NaN
-        for column in (
-            [q.expiry_ms for q in quotes],
-            [q.strike for q in quotes],
-            [q.forward for q in quotes],
-            [q.bid for q in quotes],
-            [q.ask for q in quotes],
-            [q.mark_iv for q in quotes],
-        )
+        np.array(list(map(attrgetter(name), every)), dtype=np.float64)  # None becomes NaN
+        for name in ("expiry_ms", "strike", "forward", "bid", "ask", "mark_iv")
     )
-    is_call = np.array([q.is_call for q in quotes])
-    days = (expiry - as_of_ms) / DAY_MS
+    is_call = np.array([q.is_call for q in every], dtype=np.bool_)
+    many = [len(quotes) for quotes, _ in chains]
+    of = np.repeat(np.arange(len(chains)), many)
+    days = (expiry - np.repeat([as_of_ms for _, as_of_ms in chains], many)) / DAY_MS
     k = np.log(strike / forward)
     mid = (bid + ask) / 2
     with np.errstate(invalid="ignore", divide="ignore"):
         two_sided = (bid > 0) & (ask >= bid) & ((ask - bid) <= MAX_RELATIVE_SPREAD * mid)
         wanted = (days >= MIN_DAYS) & (days <= MAX_DAYS) & (is_call == (k >= 0)) & (two_sided | (mark > 0))
-    k, days, is_call, bid, ask, mid, mark, two_sided = (
-        column[wanted] for column in (k, days, is_call, bid, ask, mid, mark, two_sided)
+    k, days, is_call, bid, ask, mid, mark, two_sided, of = (
+        column[wanted] for column in (k, days, is_call, bid, ask, mid, mark, two_sided, of)
     )
     years = days / YEAR_DAYS
-    vol = np.where(two_sided, black76.implied_vol(mid, k, years, is_call, near=mark), mark)
+    vol = np.where(two_sided, black76.implied_vol(mid, k, years, is_call, mark, of), mark)
     vol = np.where(np.isfinite(vol), vol, mark)
     with np.errstate(invalid="ignore", divide="ignore"):
         total = vol * np.sqrt(years)
@@ -152,16 +158,31 @@ def usable(quotes: Sequence[OptionQuote], as_of_ms: int) -> Sample:
         sound = np.isfinite(vol) & (vol > 0.02) & (vol < 8) & (np.abs(k) <= MAX_STANDARD_MOVES * total)
     # a mark is the venue's own model: it may fill a hole, but weighs less than a price somebody would pay
     error = np.where(two_sided, half_spread, 4 * IV_NOISE) + IV_NOISE
-    if int(sound.sum()) < MIN_QUOTES:
-        raise Rejected(Rejection.EMPTY, f"{int(sound.sum())} of {len(quotes)} options are usable, {MIN_QUOTES} needed")
-    expiries, which, count = np.unique(days[sound], return_inverse=True, return_counts=True)
+    k, days, years, vol, error, two_sided = (column[sound] for column in (k, days, years, vol, error, two_sided))
+    tenors, ends = tenor_weights(years), np.searchsorted(of[sound], np.arange(len(chains) + 1))
+    found: list[Sample | Rejected] = []
+    for quotes, (begin, end) in zip(many, pairwise(ends.tolist()), strict=True):
+        one = slice(begin, end)
+        weight = _weights(days[one], quotes)
+        if isinstance(weight, Rejected):
+            found.append(weight)
+        else:
+            found.append(Sample(k[one], years[one], vol[one], error[one], weight, tenors[one], two_sided[one]))
+    return found
+
+
+def _weights(days: Array, quotes: int) -> Array | Rejected:
+    """(n,) of the usable options, which are so many days long; or why so many quotes are not enough."""
+    if not quotes:
+        return Rejected(Rejection.EMPTY, "no option is quoted")
+    if len(days) < MIN_QUOTES:
+        return Rejected(Rejection.EMPTY, f"{len(days)} of {quotes} options are usable, {MIN_QUOTES} needed")
+    expiries, which, count = np.unique(days, return_inverse=True, return_counts=True)
     if len(expiries) < 2:
-        raise Rejected(Rejection.EMPTY, f"usable options at one expiry only ({expiries[0]:.1f} days)")
+        return Rejected(Rejection.EMPTY, f"usable options at one expiry only ({expiries[0]:.1f} days)")
     # every expiry has a say that grows with the square root of its quotes: a crowded week does not drown a quarter
-    weight: Array = count[which].astype(np.float64) ** -0.25
-    return Sample(
-        k[sound], years[sound], vol[sound], error[sound], weight, tenor_weights(years[sound]), two_sided[sound]
-    )
+    weights: Array = count[which].astype(np.float64) ** -0.25
+    return weights
 
 
 def implied_vol(surface: Surface, forward: float, strike: float, years: float) -> float:
@@ -200,7 +221,7 @@ def basis(quotes: Sequence[OptionQuote], as_of_ms: int, index: float | None = No
 
     Without `index` the nearest forward stands in for it, and the basis is measured from there.
     """
-    quoted = dict(zip([q.expiry_ms for q in quotes], [q.forward for q in quotes], strict=True))
+    quoted = {q.expiry_ms: q.forward for q in quotes}
     forwards = {expiry_ms: forward for expiry_ms, forward in quoted.items() if expiry_ms > as_of_ms}
     if not forwards:
         return 0.0
@@ -251,8 +272,7 @@ def jacobian(x: Array, sample: Sample) -> Array:
 
 def polished(sample: Sample, begin: Array) -> Array:
     """The point of R^6 with the smallest soft loss near `begin`."""
-    end: Array = searched([columns_of(sample)], begin[None])[0][0]
-    return end
+    return searched([columns_of(sample)], begin[None])[0].point
 
 
 def soft_loss(residuals: Array) -> float:
@@ -279,11 +299,11 @@ def _median(values: Array) -> float:
     return float((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2)
 
 
-def published(x: Array, sample: Sample, basis_annual: float) -> Surface:
-    """A point of R^6 in the coordinates of the wire."""
+def published(x: Array, sample: Sample, basis_annual: float, off: Array | None = None) -> Surface:
+    """A point of R^6 in the coordinates of the wire; `off` are its `residuals`, where they are known."""
     tenors, rho, wing, gamma = parameters(x)
     total_vol = np.sqrt(tenors)
-    errors = residuals(x, sample) * sample.error / sample.weight
+    errors = (residuals(x, sample) if off is None else off) * sample.error / sample.weight
     return Surface(
         total_vol_7d=float(total_vol[0]),
         total_vol_30d=float(total_vol[1]),

@@ -122,10 +122,11 @@ def test_a_search_that_is_going_nowhere_ends_and_leaves_the_others_alone() -> No
     sample = surface.usable(made(noise_vol=0.01), AS_OF_MS)
     columns = surface.columns_of(sample)
     begins = np.array([surface.start(sample, None), np.full(6, math.nan), np.full(6, 500.0)])
-    ends, losses = descent.searched([columns] * 3, begins)
-    assert ends[0].tolist() == surface.polished(sample, begins[0]).tolist()
-    assert math.isnan(losses[1])
-    assert math.isfinite(losses[2])
+    found, nowhere, far = descent.searched([columns] * 3, begins)
+    assert found.point.tolist() == surface.polished(sample, begins[0]).tolist()
+    assert found.errors.tolist() == surface.residuals(found.point, sample).tolist()
+    assert math.isnan(nowhere.loss)
+    assert math.isfinite(far.loss)
 
 
 def test_twenty_quotes_are_enough() -> None:
