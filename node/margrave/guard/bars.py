@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from margrave.guard.winsor import median
 from margrave.messages import Bar
 from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
@@ -113,9 +114,9 @@ def _like_each_other(stack: NDArray[np.float64]) -> float:
     usual = np.ones(len(stack))
     for venue, volumes in enumerate(stack[:, :, 4]):
         traded = volumes[volumes > 0]  # NaN is not
-        usual[venue] = np.median(traded) if traded.size else 1.0
+        usual[venue] = median(traded) if traded.size else 1.0
         stack[venue, :, 4] /= usual[venue]
-    return float(np.median(usual))
+    return median(usual)
 
 
 def _median_over_venues(stack: NDArray[np.float64], counts: NDArray[np.int64]) -> Fields:
@@ -129,9 +130,9 @@ def _median_over_venues(stack: NDArray[np.float64], counts: NDArray[np.int64]) -
             lower, upper = np.minimum(ordered[i], ordered[i + 1]), np.maximum(ordered[i], ordered[i + 1])
             ordered[i], ordered[i + 1] = lower, upper
     middle = [np.take_along_axis(ordered, rank[None, :, None], axis=0)[0] for rank in ((counts - 1) // 2, counts // 2)]
-    median: Fields = (middle[0] + middle[1]) / 2
+    between: Fields = (middle[0] + middle[1]) / 2
     for row in np.flatnonzero(np.max(middle[1][:, :4] / middle[0][:, :4], axis=1) > 1 + TORN):
         # half against half: who stays closer to where the market was is believed, and no compromise is made up
-        before = median[row - 1, 3] if row else median[row, 0]
-        median[row] = min((m[row] for m in middle), key=lambda m: float(np.abs(np.log(m[:4] / before)).max()))
-    return median
+        before = between[row - 1, 3] if row else between[row, 0]
+        between[row] = min((m[row] for m in middle), key=lambda m: float(np.abs(np.log(m[:4] / before)).max()))
+    return between

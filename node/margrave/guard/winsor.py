@@ -43,14 +43,14 @@ def winsorised(
     excursion = np.maximum(np.log(fields[:, 1]) - top, bottom - np.log(fields[:, 2]))
     returns = np.abs(np.diff(log_close, prepend=log_close[0]))
     # half the overall scale: few hours pass, and only those are looked at closely
-    usual = max(MAD_TO_SIGMA * float(np.median(returns)), SCALE_FLOOR)
+    usual = max(MAD_TO_SIGMA * median(returns), SCALE_FLOOR)
     bounded = fields
     touched = 0
     for t in np.flatnonzero(excursion[MIN_LOOK_BACK_H:] > sigmas * usual / 2) + MIN_LOOK_BACK_H:
         window = slice(max(0, t - LOOK_BACK_H), t)
-        scale = max(MAD_TO_SIGMA * float(np.median(returns[window])), SCALE_FLOOR)
+        scale = max(MAD_TO_SIGMA * median(returns[window]), SCALE_FLOOR)
         # without volumes (all zero) nothing is known to be thin, and risk is not made smaller on no evidence
-        traded = fields[t, 4] >= witness_volume * float(np.median(fields[window, 4]))
+        traded = fields[t, 4] >= witness_volume * median(fields[window, 4])
         if excursion[t] <= sigmas * scale or (traded and t not in disbelieved):
             continue
         if not touched:
@@ -63,3 +63,10 @@ def winsorised(
             bounded[t + 1, 2] = min(bounded[t + 1, 0], bounded[t + 1, 3], max(bounded[t + 1, 2], low))
         touched += 1
     return bounded, touched
+
+
+def median(values: NDArray[np.float64]) -> float:
+    """Of some numbers, one at least. NumPy's own asks first whether all of them are, which takes longer than to sort
+    them."""
+    ordered = np.sort(values)
+    return float((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2)

@@ -118,7 +118,7 @@ class Scene:
         contagion = systemic.contagions(markets, ladders)[self.market]
         surface = _at_volatility(self.surface, by[Lever.IMPLIED])
         composed = self.scorer.composed(own, ladders[self.market], surface, cascade, contagion)
-        return math.fsum(reason.points for reason in composed.scored.reasons)
+        return composed.scored.points
 
 
 def counterfactual(scene: Scene, below: float, attribution: Attribution | None) -> Counterfactual:
