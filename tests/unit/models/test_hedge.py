@@ -1,4 +1,4 @@
-"""hedge/1 as published, and the paths that it was trained on. Its training needs torch, which is not installed here."""
+"""hedge/1 as published, and the paths that it was trained on; its training in small is in test_hedge_training.py."""
 
 from __future__ import annotations
 
