@@ -86,7 +86,6 @@ def implied_vol(
         if not on.any():
             break
         if not on.all():
-            rows, chain, k, is_call, target, low, high, total = (
-                column[on] for column in (rows, chain, k, is_call, target, low, high, total)
-            )
+            rows, chain, is_call = rows[on], chain[on], is_call[on]
+            k, target, low, high, total = (column[on] for column in (k, target, low, high, total))
     return np.where(solvable, ends / root, np.nan)
