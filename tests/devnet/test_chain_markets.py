@@ -26,6 +26,7 @@ from margrave.errors import Fatal
 from margrave.messages import EVERY_MARKET, Kind, NoticeReading, PoolReading, ScalarReading
 from margrave.settings import WatchedChainSettings
 from tests.devnet.rpc_bench import Fault, RpcServer
+from tests.history import needs_data
 from tests.unit.collect.chains.fake import BLOCK_S, CHAIN_ID, FakeChain, FakeNode, Now
 from tests.unit.collect.chains.made import RECEIVER, SENDER, ZERO, encoded, words
 from tests.unit.collect.chains.pools_made import (
@@ -39,7 +40,7 @@ from tests.unit.collect.chains.pools_made import (
     put_token,
     put_v3,
 )
-from tests.unit.collect.chains.recordings import needs_data, opened
+from tests.unit.collect.chains.recordings import opened
 from tests.unit.collect.chains.test_fees import FeeNode
 from tests.unit.collect.chains.test_governance import CREATED_TYPES
 from tests.unit.collect.chains.test_pools_watcher import MEAN, state

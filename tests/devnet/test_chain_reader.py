@@ -29,8 +29,9 @@ from margrave.watching import LendingSettings, WatchedChainSettings
 from tests.devnet.rpc_bench import RETRY_AFTER_S, Fault, RpcServer
 from tests.devnet.venue_bench import MARKETS as BENCH_MARKETS
 from tests.devnet.venue_bench import node_of
+from tests.history import needs_data
 from tests.unit.collect.chains.fake import CHAIN_ID, FakeChain, FakeNode
-from tests.unit.collect.chains.recordings import needs_data, opened_lines
+from tests.unit.collect.chains.recordings import opened_lines
 from tests.unit.collect.chains.test_lenders import ORACLE_AT, POOL_AT, aave_chain, borrow
 from tests.unit.collect.chains.test_lending import ALICE, BOB, WBTC, WETH, log_body
 

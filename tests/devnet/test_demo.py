@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 
 import pytest
 
-DATA = os.environ.get("MARGRAVE_DATA")
+from tests.history import needs_data, recorded
+
 pytestmark = [pytest.mark.devnet, pytest.mark.xdist_group("devnet")]
 
 
@@ -67,11 +67,18 @@ def test_members_that_co_sign_publish_the_drill_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.data
-@pytest.mark.skipif(DATA is None, reason="set MARGRAVE_DATA to the folder with market history")
+@needs_data
 def test_a_recording_of_real_history_is_replayed(tmp_path: Path) -> None:
-    assert DATA is not None
     done = demo(
-        tmp_path / "out", "--recording", DATA, "--from", "2026-02-05T10:00:00Z", "--rounds", "4", "--speed", "450"
+        tmp_path / "out",
+        "--recording",
+        str(recorded()),
+        "--from",
+        "2026-02-05T10:00:00Z",
+        "--rounds",
+        "4",
+        "--speed",
+        "450",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     told = summary(tmp_path / "out")

@@ -25,8 +25,8 @@ from margrave.collect.venues import VENUES
 from margrave.messages import BookReading, Contract, TradesReading
 from margrave.ops.clock import Clock, wall_ms
 from margrave.settings import VenueSettings
+from tests.history import needs_data, recorded
 from tests.unit.collect.ask import NOW_MS
-from tests.unit.collect.recordings import needs_data, recorded
 from tests.unit.collect.samples.hyperliquid import HL_TRADE
 
 pytestmark = pytest.mark.devnet

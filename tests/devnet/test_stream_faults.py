@@ -18,7 +18,7 @@ from margrave.messages import BookReading, TradesReading
 from margrave.verdicts import Rejection
 from tests.devnet.dialects import DIALECTS
 from tests.devnet.stream_bench import RETRY_AFTER_S, SKEW_MS, Bench, Fault, bench
-from tests.unit.collect.l2 import needs_data
+from tests.history import needs_data
 
 pytestmark = [pytest.mark.devnet, pytest.mark.data, needs_data]
 ALL = sorted(DIALECTS)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -24,8 +22,8 @@ from margrave.settings import PROJECT_ROOT
 from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 from tests.devnet.venue_bench import bench
+from tests.history import DATA, recorded
 
-DATA = os.environ.get("MARGRAVE_DATA")
 SCENARIO = PROJECT_ROOT / "config" / "scenarios" / "may-2021.toml"
 CRASH_MS = 1_621_429_500_000  # 2021-05-19 13:05 UTC
 RECORDED_MS = 1_770_309_000_000  # 2026-02-05 16:30 UTC
@@ -41,7 +39,7 @@ def scenario() -> ScenarioTape:
 def recording() -> RecordingTape:
     if DATA is None:
         pytest.skip("MARGRAVE_DATA does not point to the market history")
-    return load_recording(Path(DATA), RECORDED_MS - HOUR_MS, RECORDED_MS + 12 * HOUR_MS)
+    return load_recording(recorded(), RECORDED_MS - HOUR_MS, RECORDED_MS + 12 * HOUR_MS)
 
 
 def scalars(board: Board, kind: Kind) -> dict[tuple[str, str], ScalarReading]:

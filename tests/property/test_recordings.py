@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,14 +14,11 @@ from hypothesis import strategies as st
 from margrave.collect.recorded import parse_text
 from margrave.collect.source import Asked, Endpoint, VenueTrouble
 from margrave.collect.venues import VENUES
+from tests.history import needs_data, recorded
 from tests.property.test_collect import POISON, assert_recorded, assert_sound, changed, encoded, places
 from tests.unit.collect.samples.binance import COIN
 
-DATA = os.environ.get("MARGRAVE_DATA")
-pytestmark = [
-    pytest.mark.data,
-    pytest.mark.skipif(DATA is None, reason="MARGRAVE_DATA does not point to the market history"),
-]
+pytestmark = [needs_data, pytest.mark.data]
 NOW_MS = 1_770_300_000_000
 FOLDERS = {"binance": ("binance", "py_binance"), **{name: (name,) for name in VENUES if name != "binance"}}
 LONGEST = 12
@@ -37,9 +32,8 @@ def shortened(body: object) -> object:
 
 
 def bodies(venue: str) -> Iterator[object]:
-    assert DATA is not None
     for folder in FOLDERS[venue]:
-        for path in sorted((Path(DATA) / "fixtures_nautilus" / folder).rglob("*.json")):
+        for path in sorted(recorded("fixtures_nautilus", folder).rglob("*.json")):
             with suppress(msgspec.DecodeError):
                 yield shortened(msgspec.json.decode(path.read_bytes()))
 

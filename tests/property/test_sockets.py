@@ -19,7 +19,7 @@ from margrave.collect.venues import VENUES
 from margrave.messages import BookReading
 from margrave.settings import MarketSettings
 from tests.devnet.dialects import DIALECTS, Speaker, best_by_time, best_of, tape
-from tests.unit.collect.l2 import needs_data
+from tests.history import needs_data
 
 pytestmark = [pytest.mark.data, needs_data]
 FIRST, MESSAGES = 60, 240

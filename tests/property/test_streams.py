@@ -5,11 +5,9 @@ any."""
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -22,10 +20,10 @@ from margrave.collect.stream import Event, Heard, Stream
 from margrave.collect.venues import VENUES
 from margrave.errors import Rejected
 from margrave.ops import strict_json
+from tests.history import needs_data, recorded
 from tests.property.test_collect import POISON, assert_recorded, changed, encoded, places
 from tests.unit.collect.samples.binance import COIN
 
-DATA = os.environ.get("MARGRAVE_DATA")
 NOW_MS = 1_770_300_000_000
 A_RECORDING = 40
 """Frames taken of each file, spread over it."""
@@ -125,8 +123,7 @@ DOCUMENTED: dict[str, tuple[object, ...]] = {
 
 def recorded_frames(venue: str) -> Iterator[object]:
     for name in RECORDINGS.get(venue, ()):
-        assert DATA is not None
-        text = gzip.decompress((Path(DATA) / "fixtures_cryptofeed_raw" / name).read_bytes())
+        text = gzip.decompress(recorded("fixtures_cryptofeed_raw", name).read_bytes())
         frames = [payload.body for payload in payloads(text)]
         for body in frames[:: max(len(frames) // A_RECORDING, 1)]:
             yield strict_json.decode(body)
@@ -177,7 +174,7 @@ def test_a_frame_changed_anywhere_gives_sound_events_or_named_refusals(data: st.
 
 
 @pytest.mark.data
-@pytest.mark.skipif(DATA is None, reason="MARGRAVE_DATA does not point to the market history")
+@needs_data
 @settings(max_examples=600, deadline=None)
 @given(data=st.data())
 def test_a_recorded_frame_changed_anywhere_gives_sound_events_or_named_refusals(data: st.DataObject) -> None:

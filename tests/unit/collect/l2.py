@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from margrave.collect.books.levels import levels
 from margrave.collect.books.rules import SequenceRule
 from margrave.collect.stream import BookDiff, BookSnapshot
 from margrave.ops import strict_json
+from tests.history import recorded
 
-DATA = os.environ.get("MARGRAVE_DATA")
-FOLDER = Path(DATA or "") / "l2_raw_ws_binance_2024_08_08"
-needs_data = pytest.mark.skipif(DATA is None, reason="MARGRAVE_DATA does not point to the market history")
+FOLDER = "l2_raw_ws_binance_2024_08_08"
 
 RULES = {
     "cm_btcusd_perp_20240808.gz": SequenceRule.PREVIOUS,
@@ -29,7 +24,7 @@ RULES = {
 
 def frames(name: str) -> Iterator[tuple[int, bytes]]:
     """(local time in ns, frame), in the order in which they were received."""
-    with gzip.open(FOLDER / name) as lines:
+    with gzip.open(recorded(FOLDER, name)) as lines:
         for line in lines:
             at, frame = line.split(b" ", 1)
             yield int(at), frame.strip()

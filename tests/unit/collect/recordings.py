@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
-
-import pytest
 
 from margrave.collect.recorded import parse_file
 from margrave.collect.stream import Event
 from margrave.messages import Contract, Refusal
+from tests.history import recorded
 
-DATA = os.environ.get("MARGRAVE_DATA")
-needs_data = pytest.mark.skipif(DATA is None, reason="MARGRAVE_DATA does not point to the market history")
 Counts = dict[str, int]
-
-
-def recorded(*parts: str) -> Path:
-    assert DATA is not None
-    return Path(DATA).joinpath(*parts)
 
 
 def tally(events: Iterable[Event]) -> Counts:

@@ -19,7 +19,8 @@ from margrave.collect.source import Asked
 from margrave.collect.stream import BookDiff, BookSnapshot, Channel, Heard, Trade
 from margrave.collect.venues.binance import BINANCE, endpoints
 from margrave.messages import BookReading, Contract, ContractKind, Refusal, TradesReading
-from tests.unit.collect.recordings import Counts, counted, files, needs_data, recorded
+from tests.history import needs_data, recorded
+from tests.unit.collect.recordings import Counts, counted, files
 
 pytestmark = [needs_data, pytest.mark.data]
 

@@ -14,6 +14,7 @@ import pytest
 
 from margrave.collect.books.keeper import Keeper
 from margrave.collect.books.rules import Resync
+from tests.history import needs_data
 from tests.unit.collect import l2
 
 COUNTS = {
@@ -26,7 +27,7 @@ COUNTS = {
 and so have no book of their own; messages that ended before the snapshot; and all else in the file."""
 
 
-@l2.needs_data
+@needs_data
 @pytest.mark.data
 @pytest.mark.parametrize("name", sorted(COUNTS))
 def test_a_rebuilt_book_shows_what_the_exchange_said_was_best_after_every_message(name: str) -> None:
@@ -64,7 +65,7 @@ def test_a_rebuilt_book_shows_what_the_exchange_said_was_best_after_every_messag
     assert counts == COUNTS[name]
 
 
-@l2.needs_data
+@needs_data
 @pytest.mark.data
 def test_one_lost_message_is_noticed_at_the_next_one() -> None:
     keeper = Keeper(l2.RULES["spot_ethusdt_20240808.gz"], by_rest=True)

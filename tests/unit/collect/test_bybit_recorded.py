@@ -11,7 +11,8 @@ from margrave.collect.books.rules import SequenceRule
 from margrave.collect.recorded import parse_file
 from margrave.collect.stream import BookDiff, BookSnapshot
 from margrave.messages import Contract
-from tests.unit.collect.recordings import Counts, counted, files, needs_data, recorded
+from tests.history import needs_data, recorded
+from tests.unit.collect.recordings import Counts, counted, files
 
 pytestmark = [needs_data, pytest.mark.data]
 

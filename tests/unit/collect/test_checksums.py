@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,16 +16,15 @@ from margrave.collect.books.levels import levels
 from margrave.collect.books.rules import Resync, SequenceRule
 from margrave.collect.stream import BookDiff, BookSnapshot
 from margrave.ops import strict_json
+from tests.history import needs_data, recorded
 
-DATA = os.environ.get("MARGRAVE_DATA")
-FOLDER = Path(DATA or "") / "fixtures_cryptofeed_raw"
-needs_data = pytest.mark.skipif(DATA is None, reason="MARGRAVE_DATA does not point to the market history")
+FOLDER = "fixtures_cryptofeed_raw"
 FRAME = re.compile(rb"\d+\.\d+: (.*)")
 Rows = list[list[str]]
 
 
 def frames(name: str) -> Iterator[Any]:
-    with gzip.open(FOLDER / name) as lines:
+    with gzip.open(recorded(FOLDER, name)) as lines:
         for line in lines:
             if found := FRAME.fullmatch(line.strip()):
                 yield strict_json.decode(found[1])

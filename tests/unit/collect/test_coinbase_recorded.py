@@ -15,7 +15,8 @@ from margrave.collect.recorded import parse_file, payloads
 from margrave.collect.stream import BookDiff, BookSnapshot, Heard, Trade
 from margrave.collect.venues.coinbase import COINBASE
 from margrave.messages import Contract, ContractKind, Kind, ScalarReading
-from tests.unit.collect.recordings import Counts, counted, files, needs_data, recorded
+from tests.history import needs_data, recorded
+from tests.unit.collect.recordings import Counts, counted, files
 
 pytestmark = [needs_data, pytest.mark.data]
 

@@ -19,7 +19,8 @@ from margrave.collect.stream import BookDiff, BookSnapshot, Heard, Trade
 from margrave.collect.venues.binance.options import black
 from margrave.collect.venues.deribit import DERIBIT, endpoints
 from margrave.messages import ChainReading, Contract, ContractKind, OptionQuote, TradesReading
-from tests.unit.collect.recordings import Counts, counted, files, needs_data, recorded, tally
+from tests.history import needs_data, recorded
+from tests.unit.collect.recordings import Counts, counted, files, tally
 
 pytestmark = [needs_data, pytest.mark.data]
 

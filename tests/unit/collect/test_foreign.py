@@ -8,7 +8,8 @@ import pytest
 
 from margrave.collect.recorded import parse_file
 from margrave.errors import Fatal
-from tests.unit.collect.recordings import counted, files, needs_data
+from tests.history import needs_data
+from tests.unit.collect.recordings import counted, files
 
 TAKEN = {
     "Contract",

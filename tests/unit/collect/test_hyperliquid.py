@@ -18,8 +18,9 @@ from margrave.ops.clock import Clock
 from margrave.settings import Instruments, MarketSettings, VenueSettings
 from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
+from tests.history import needs_data, recorded
 from tests.unit.collect.ask import NOW_MS, answer, refused, values
-from tests.unit.collect.recordings import files, needs_data, recorded
+from tests.unit.collect.recordings import files
 from tests.unit.collect.samples.hyperliquid import CONTEXT, HL_TRADE, L2
 
 (STREAM,) = HYPERLIQUID.streams

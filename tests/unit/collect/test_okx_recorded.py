@@ -12,7 +12,8 @@ from margrave.collect.recorded import parse_file
 from margrave.collect.stream import BookDiff, BookSnapshot, Trade
 from margrave.collect.venues.okx import OKX
 from margrave.messages import ChainReading, Contract, ContractKind
-from tests.unit.collect.recordings import Counts, counted, files, needs_data, recorded
+from tests.history import needs_data, recorded
+from tests.unit.collect.recordings import Counts, counted, files
 
 pytestmark = [needs_data, pytest.mark.data]
 

@@ -17,7 +17,7 @@ from margrave.collect.stream import Event
 from margrave.collect.venues import VENUES
 from margrave.messages import Refusal
 from margrave.verdicts import Rejection
-from tests.unit.collect.recordings import needs_data, recorded
+from tests.history import needs_data, recorded
 
 pytestmark = [needs_data, pytest.mark.data]
 

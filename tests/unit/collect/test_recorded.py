@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,10 +24,9 @@ from margrave.messages import (
     ScalarReading,
 )
 from margrave.verdicts import Rejection
+from tests.history import needs_data, recorded
 
 BOOK = {"lastUpdateId": 1, "bids": [["99", "1"]], "asks": [["101", "1"]]}
-DATA = os.environ.get("MARGRAVE_DATA")
-needs_data = pytest.mark.skipif(DATA is None, reason="MARGRAVE_DATA does not point to the market history")
 
 
 def parsed(venue: str, path: Path, body: bytes | object) -> list[Event]:
@@ -209,11 +207,6 @@ def test_an_unknown_venue_is_one_clear_line(tmp_path: Path) -> None:
 
 
 # --- payloads recorded from the real venues --------------------------------------------------------------------------
-
-
-def recorded(*parts: str) -> Path:
-    assert DATA is not None
-    return Path(DATA).joinpath(*parts)
 
 
 def tally(items: Iterator[Item]) -> Counter[str]:

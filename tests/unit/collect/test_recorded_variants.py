@@ -8,7 +8,8 @@ import pytest
 
 from margrave.collect.recorded import parse_text
 from margrave.collect.venues import VENUES
-from tests.unit.collect.recordings import Counts, files, needs_data, recorded, tally
+from tests.history import needs_data, recorded
+from tests.unit.collect.recordings import Counts, files, tally
 from tests.unit.collect.test_venue_samples import mapped, same
 
 pytestmark = [needs_data, pytest.mark.data]

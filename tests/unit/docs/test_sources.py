@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import msgspec
 import pytest
 
@@ -12,8 +9,7 @@ from margrave.collect.venues import VENUES
 from margrave.lab.recordings import Made, made_of
 from margrave.lab.sources_page import RECORDED, requests_a_minute, sources_page, sources_stated
 from margrave.settings import PROJECT_ROOT, load_markets
-
-DATA = os.environ.get("MARGRAVE_DATA")
+from tests.history import needs_data, recorded
 
 
 def test_every_adapter_says_what_it_gives_and_what_it_may_ask() -> None:
@@ -34,7 +30,6 @@ def test_a_slower_poll_costs_less() -> None:
 
 
 @pytest.mark.data
-@pytest.mark.skipif(DATA is None, reason="MARGRAVE_DATA does not point to the market history")
+@needs_data
 def test_the_table_of_recordings_is_what_the_parsers_make_of_them_now() -> None:
-    assert DATA is not None
-    assert made_of(Path(DATA)) == msgspec.json.decode(RECORDED.read_bytes(), type=dict[str, Made])
+    assert made_of(recorded()) == msgspec.json.decode(RECORDED.read_bytes(), type=dict[str, Made])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import tomllib
 from pathlib import Path
 
@@ -17,12 +16,12 @@ from margrave.lab.feed.tape import Quote
 from margrave.lab.feed.waypoints import main
 from margrave.settings import PROJECT_ROOT, load_section
 from margrave.spans import HOUR_MS
+from tests.history import needs_data, recorded
 
 SCENARIOS = sorted((PROJECT_ROOT / "config" / "scenarios").glob("*.toml"))
 MAY = PROJECT_ROOT / "config" / "scenarios" / "may-2021.toml"
 CRASH_MS = 1_621_429_800_000  # 2021-05-19 13:10 UTC, the waypoint of the low
 VENUES = ("deribit", "binance", "okx", "bybit", "kraken")
-DATA = os.environ.get("MARGRAVE_DATA")
 
 
 @pytest.fixture(scope="module")
@@ -142,15 +141,13 @@ def test_a_books_levels_are_ordered_uncrossed_and_as_deep_as_asked(mid: float, h
 
 # --- recorded history ------------------------------------------------------------------------------------------------
 
-needs_data = pytest.mark.skipif(DATA is None, reason="MARGRAVE_DATA does not point to the market history")
 FROM_MS, TO_MS = 1_770_163_200_000, 1_770_422_400_000  # 2026-02-04 to 2026-02-07
 
 
 @needs_data
 @pytest.mark.data
 def test_a_recording_holds_its_days_and_a_month_before() -> None:
-    assert DATA is not None
-    tape = load_recording(Path(DATA), FROM_MS, TO_MS)
+    tape = load_recording(recorded(), FROM_MS, TO_MS)
     assert tape.markets == ("BTC", "ETH")
     for venue in ("binance", "okx", "bybit", "kraken"):
         bars = tape.bars(venue, "BTC", perpetual=True, since_ms=0, t_ms=FROM_MS)
@@ -165,8 +162,7 @@ def test_a_recording_holds_its_days_and_a_month_before() -> None:
 @pytest.mark.data
 def test_venues_of_a_recording_move_together_within_the_hour() -> None:
     """Each follows its own candles, yet at any minute they agree: nobody could tell a stale venue from these if not."""
-    assert DATA is not None
-    tape = load_recording(Path(DATA), FROM_MS, TO_MS)
+    tape = load_recording(recorded(), FROM_MS, TO_MS)
     for t_ms in range(FROM_MS, TO_MS, 17 * 60_000):
         quotes = [tape.quote(v, "BTC", perpetual=True, t_ms=t_ms) for v in ("binance", "okx", "bybit", "kraken")]
         mids = np.array([q.mid for q in quotes if q is not None])
@@ -176,8 +172,7 @@ def test_venues_of_a_recording_move_together_within_the_hour() -> None:
 @needs_data
 @pytest.mark.data
 def test_funding_of_one_hour_is_told_as_of_eight() -> None:
-    assert DATA is not None
-    tape = load_recording(Path(DATA), FROM_MS, TO_MS)
+    tape = load_recording(recorded(), FROM_MS, TO_MS)
     rates = [tape.perpetual(v, "BTC", TO_MS - 1) for v in ("binance", "okx", "bybit", "kraken")]
     assert all(state is not None and state.funding_8h is not None and abs(state.funding_8h) < 1e-3 for state in rates)
     assert all(state is not None and state.open_interest_usd is None for state in rates)
@@ -186,9 +181,8 @@ def test_funding_of_one_hour_is_told_as_of_eight() -> None:
 @needs_data
 @pytest.mark.data
 def test_a_period_that_was_not_recorded_is_one_clear_line() -> None:
-    assert DATA is not None
     with pytest.raises(Fatal, match="choose another"):
-        load_recording(Path(DATA), FROM_MS - 3650 * 86_400_000, TO_MS - 3650 * 86_400_000)
+        load_recording(recorded(), FROM_MS - 3650 * 86_400_000, TO_MS - 3650 * 86_400_000)
 
 
 @needs_data
@@ -204,12 +198,11 @@ def test_the_waypoints_are_what_the_command_reads_out_of_the_recorded_candles(
     scenario: str, folder: str, dense: tuple[str, int]
 ) -> None:
     """The documented half of a scenario is real to the digit: nobody has touched it up since."""
-    assert DATA is not None
     shape = load_section(PROJECT_ROOT / "config" / "scenarios" / f"{scenario}.toml", Scenario)
     app = typer.Typer()
     app.command()(main)
     for market, kept in shape.market.items():
-        candles = Path(DATA) / folder / f"{market}USDT.parquet"
+        candles = recorded(folder, f"{market}USDT.parquet")
         span = ("--from", f"{shape.start:%Y-%m-%d}", "--to", f"{shape.end:%Y-%m-%d}")
         hours = ("--dense", dense[0], "--dense-hours", str(dense[1]))
         said = CliRunner().invoke(app, ["--prices", f"{market}={candles}", *span, *hours])

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
 from margrave.collect.books.ladder import Side
 from margrave.errors import Fatal
 from margrave.lab.bench import books
+from tests.history import needs_data, recorded
 from tests.unit.collect import l2
 
 
-@l2.needs_data
+@needs_data
 @pytest.mark.data
 def test_the_ladders_that_are_compared_agree_after_every_message() -> None:
     name = "spot_ethusdt_20240808.gz"
@@ -28,11 +28,11 @@ def test_the_ladders_that_are_compared_agree_after_every_message() -> None:
         assert len(seen) == 1
 
 
-@l2.needs_data
+@needs_data
 @pytest.mark.data
 @pytest.mark.parametrize("file", sorted(books.RECORDINGS))
 def test_what_is_timed_is_the_whole_recording_from_its_snapshot_on(file: str) -> None:
-    recording = books._load(Path(l2.FOLDER) / file)
+    recording = books._load(recorded(l2.FOLDER, file))
     frames = [frame for _, frame in l2.frames(file) if not frame.startswith(b'{"lastUpdateId"')]
     assert [*recording.before, *recording.frames] == frames
     assert recording.snapshot.startswith(b'{"lastUpdateId"')

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,11 +13,12 @@ from margrave.score.features.served import serve
 from margrave.score.registry import open_model
 from margrave.settings import REGISTRY
 from margrave.spans import WEEK_MS
+from tests.history import needs_data, recorded
 from train import dataset
 
 pytestmark = [
     pytest.mark.data,
-    pytest.mark.skipif("MARGRAVE_DATA" not in os.environ, reason="set MARGRAVE_DATA to the folder of market history"),
+    needs_data,
 ]
 
 
@@ -98,7 +96,7 @@ def test_half_hours_join_to_the_hours_that_the_venue_published() -> None:
 def test_the_cards_name_the_data_that_lies_here() -> None:
     for name in ("gjr_garch_t/1", "tail_net/1"):
         card = open_model(REGISTRY, name).card
-        assert card.data_manifest_sha256 == dataset.manifest_hash(Path(os.environ["MARGRAVE_DATA"]))
+        assert card.data_manifest_sha256 == dataset.manifest_hash(recorded())
         assert not set(card.assets) & set(card.left_out)
 
 

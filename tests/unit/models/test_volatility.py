@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from itertools import product
 
@@ -15,6 +14,7 @@ from margrave.lab.court.family import HORIZONS_H
 from margrave.score.features.catalogue import VERSION, VOLATILITY_NAMES
 from margrave.score.registry import open_model
 from margrave.settings import REGISTRY
+from tests.history import needs_data
 from tests.unit.lab.court.families.test_volatility import market
 from train import dataset, export, pool, volatility
 
@@ -79,7 +79,7 @@ def test_what_is_published_answers_the_courts_panel_with_the_inputs_of_a_node() 
 
 
 @pytest.mark.data
-@pytest.mark.skipif("MARGRAVE_DATA" not in os.environ, reason="set MARGRAVE_DATA to the folder of market history")
+@needs_data
 def test_the_training_command_makes_the_published_file_again() -> None:
     found = volatility.fit(pool.pool(dataset.folder()).training)
     made = export.asker(volatility.graph(found.model).SerializeToString())

@@ -30,9 +30,10 @@ from margrave.collect.source import Item
 from margrave.errors import Rejected
 from margrave.messages import Kind, Refusal, ScalarReading
 from margrave.verdicts import Rejection
+from tests.history import needs_data, recorded
 from tests.unit.collect.chains.fake import START_MS, FakeChain, FakeNode, reader
 from tests.unit.collect.chains.pools_made import FEED, FeedBook, put_feed
-from tests.unit.collect.chains.recordings import files, needs_data, opened, recording
+from tests.unit.collect.chains.recordings import files, opened
 
 NOW_S = 1_700_000_000
 
@@ -245,7 +246,7 @@ async def test_pyths_price_is_read_with_its_publish_time_and_its_doubt_is_a_refu
 def test_every_round_that_was_read_in_the_recorded_blocks_is_a_price() -> None:
     said: Counter[str] = Counter()
     for path in files("eth_blocks_traces_mevinspect", pattern="blocks_*.json.gz"):
-        body = opened(path.relative_to(recording()))
+        body = opened(path.relative_to(recorded()))
         for call in calls_of(body):
             if call.calldata[:4] != LATEST_ROUND_DATA.selector:
                 continue

@@ -27,7 +27,8 @@ from margrave.collect.recorded import parse_file
 from margrave.errors import Rejected
 from margrave.messages import Kind, NoticeReading, Refusal, ScalarReading
 from margrave.verdicts import Rejection
-from tests.unit.collect.chains.recordings import files, needs_data, opened, opened_lines, recording
+from tests.history import needs_data, recorded
+from tests.unit.collect.chains.recordings import files, opened, opened_lines
 from tests.unit.collect.chains.test_lending import ALICE, BOB, USDC, WBTC, log_body
 
 LOG = log_body(LIQUIDATION_CALL, WBTC, USDC, ALICE, 10**9, 5_000, BOB, False)
@@ -256,7 +257,7 @@ def test_every_file_that_was_written_down_of_a_chain_is_read_or_refused() -> Non
     """No file ends in an exception or in silence, and each kind says what it holds."""
     found: Counter[str] = Counter()
     paths = [
-        *(p for p in recording("eth_logs_ethereum_etl").rglob("*") if p.is_file()),
+        *(p for p in recorded("eth_logs_ethereum_etl").rglob("*") if p.is_file()),
         *files("eth_blocks_traces_mevinspect", pattern="blocks_*.json.gz"),
         *files("fixtures_nautilus", "blockchain", pattern="*.json"),
     ]
@@ -273,7 +274,7 @@ def test_every_file_that_was_written_down_of_a_chain_is_read_or_refused() -> Non
 @pytest.mark.data
 def test_blocks_of_all_ages_are_read() -> None:
     fees = 0
-    for path in (p for p in recording("eth_logs_ethereum_etl").rglob("*getBlockByNumber*") if p.is_file()):
+    for path in (p for p in recorded("eth_logs_ethereum_etl").rglob("*getBlockByNumber*") if p.is_file()):
         body = opened(path)["result"]
         block = block_of(body)
         assert block.hash.hex() == body["hash"][2:]
@@ -300,7 +301,7 @@ def seeds() -> list[Any]:
     liquidating = "0xde551a73e813f1a1e5c843ac2c6a0e40d71618f4040bb7d0cd7cf7b2b6cf4633"
     calls = [call for call in block["traces"] if call["transaction_hash"] == liquidating]
     logs = opened_lines("eth_logs_ethereum_etl", "test_stream", "blocks_17173049_17173050", "expected_logs.json.gz")
-    answers = [opened(path) for path in sorted(recording("eth_logs_ethereum_etl").rglob("web3_response*.json"))]
+    answers = [opened(path) for path in sorted(recorded("eth_logs_ethereum_etl").rglob("web3_response*.json"))]
     return [{"traces": calls}, logs[:20], *answers]
 
 

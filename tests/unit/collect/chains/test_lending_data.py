@@ -14,7 +14,8 @@ from margrave.collect.chains.lending.tables import decode_logs
 from margrave.collect.chains.lending.traces import Found, liquidations, traces_of
 from margrave.collect.chains.logs import log_of
 from margrave.errors import Rejected
-from tests.unit.collect.chains.recordings import files, needs_data, opened, recording
+from tests.history import needs_data, recorded
+from tests.unit.collect.chains.recordings import files, opened
 from tests.unit.collect.chains.test_lending import log_body
 
 pytestmark = [needs_data, pytest.mark.data]
@@ -57,7 +58,7 @@ def test_all_liquidations_of_the_real_blocks_are_found_with_what_was_moved() -> 
 
 def test_liquidations_in_traces_agree_with_the_decoded_table() -> None:
     """All five of Aave v2 (two pools) are in the table; it has no v1 and no Compound."""
-    table = pandas.read_parquet(recording("aave_v2_liquidations_all_assets_2020_2022") / "liquidations.parquet")
+    table = pandas.read_parquet(recorded("aave_v2_liquidations_all_assets_2020_2022") / "liquidations.parquet")
     compared = 0
     for each in found_in_blocks():
         assert isinstance(each, Found)
@@ -133,7 +134,7 @@ def test_health_factors_from_balances_and_prices_are_near_those_given() -> None:
 @pytest.mark.parametrize(("chain", "reserves"), [("ethereum", 38), ("polygon", 21)])
 def test_risk_parameters_survive_the_bitmap(chain: str, reserves: int) -> None:
     """Each real reserve packed as ReserveConfiguration.sol packs it, then unpacked."""
-    table = pandas.read_csv(recording("aave_v3_risk_parameters_2024_2025") / f"Aave_Protocol_Parameter_{chain}.csv")
+    table = pandas.read_csv(recorded("aave_v3_risk_parameters_2024_2025") / f"Aave_Protocol_Parameter_{chain}.csv")
     assert len(table) == reserves
     for row in table.to_dict("records"):
         bitmap = (
@@ -179,7 +180,7 @@ def test_risk_parameters_survive_the_bitmap(chain: str, reserves: int) -> None:
 @pytest.mark.parametrize("form", ["rpc", "hypersync", "etl"])
 def test_every_liquidation_of_the_table_is_read_back_from_a_log_of_each_form(form: str) -> None:
     """3,308 liquidations of v2 and v3 as the logs that they were."""
-    table = pandas.read_parquet(recording("aave_liquidations_btc_collateral_2022_2026") / "liquidations.parquet")
+    table = pandas.read_parquet(recorded("aave_liquidations_btc_collateral_2022_2026") / "liquidations.parquet")
     logs = []
     for row in table.itertuples():
         body = log_body(
@@ -229,7 +230,7 @@ def as_form(body: dict[str, Any], form: str) -> dict[str, Any]:
 
 def test_the_open_positions_fall_into_the_buckets_that_counting_gives() -> None:
     """10,773 positions against bitcoin: our distribution against one counted in a table, at real prices."""
-    where = recording("aave_open_positions_snapshot_2026_02")
+    where = recorded("aave_open_positions_snapshot_2026_02")
     table = pandas.read_parquet(where / "open_positions.parquet")
     assert len(table) == 10_773
     prices = pandas.read_parquet(where / "price_history_daily.parquet")

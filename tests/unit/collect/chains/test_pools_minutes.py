@@ -11,7 +11,8 @@ import pytest
 
 from margrave.collect.chains.pools.swap_steps import PIPS
 from margrave.collect.chains.pools.ticks import Q96, mean_tick, price_at_tick, sqrt_price_at
-from tests.unit.collect.chains.recordings import files, needs_data
+from tests.history import needs_data
+from tests.unit.collect.chains.recordings import files
 
 pytestmark = [needs_data, pytest.mark.data]
 

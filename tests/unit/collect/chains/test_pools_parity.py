@@ -17,7 +17,8 @@ from margrave.collect.chains.pools.uniswap_v3 import SLOT0, ticks_of_word
 from margrave.collect.chains.pools.uniswap_v4 import PoolKey
 from margrave.errors import Rejected
 from margrave.verdicts import Rejection
-from tests.unit.collect.chains.recordings import files, needs_data, opened, recording
+from tests.history import needs_data, recorded
+from tests.unit.collect.chains.recordings import files, opened
 
 pytestmark = [needs_data, pytest.mark.data]
 
@@ -163,7 +164,7 @@ def test_v4_swaps_within_one_range_give_what_a_virtual_machine_gave_on_the_same_
 def test_every_hop_of_a_recorded_path_gives_what_was_recorded() -> None:
     told = opened(STATES, "path5000_v2v4v3_block25704509.json")
     amount = integer(told["recorded_solve"]["optimal_input"], "input")
-    for hop, recorded in zip(told["path"], told["recorded_solve"]["hop_outputs"], strict=True):
+    for hop, output in zip(told["path"], told["recorded_solve"]["hop_outputs"], strict=True):
         down = hop["zero_for_one"]
         pool = pool_of(told["pools"][hop["pool"]], zero_for_one=down)
         if isinstance(pool, ConstantProduct):
@@ -176,8 +177,8 @@ def test_every_hop_of_a_recorded_path_gives_what_was_recorded() -> None:
                 # On chain the path halted here, its liquidity used up: we say so by what was left unpaid.
                 assert swapped.amount_in < amount
                 assert swapped.liquidity == 0
-        assert given == int(recorded)
-        amount = int(recorded)
+        assert given == int(output)
+        amount = int(output)
 
 
 def states(body: Any) -> Iterator[dict[str, Any]]:
@@ -194,7 +195,7 @@ def states(body: Any) -> Iterator[dict[str, Any]]:
 def test_every_recorded_state_is_a_pool_or_refused_by_name() -> None:
     said: Counter[str] = Counter()
     for path in files("defi_state_degenbot", pattern="**/*.json*"):
-        for state in states(opened(path.relative_to(recording()))):
+        for state in states(opened(path.relative_to(recorded()))):
             try:
                 said[type(pool_of(state)).__name__] += 1
             except Rejected as refused:
@@ -216,7 +217,7 @@ def test_every_recorded_state_is_a_pool_or_refused_by_name() -> None:
 
 def test_the_words_of_a_recorded_map_are_its_ticks() -> None:
     compared = 0
-    maps = [(opened(path.relative_to(recording())), "tick_bitmap", "tick_data") for path in _maps()]
+    maps = [(opened(path.relative_to(recorded())), "tick_bitmap", "tick_data") for path in _maps()]
     block = opened(STATES, "chain_data/1/block_24947230.json.gz")
     pool = "v3_0xcbcdf9626bc03e24f779434178a73a0b4bad62ed"
     maps.append((block, f"{pool}_tick_bitmap", f"{pool}_tick_data"))
@@ -232,7 +233,7 @@ def test_the_words_of_a_recorded_map_are_its_ticks() -> None:
 def _maps() -> list[Any]:
     return [
         *files("defi_state_degenbot/uniswap/v3/snapshot", pattern="0x*.json"),
-        recording(GOLDEN, "uniswap/v4/eth_usdc/25706703.json"),
+        recorded(GOLDEN, "uniswap/v4/eth_usdc/25706703.json"),
     ]
 
 

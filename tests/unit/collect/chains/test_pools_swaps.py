@@ -13,8 +13,9 @@ from margrave.collect.chains.pools.swaps import Family, calls_of, swap_of, swaps
 from margrave.collect.chains.pools.ticks import tick_at
 from margrave.errors import Rejected
 from margrave.verdicts import Rejection
+from tests.history import needs_data, recorded
 from tests.unit.collect.chains.made import CONTRACT, HASH, SENDER, log, words
-from tests.unit.collect.chains.recordings import files, needs_data, opened, opened_lines, recording
+from tests.unit.collect.chains.recordings import files, opened, opened_lines
 
 V3 = (5 * 10**17, -(10**18), 1 << 96, 10**20, -3)
 
@@ -110,7 +111,7 @@ BLOCKS = "eth_blocks_traces_mevinspect"
 def test_every_swap_call_of_the_recorded_blocks_is_a_swap_and_every_slot0_has_its_prices_tick() -> None:
     said: Counter[str] = Counter()
     for path in files(BLOCKS, pattern="blocks_*.json.gz"):
-        body = opened(path.relative_to(recording()))
+        body = opened(path.relative_to(recorded()))
         calls, swaps = calls_of(body), swaps_of_traces(body)
         for swap in swaps:
             said[swap.swap.family] += 1
@@ -144,7 +145,7 @@ def test_what_pairs_gave_in_the_recorded_blocks_is_what_we_compute_from_the_rese
     """A pair gives what it is asked for, if its product holds: we are exact where a router asked for the most."""
     said: Counter[str] = Counter()
     for path in files(BLOCKS, pattern="blocks_*.json.gz"):
-        body = opened(path.relative_to(recording()))
+        body = opened(path.relative_to(recorded()))
         calls, swaps = calls_of(body), swaps_of_traces(body)
         for swap in swaps:
             call = swap.call

@@ -29,8 +29,9 @@ from margrave.collect.chains.stablecoins import (
 from margrave.errors import Rejected
 from margrave.spans import DAY_MS
 from margrave.verdicts import Rejection
+from tests.history import needs_data, recorded
 from tests.unit.collect.chains.made import CONTRACT, HASH, RECEIVER, SENDER, ZERO, log, words
-from tests.unit.collect.chains.recordings import needs_data, opened, opened_lines, recording
+from tests.unit.collect.chains.recordings import opened, opened_lines
 
 NOW_MS = 1_700_000_000_000
 
@@ -282,13 +283,13 @@ def test_every_transfer_of_two_whole_blocks_agrees_with_the_exported_table() -> 
 )
 def test_transfers_of_answers_and_tables_agree_with_the_exported_table(folder: str, logs_file: str, count: int) -> None:
     folder = f"eth_logs_ethereum_etl/{folder}"
-    path = recording(folder, logs_file)
+    path = recorded(folder, logs_file)
     if path.suffix == ".csv":
         with path.open(newline="") as lines:
             logs = [log_of(dict(row)) for row in csv.DictReader(lines)]
     else:
         logs = [log_of(body) for body in opened(folder, logs_file)["result"]]
-    with recording(folder, "expected_token_transfers.csv").open(newline="") as lines:
+    with recorded(folder, "expected_token_transfers.csv").open(newline="") as lines:
         table = [
             (row["token_address"], row["from_address"], row["to_address"], int(row["value"]), int(row["log_index"]))
             for row in csv.DictReader(lines)
@@ -307,8 +308,8 @@ def test_transfers_of_answers_and_tables_agree_with_the_exported_table(folder: s
 def test_a_transfer_in_an_old_receipt_agrees_with_the_exported_table() -> None:
     folder = f"{STREAM}/blocks_1755634_1755635"
     receipts = [
-        opened(path.relative_to(recording()))["result"]
-        for path in sorted(recording(folder).glob("*eth_getTransactionReceipt*"))
+        opened(path.relative_to(recorded()))["result"]
+        for path in sorted(recorded(folder).glob("*eth_getTransactionReceipt*"))
     ]
     (row,) = opened_lines(folder, "expected_token_transfers.json")
     logs = [log_of(body) for receipt in receipts for body in receipt["logs"]]

@@ -13,8 +13,9 @@ from margrave.collect.chains.recorded import items, parse_text
 from margrave.collect.recorded import parse_file
 from margrave.messages import Kind, NoticeReading, Refusal, ScalarReading
 from margrave.verdicts import Rejection
+from tests.history import needs_data, recorded
 from tests.unit.collect.chains.made import CONTRACT, HASH, RECEIVER, SENDER, ZERO, encoded, log, words
-from tests.unit.collect.chains.recordings import files, needs_data, recording
+from tests.unit.collect.chains.recordings import files
 from tests.unit.collect.chains.test_fees import answer
 
 SEEN_MS = 1_700_000_000_000
@@ -157,7 +158,7 @@ def test_any_bytes_at_all_are_read_or_refused(text: bytes) -> None:
 def test_what_recordings_of_chains_say_of_markets_is_counted() -> None:
     said: Counter[str] = Counter()
     paths = [
-        *(path for path in recording("eth_logs_ethereum_etl").rglob("*") if path.is_file()),
+        *(path for path in recorded("eth_logs_ethereum_etl").rglob("*") if path.is_file()),
         *files("eth_blocks_traces_mevinspect", pattern="blocks_*.json.gz"),
         *files("fixtures_nautilus/blockchain", pattern="*.json"),
         *files("defi_state_degenbot", pattern="**/*.json*"),

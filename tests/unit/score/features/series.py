@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 
 from margrave.messages import Bar
 from margrave.score.features.hours import Grid, Hour, Hours
 from margrave.spans import HOUR_MS
+from tests.history import recorded
 
 PRICES = ("open", "high", "low", "close")
 FIRST_MS = 1_640_995_200_000
@@ -72,7 +71,7 @@ def real(assets: list[str], first: str, last: str) -> Hours:
     from margrave.lab.court.history import read
     from margrave.lab.court.panel import panel_of
 
-    whole = panel_of(read(Path(os.environ["MARGRAVE_DATA"]), assets))
+    whole = panel_of(read(recorded(), assets))
     edges = [np.datetime64(day, "ms").astype(np.int64) for day in (first, last)]
     begin, end = np.searchsorted(whole.open_ms, edges)
     return Grid(

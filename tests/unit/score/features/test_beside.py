@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import msgspec
 import numpy as np
 import pytest
@@ -19,6 +17,7 @@ from margrave.score.features.observed import FIELDS, Observed, from_snapshot, of
 from margrave.score.features.recent import Recent, carried
 from margrave.score.features.vpin import BUCKETS, Flow, bought_share, vpin_of
 from margrave.spans import HOUR_MS
+from tests.history import needs_data
 from tests.unit.score.history import bars, snapshot
 
 from .series import drawn, hour, real, with_holes
@@ -93,7 +92,7 @@ def test_hour_by_hour_gives_the_columns_of_years_whatever_is_missing(
 
 
 @pytest.mark.data
-@pytest.mark.skipif("MARGRAVE_DATA" not in os.environ, reason="set MARGRAVE_DATA to the folder of market history")
+@needs_data
 def test_on_real_series_both_forms_agree() -> None:
     hours = real(["BTC", "ETH", "SOL"], "2021-05-01", "2021-06-20")
     hours = with_holes(hours, [(500, 3, 1)], [])

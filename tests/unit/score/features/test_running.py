@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 import msgspec
@@ -21,6 +20,7 @@ from margrave.score.features.served import serve, serve_worlds
 from margrave.score.features.volatility import Market
 from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
+from tests.history import needs_data
 from tests.unit.score.history import bars, snapshot
 
 from .series import drawn, hour, prior, real, with_holes
@@ -94,7 +94,7 @@ def test_the_long_level_is_there_after_sixteen_weeks_and_says_so_before() -> Non
 
 
 @pytest.mark.data
-@pytest.mark.skipif("MARGRAVE_DATA" not in os.environ, reason="set MARGRAVE_DATA to the folder of market history")
+@needs_data
 @pytest.mark.parametrize(("first", "last"), [("2021-05-01", "2021-09-01"), ("2022-10-10", "2023-01-20")])
 def test_on_real_series_with_gaps_silent_sources_and_a_restart_both_forms_agree(first: str, last: str) -> None:
     whole = real(["BTC", "ETH", "SOL"], first, last)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -20,6 +19,7 @@ from margrave.lab.court.study import quick
 from margrave.score.cascade.inputs import CASCADE, EDGES, FALLS
 from margrave.score.registry import open_model
 from margrave.settings import REGISTRY
+from tests.history import needs_data, recorded
 from tests.unit.lab.court.cascade import made
 
 HOURS = 24 * 200
@@ -120,9 +120,9 @@ def test_the_simulators_probability_is_the_share_of_earlier_falls_that_were_deep
 
 
 @pytest.mark.data
-@pytest.mark.skipif("MARGRAVE_DATA" not in os.environ, reason="set MARGRAVE_DATA to the folder of market history")
+@needs_data
 def test_the_card_says_of_real_cascades_what_the_court_finds() -> None:
-    data = Path(os.environ["MARGRAVE_DATA"])
+    data = recorded()
     model = open_model(REGISTRY, "cascade/1")
     panel = panel_of(history.read(data, ["BTC"]))
     known = books.read(data, panel).books

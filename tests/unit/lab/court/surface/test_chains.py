@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,8 @@ import pytest
 from margrave.lab.court import chains
 from margrave.score import black76, surface
 from margrave.spans import HOUR_MS
+from tests.history import needs_data, recorded
 from tests.unit.lab.court.surface.made import AS_OF_MS, put, quotes_at
-
-DATA = os.environ.get("MARGRAVE_DATA")
 
 
 def test_snapshots_come_back_as_they_were_written(tmp_path: Path) -> None:
@@ -119,9 +117,9 @@ def test_numbers_that_are_none_do_not_reach_a_quote(tmp_path: Path) -> None:
         assert quote.ask is None or np.isfinite(quote.ask)
 
 
-@pytest.mark.skipif(DATA is None, reason="MARGRAVE_DATA is not set")
+@needs_data
 def test_every_real_chain_of_one_file_calibrates() -> None:
-    file = sorted(Path(str(DATA)).glob("deribit_option_chain*/*.parquet"))[0]
+    file = sorted(recorded().glob("deribit_option_chain*/*.parquet"))[0]
     found, left_out = chains.chains_in(file)
     assert found
     assert not left_out
