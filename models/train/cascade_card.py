@@ -13,6 +13,7 @@ from margrave.lab.court.cascade.books import Book
 from margrave.lab.court.cascade.questions import HALF_LIVES_H
 from margrave.score.cascade.inputs import CASCADE, EDGES, MOST_OVER_DEPTH, MOST_SCALE
 from train import dataset
+from train.export import tensor
 
 Floats = NDArray[np.float64]
 
@@ -71,28 +72,32 @@ def card(
             **{f"platt_level_{h}h": float(platt[1, at]) for at, h in enumerate(weights)},
         },
         "inputs": [
-            _tensor("mass", len(EDGES), "share", f"of the deposits, what falls to {EDGE_WORDS} liquidate", 0.0, 1.0),
-            _tensor("scale", 2, "log return", "unit of the forecast of falls over 1 and 24 h", 0.0, MOST_SCALE),
-            _tensor("over_depth", 1, "ratio", "deposits over depth within 1 %", 0.0, MOST_OVER_DEPTH),
-            _tensor("shock", 2, "log return", "a fall within 1 and 24 h, for `given` and `size`", 0.0, 3.0),
+            tensor(
+                "mass",
+                ["batch", str(len(EDGES))],
+                "share",
+                f"of the deposits, what falls to {EDGE_WORDS} liquidate",
+                0.0,
+                1.0,
+            ),
+            tensor(
+                "scale", ["batch", "2"], "log return", "unit of the forecast of falls over 1 and 24 h", 0.0, MOST_SCALE
+            ),
+            tensor("over_depth", ["batch", "1"], "ratio", "deposits over depth within 1 %", 0.0, MOST_OVER_DEPTH),
+            tensor("shock", ["batch", "2"], "log return", "a fall within 1 and 24 h, for `given` and `size`", 0.0, 3.0),
         ],
         "outputs": [
-            _tensor("probability", 2, "probability", "of a cascade within 1 and 24 h", 0.0, 1.0),
-            _tensor("given", 2, "probability", "of one if the price falls by `shock`", 0.0, 1.0),
-            _tensor("size", 2, "share", "of the deposits, what a cascade after `shock` liquidates", CASCADE, 1.0),
+            tensor("probability", ["batch", "2"], "probability", "of a cascade within 1 and 24 h", 0.0, 1.0),
+            tensor("given", ["batch", "2"], "probability", "of one if the price falls by `shock`", 0.0, 1.0),
+            tensor(
+                "size",
+                ["batch", "2"],
+                "share",
+                "of the deposits, what a cascade after `shock` liquidates",
+                CASCADE,
+                1.0,
+            ),
         ],
         "metrics": list(metrics),
         "limits": list(limits),
-    }
-
-
-def _tensor(name: str, width: int, unit: str, meaning: str, low: float, high: float) -> dict[str, Any]:
-    return {
-        "name": name,
-        "dtype": "float64",
-        "shape": ["batch", str(width)],
-        "unit": unit,
-        "meaning": meaning,
-        "low": low,
-        "high": high,
     }

@@ -24,6 +24,7 @@ from margrave.score.contagion import network, overlap
 from margrave.score.registry import Model
 from train import dataset, export
 from train.contagion_net import BLOCKS, HIDDEN, ROUNDS, Network
+from train.export import tensor
 from train.pool import command
 from train.torch_export import to_onnx
 
@@ -152,15 +153,20 @@ def card(manifest: str, parity: float, rows: Sequence[Mapping[str, Any]], most_n
             "graphs": BATCHES * GRAPHS, "most_nodes_trained": NODES[1], "most_nodes_judged": most_nodes,
         },
         "inputs": [
-            tensor("shock", ["nodes", "scenarios"], "share", "of what it has outside, lost at once", 0.0, 1.0),
+            tensor("shock", ["nodes", "scenarios"], "share", "of what it has outside, lost at once", 0.0, 1.0,
+                   "float32"),
             tensor("nodes", ["nodes", "7"], "share of what it has",
-                   "outside, own, claims, priced, forced, and the losses between which it is sold out", -1e3, 1e3),
+                   "outside, own, claims, priced, forced, and the losses between which it is sold out",
+                   -1e3, 1e3, "float32"),
             tensor("src", ["edges"], "place", "whose distress", 0.0, 1e9, "int64"),
             tensor("dst", ["edges"], "place", "hurts whom", 0.0, 1e9, "int64"),
-            tensor("stake", ["edges"], "share", "of what the target has", 0.0, 1e3),
-            tensor("press", ["edges"], "log price", "how far the source falls if the target is sold out", 0.0, 1e3),
+            tensor("stake", ["edges"], "share", "of what the target has", 0.0, 1e3, "float32"),
+            tensor("press", ["edges"], "log price", "how far the source falls if the target is sold out", 0.0, 1e3,
+                   "float32"),
         ],
-        "outputs": [tensor("loss", ["nodes", "scenarios"], "share", "of what a node had that is gone", 0.0, 1.0)],
+        "outputs": [
+            tensor("loss", ["nodes", "scenarios"], "share", "of what a node had that is gone", 0.0, 1.0, "float32"),
+        ],
         "metrics": rows,
         "limits": [
             "Trained on graphs drawn at random, none of them real: what it knows is the clearing, not the world.",
@@ -171,14 +177,6 @@ def card(manifest: str, parity: float, rows: Sequence[Mapping[str, Any]], most_n
             "it does not. Of the folder's graphs it ranks two kinds worse than .95: see the metrics.",
             "Iterating the clearing itself, all scenarios as one array, takes no more than a few times as long.",
         ],
-    }  # fmt: skip
-
-
-def tensor(
-    name: str, shape: list[str], unit: str, meaning: str, low: float, high: float, dtype: str = "float32"
-) -> dict[str, Any]:
-    return {
-        "name": name, "dtype": dtype, "shape": shape, "unit": unit, "meaning": meaning, "low": low, "high": high,
     }  # fmt: skip
 
 

@@ -27,7 +27,8 @@ from margrave.lab.court.panel import Panel, panel_of
 from margrave.score.features.catalogue import VERSION
 from margrave.spans import HOUR_MS
 from train import dataset, export
-from train.export import IR_VERSION, OPSET
+from train.export import IR_VERSION, OPSET, tensor
+from train.pool import ms
 
 Floats = npt.NDArray[np.float64]
 
@@ -148,15 +149,11 @@ def judged(panel: Panel, ours: Published) -> list[dict[str, Any]]:
 def _whole(data: Path, assets: list[str], begins: str, ends: str | int) -> Panel:
     """Assets that have every bar from `PAST_H` before a day to another, or to the day itself."""
     panel = panel_of(history.read(data, assets))
-    first = (_ms(begins) - int(panel.open_ms[0])) // HOUR_MS
-    last = first if isinstance(ends, int) else (_ms(ends) - int(panel.open_ms[0])) // HOUR_MS
+    first = (ms(begins) - int(panel.open_ms[0])) // HOUR_MS
+    last = first if isinstance(ends, int) else (ms(ends) - int(panel.open_ms[0])) // HOUR_MS
     stretch = panel.between(first - PAST_H, last)
     here = [asset for place, asset in enumerate(stretch.assets) if stretch.present[:, place].all()]
     return stretch.only(here[: correlation.MOST_ASSETS])
-
-
-def _ms(day: str) -> int:
-    return int(np.datetime64(day, "ms").astype(np.int64))
 
 
 def _card(weights: Mapping[int, Weights], training: Panel, data: Path, report: dict[str, Any]) -> dict[str, Any]:
@@ -166,12 +163,6 @@ def _card(weights: Mapping[int, Weights], training: Panel, data: Path, report: d
         speeds = (*map(str, SPEEDS_H), "mean")
         parameters |= {f"speed_{speed}_{h}h": float(w) for speed, w in zip(speeds, weights[h].speeds, strict=True)}
     shape = [str(len(SPEEDS_H) + 1), "assets", "assets"]
-
-    def tensor(name: str, shape: list[str], unit: str, meaning: str, low: float, high: float) -> dict[str, Any]:
-        return {
-            "name": name, "dtype": "float64", "shape": shape, "unit": unit, "meaning": meaning,
-            "low": low, "high": high,
-        }  # fmt: skip
 
     return {
         "name": NAME,

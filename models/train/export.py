@@ -65,6 +65,21 @@ def publish(graph: onnx.ModelProto, inputs: Arrays, card: Mapping[str, Any], eva
     return open_model(REGISTRY, whole.name)
 
 
+def tensor(
+    name: str, shape: Sequence[str], unit: str, meaning: str, low: float, high: float, dtype: str = "float64"
+) -> dict[str, Any]:
+    """A row of a card's inputs or outputs, as `score.registry.Tensor` reads it."""
+    return {
+        "name": name,
+        "dtype": dtype,
+        "shape": list(shape),
+        "unit": unit,
+        "meaning": meaning,
+        "low": low,
+        "high": high,
+    }
+
+
 def exists(name: str) -> bool:
     return (REGISTRY / name / "card.toml").is_file()
 

@@ -24,7 +24,7 @@ from margrave.lab.court.families.surface.forecasting import FITTED, Ahead, Last,
 from margrave.lab.court.families.surface.indicators import HORIZONS_DAYS, Indicators, indicators
 from margrave.score.surface_forecast import QUANTITIES, RECENT_DAYS, WAYS
 from train import dataset, export
-from train.export import publish
+from train.export import publish, tensor
 from train.pool import command
 
 Floats = NDArray[np.float64]
@@ -126,10 +126,19 @@ def card(found: Floats, series: list[Indicators], told: dict[str, Any], manifest
             },
         },
         "inputs": [
-            tensor("ways", str(len(WAYS)), "volatility", "score.surface_forecast.ways, in order: " + ", ".join(WAYS)),
-            tensor("quantity", str(len(QUANTITIES)), "one of three is 1", ", ".join(QUANTITIES)),
+            tensor(
+                "ways",
+                ["batch", str(len(WAYS))],
+                "volatility",
+                "score.surface_forecast.ways, in order: " + ", ".join(WAYS),
+                -2.0,
+                2.0,
+            ),
+            tensor("quantity", ["batch", str(len(QUANTITIES))], "one of three is 1", ", ".join(QUANTITIES), -2.0, 2.0),
         ],
-        "outputs": [tensor("change", "2", "volatility", "expected change in one day and in seven")],
+        "outputs": [
+            tensor("change", ["batch", "2"], "volatility", "expected change in one day and in seven", -2.0, 2.0)
+        ],
         "metrics": [
             {
                 "name": f"RMSE ratio, {of}, {name}",
@@ -149,13 +158,6 @@ def card(found: Floats, series: list[Indicators], told: dict[str, Any], manifest
             "It says nothing of tenors below 7 or above 90 days.",
         ],
     }
-
-
-def tensor(name: str, columns: str, unit: str, meaning: str) -> dict[str, Any]:
-    shape = ["batch", columns]
-    return {
-        "name": name, "dtype": "float64", "shape": shape, "unit": unit, "meaning": meaning, "low": -2.0, "high": 2.0,
-    }  # fmt: skip
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from margrave.lab.court.families.surface import filling, valuing
 from margrave.lab.court.families.surface.cells import Shot
 from margrave.score import surface
 from margrave.score.registry import Model
+from train.export import tensor
 
 COMMAND: Final = "MARGRAVE_DATA=… PYTHONPATH=node:models python -m train.surface_prior"
 NUMBERS: Final = (
@@ -114,9 +115,3 @@ def card(
             "Quotes further than 3.5 standard moves from the forward and options beyond 2 to 200 days were not seen.",
         ],
     }
-
-
-def tensor(name: str, shape: list[str], unit: str, meaning: str, low: float, high: float) -> dict[str, Any]:
-    return {
-        "name": name, "dtype": "float64", "shape": shape, "unit": unit, "meaning": meaning, "low": low, "high": high,
-    }  # fmt: skip

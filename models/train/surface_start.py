@@ -26,7 +26,7 @@ from margrave.lab.court.families.surface.cells import Shot
 from margrave.score import surface
 from margrave.score.surface import Sample
 from train import dataset, export
-from train.export import publish
+from train.export import publish, tensor
 from train.pool import command
 
 Floats = NDArray[np.float64]
@@ -170,7 +170,7 @@ def card(known: Mapping[str, Sequence[Shot]], manifest: str, checked: float, par
     days = [
         str(np.datetime64(s[i].as_of_ms, "ms").astype("datetime64[D]")) for s in known.values() if s for i in (0, -1)
     ]
-    shape = [str(1 + 2 * 6 * cells.COLUMNS)]
+    shape = ["batch", str(1 + 2 * 6 * cells.COLUMNS)]
     return {
         "name": NAME,
         "title": "Where the calibration of a chain begins",
@@ -188,20 +188,13 @@ def card(known: Mapping[str, Sequence[Shot]], manifest: str, checked: float, par
         "seeds": [SEED],
         "parameters": {"wider": WIDER, "noise": NOISE, "rmse_simulated": checked},
         "inputs": [tensor("cells", shape, "ln of ratios, and masks", "families.surface.starting.cells_in", -4.0, 4.0)],
-        "outputs": [tensor("point", ["6"], "unconstrained", "of score.surface's R^6", -50.0, 50.0)],
+        "outputs": [tensor("point", ["batch", "6"], "unconstrained", "of score.surface's R^6", -50.0, 50.0)],
         "metrics": [],
         "limits": [
             "A start, not an answer: its surface alone is off by several volatility points.",
             "The node does not use it: it has the last surface, from which the same polish takes no longer.",
         ],
     }
-
-
-def tensor(name: str, columns: list[str], unit: str, meaning: str, low: float, high: float) -> dict[str, Any]:
-    return {
-        "name": name, "dtype": "float64", "shape": ["batch", *columns], "unit": unit, "meaning": meaning, "low": low,
-        "high": high,
-    }  # fmt: skip
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from margrave.score.features.catalogue import LEADERS, VERSION, VOLATILITY, VOLA
 from margrave.score.features.volatility import Market, inputs_of
 from margrave.spans import HOUR_MS
 from train import dataset, export, nonsense, unlike_forest, unlike_graph
+from train.pool import ms
 from train.unlike_graph import Distance
 
 Floats = npt.NDArray[np.float64]
@@ -71,7 +72,7 @@ class Rows:
         return self.columns[chosen]
 
     def between(self, begins: str, ends: str) -> Flags:
-        return np.asarray((self.known_ms >= _ms(begins)) & (self.known_ms < _ms(ends)))
+        return np.asarray((self.known_ms >= ms(begins)) & (self.known_ms < ms(ends)))
 
     @property
     def crashing(self) -> Flags:
@@ -303,15 +304,11 @@ def _served(found: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
 
 
 def _from(panel: Panel, day: str) -> Panel:
-    return _rows(panel, max((_ms(day) - int(panel.open_ms[0])) // HOUR_MS, 0), panel.hours)
+    return _rows(panel, max((ms(day) - int(panel.open_ms[0])) // HOUR_MS, 0), panel.hours)
 
 
 def _rows(panel: Panel, first: int, end: int) -> Panel:
     return Panel(panel.open_ms[first:end], panel.assets, **{name: getattr(panel, name)[first:end] for name in COLUMNS})
-
-
-def _ms(day: str) -> int:
-    return int(np.datetime64(day, "ms").astype(np.int64))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.study import Say, Study
-from margrave.lab.court.target import Goal, Target
+from margrave.lab.court.target import Goal, Target, unmeasured
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +82,9 @@ class Chamber(Protocol):
     def judge(self, case: Case) -> Ruling:
         """Never raises for what the folder lacks: `silent` says it, and targets are unmeasured."""
         ...
+
+
+def unjudged(chamber: Chamber, title: str, why: str) -> Ruling:
+    """Where there is nothing to go by: every target is unmeasured, and the reader is told why."""
+    targets = unmeasured(chamber.goals, why)
+    return Ruling(chamber.kind, title, "Nothing could be judged.", targets=targets, silent=(why,))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from margrave.errors import Fatal
 from margrave.lab.court import losses, plots
-from margrave.lab.court.chamber import Case, Figure, Ruling, Table
+from margrave.lab.court.chamber import Case, Figure, Ruling, Table, unjudged
 from margrave.lab.court.comparison import holm
 from margrave.lab.court.families import Role
 from margrave.lab.court.families.correlation import FAMILIES
@@ -27,7 +27,7 @@ from margrave.lab.court.families.correlation.family import CovarianceFamily
 from margrave.lab.court.hearing import Against, compared
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.study import first_row
-from margrave.lab.court.target import Goal, unmeasured
+from margrave.lab.court.target import Goal
 from margrave.lab.demo.plots import BLUE, GREY
 from margrave.spans import DAY_H, HOUR_MS
 
@@ -81,20 +81,17 @@ class Correlation:
             # of a quick study the last half-year that can be judged, wherever it lies
             start = first_row(case.panel, replace(case.study, quick=False)) if case.panel.hours else 0
         except Fatal as refused:
-            return self._silent(refused.problem)
+            return unjudged(self, TITLE, refused.problem)
         todo = legs(case.panel, start)[-1 if case.study.quick else 0 :]
         if not todo:
             days = (LEAST_PAST_H + LEAST_LEG_H) // DAY_H
-            return self._silent(f"fewer than {LEAST_ASSETS} assets have {days} days without a gap at one time")
+            return unjudged(self, TITLE, f"fewer than {LEAST_ASSETS} assets have {days} days without a gap at one time")
         heard: dict[int, Heard] = {horizon_h: Heard() for horizon_h in HORIZONS_H}
         for place, leg in enumerate(todo):
             case.say(f"correlation: {place + 1}/{len(todo)}, {len(leg.panel.assets)} assets")
             for horizon_h in HORIZONS_H:
                 hear(leg, horizon_h, [family for family, _ in FAMILIES], heard[horizon_h])
         return self._ruling(todo, heard)
-
-    def _silent(self, why: str) -> Ruling:
-        return Ruling(self.kind, TITLE, "Nothing could be judged.", targets=unmeasured(self.goals, why), silent=(why,))
 
     def _ruling(self, todo: Sequence[Leg], heard: Mapping[int, Heard]) -> Ruling:
         baselines = [family.name for family, role in FAMILIES if role is Role.BASELINE]

@@ -13,10 +13,10 @@ from margrave.lab.court import plots
 from margrave.lab.court.breaks import coverage, drifting, scene
 from margrave.lab.court.breaks.coverage import BARS, HORIZONS_H, LOUDER, Covered
 from margrave.lab.court.breaks.drifting import Alarms, Delays
-from margrave.lab.court.chamber import Case, Figure, Ruling, Table
+from margrave.lab.court.chamber import Case, Figure, Ruling, Table, unjudged
 from margrave.lab.court.families.tails.garch import FAST_FHS
 from margrave.lab.court.study import first_row
-from margrave.lab.court.target import Goal, unmeasured
+from margrave.lab.court.target import Goal
 from margrave.lab.demo.plots import AMBER, BLUE, GREY
 from margrave.spans import DAY_H
 
@@ -38,11 +38,11 @@ class Breaks:
         try:
             start = first_row(case.panel, replace(case.study, quick=False)) if case.panel.hours else 0
         except Fatal as refused:
-            return self._silent(refused.problem)
+            return unjudged(self, TITLE, refused.problem)
         scenes = scene.scenes(case.panel, start, 1 if case.study.quick else scene.MOST_FITS)
         if not scenes:
             days = (scene.LEAST_PAST_H + scene.AFTER_H) // DAY_H
-            return self._silent(f"no asset has {days} days without a gap to plant a break into")
+            return unjudged(self, TITLE, f"no asset has {days} days without a gap to plant a break into")
         case.say(
             f"breaks: {len(scenes)} fits, {len(scene.BREAKS_D)} breaks after each, {len(scene.families())} families"
         )
@@ -50,9 +50,6 @@ class Breaks:
         case.say("breaks: the drift rule")
         alarms, delays = drifting.judged(scenes, case.panel)
         return self._ruling(scenes, rows, alarms, delays)
-
-    def _silent(self, why: str) -> Ruling:
-        return Ruling(self.kind, TITLE, "Nothing could be judged.", targets=unmeasured(self.goals, why), silent=(why,))
 
     def _ruling(
         self,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.lab.court import plots
-from margrave.lab.court.chamber import Case, Figure, Ruling, Table
+from margrave.lab.court.chamber import Case, Figure, Ruling, Table, unjudged
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.score import alarms, crashes, regimes, told, trust
 from margrave.lab.court.score.alarms import Precise, Record
@@ -20,7 +20,7 @@ from margrave.lab.court.score.crashes import Crash
 from margrave.lab.court.score.regimes import Spent
 from margrave.lab.court.score.told import Told
 from margrave.lab.court.score.trust import Trusted
-from margrave.lab.court.target import Goal, Target, unmeasured
+from margrave.lab.court.target import Goal, Target
 from margrave.lab.demo.plots import AMBER, BLUE, GREY
 from margrave.score.regime import ORDER
 from margrave.score.registry import open_model
@@ -68,12 +68,14 @@ class ScoreChamber:
     def judge(self, case: Case) -> Ruling:
         panel = case.panel
         if panel.hours <= told.LEAST_H:
-            return self._silent(f"{panel.hours} hours of bars: a market's first score comes after {told.LEAST_H}")
+            return unjudged(
+                self, TITLE, f"{panel.hours} hours of bars: a market's first score comes after {told.LEAST_H}"
+            )
         case.say(f"score: the ladder of {len(panel.assets)} assets, hour by hour")
         said = told.tell(panel, case.study, case.answers, self.registry)
         meaning = calibrated(panel, said, open_model(self.registry, told.MAIN).card.left_out)
         if meaning is None:
-            return self._silent("no market has hours enough without a gap to be scored and judged")
+            return unjudged(self, TITLE, "no market has hours enough without a gap to be scored and judged")
         case.say("score: crashes and alarms")
         fallen = crashes.crashes(panel)
         lived = regimes.lived(panel, said.points)
@@ -82,9 +84,6 @@ class ScoreChamber:
         case.say("score: confidence")
         trusted = trust.trusted(panel, self.registry)
         return self._ruling(panel, fallen, lived, meaning, records, precise, trusted)
-
-    def _silent(self, why: str) -> Ruling:
-        return Ruling(self.kind, TITLE, "Nothing could be judged.", targets=unmeasured(self.goals, why), silent=(why,))
 
     def _ruling(
         self,
