@@ -16,10 +16,11 @@ from margrave.collect.chains.lending import aave_v2, aave_v3
 from margrave.collect.chains.lending.aave_v3 import AccountData, Configuration, Reserve
 from margrave.collect.chains.lending.events import Borrowed, Lines, Liquidated
 from margrave.collect.chains.lending.health import Position
-from margrave.collect.chains.lending.lender import by_market, feed_usd, merged, needed
+from margrave.collect.chains.lending.lender import by_market, feed_usd, merged
 from margrave.collect.chains.lending.window import Value
 from margrave.collect.chains.multicall import Question
 from margrave.collect.chains.reader import Sweep
+from margrave.collect.chains.said import given
 from margrave.errors import Rejected
 from margrave.verdicts import Rejection
 
@@ -66,15 +67,15 @@ class AaveLender:
 
     async def prepare(self, sweep: Sweep) -> None:
         first: list[Any] = await sweep.ask([Question(self._pool, aave_v3.PROVIDER if self._is_v3 else PROVIDER_V2)])
-        provider = needed(first[0])
+        provider = given(first[0])
         seats: list[Any] = await sweep.ask(
             [
                 Question(provider, aave_v3.ORACLE),
                 Question(provider, aave_v3.CONFIGURATOR if self._is_v3 else aave_v2.CONFIGURATOR),
             ]
         )
-        oracle = needed(seats[0])
-        self._addresses = frozenset({self._pool, oracle, needed(seats[1])})
+        oracle = given(seats[0])
+        self._addresses = frozenset({self._pool, oracle, given(seats[1])})
         data = aave_v3.RESERVE_DATA if self._is_v3 else aave_v2.RESERVE_DATA
         read: list[Any] = await sweep.ask(
             [Question(oracle, aave_v3.BASE_UNIT)]
@@ -82,8 +83,8 @@ class AaveLender:
             + [Question(oracle, aave_v3.PRICE, (asset,)) for asset in self._assets]
         )
         count = len(self._assets)
-        reserves = {a: needed(r) for a, r in zip(self._assets, read[1 : count + 1], strict=True)}
-        prices = {a: needed(p) for a, p in zip(self._assets, read[count + 1 :], strict=True)}
+        reserves = {a: given(r) for a, r in zip(self._assets, read[1 : count + 1], strict=True)}
+        prices = {a: given(p) for a, p in zip(self._assets, read[count + 1 :], strict=True)}
         self._base_unit_usd = await self._dollars(sweep, read[0])
         self._configurations = {a: aave_v3.configuration(reserve.configuration) for a, reserve in reserves.items()}
         self._reserves = reserves

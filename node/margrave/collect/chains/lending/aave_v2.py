@@ -9,22 +9,16 @@ from __future__ import annotations
 from typing import Final
 
 from margrave.collect.chains.abi import Call, Event, one
-from margrave.collect.chains.lending.aave_v3 import LIQUIDATION_CALL, Reserve
-from margrave.collect.chains.lending.events import Borrowed, Line, Lines, as_told, change, lines
+from margrave.collect.chains.lending.aave_v3 import LIQUIDATION_CALL, Reserve, borrowed
+from margrave.collect.chains.lending.events import Line, Lines, as_told, change, lines
 
 NAME: Final = "aave_v2"
-
-
-def _borrowed(
-    reserve: str, _user: str, on_behalf_of: str, amount: int, _mode: int, _rate: int, _referral: int
-) -> Borrowed:
-    return Borrowed(on_behalf_of, reserve, amount)
 
 
 BORROW: Final = Event(
     "Borrow(address indexed reserve, address user, address indexed onBehalfOf, uint256 amount, "
     "uint256 borrowRateMode, uint256 borrowRate, uint16 indexed referral)",
-    _borrowed,
+    borrowed,
 )
 POOL_LINES: Final[Lines] = lines(
     Line(LIQUIDATION_CALL, as_told),

@@ -40,9 +40,10 @@ def _liquidated(
     return Liquidated(borrower, liquidator, collateral, debt, collateral_amount, debt_amount)
 
 
-def _borrowed(
+def borrowed(
     reserve: str, _user: str, on_behalf_of: str, amount: int, _mode: int, _rate: int, _referral: int
 ) -> Borrowed:
+    """Of a `Borrow`; v2 tells the same."""
     return Borrowed(on_behalf_of, reserve, amount)
 
 
@@ -55,7 +56,7 @@ LIQUIDATION_CALL: Final = Event(
 BORROW: Final = Event(
     "Borrow(address indexed reserve, address user, address indexed onBehalfOf, uint256 amount, "
     "uint8 interestRateMode, uint256 borrowRate, uint16 indexed referralCode)",
-    _borrowed,
+    borrowed,
 )
 POOL_LINES: Final[Lines] = lines(
     Line(LIQUIDATION_CALL, as_told),

@@ -8,10 +8,11 @@ from typing import Any
 from margrave.collect.chains.lending import compound_v2, compound_v3
 from margrave.collect.chains.lending.events import Borrowed, Lines, Liquidated
 from margrave.collect.chains.lending.health import Position
-from margrave.collect.chains.lending.lender import by_market, feed_usd, merged, needed
+from margrave.collect.chains.lending.lender import by_market, feed_usd, merged
 from margrave.collect.chains.lending.window import Value
 from margrave.collect.chains.multicall import Question
 from margrave.collect.chains.reader import Sweep
+from margrave.collect.chains.said import given
 from margrave.errors import Rejected
 from margrave.verdicts import Rejection
 
@@ -48,7 +49,7 @@ class CompoundV2Lender:
         first: list[Any] = await sweep.ask(
             [Question(self._comptroller, compound_v2.MARKETS), Question(self._comptroller, compound_v2.ORACLE)]
         )
-        tokens, oracle = needed(first[0]), needed(first[1])
+        tokens, oracle = given(first[0]), given(first[1])
         questions: list[Question[Any]] = []
         for token in tokens:
             questions += [
@@ -152,14 +153,14 @@ class CompoundV3Lender:
     async def prepare(self, sweep: Sweep) -> None:
         calls = (compound_v3.ASSET_COUNT, compound_v3.BASE_FEED, compound_v3.BASE_SCALE, compound_v3.BASE_TOKEN)
         first: list[Any] = await sweep.ask([Question(self._comet, call) for call in calls])
-        count, base_feed, base_scale, base_token = (needed(answer) for answer in first)
+        count, base_feed, base_scale, base_token = (given(answer) for answer in first)
         infos: list[Any] = await sweep.ask([Question(self._comet, compound_v3.ASSET, (at,)) for at in range(count)])
-        listed = {info.asset: info for info in map(needed, infos)}
+        listed = {info.asset: info for info in map(given, infos)}
         feeds = (base_feed, *(info.feed for info in listed.values()))
         prices: list[Any] = await sweep.ask([Question(self._comet, compound_v3.PRICE, (feed,)) for feed in feeds])
         self._unit_usd = 1.0 if self._dollar_feed is None else await feed_usd(sweep, self._dollar_feed)
         scale = self._unit_usd / compound_v3.PRICE_UNIT
-        base_price, *asset_prices = (needed(price) for price in prices)
+        base_price, *asset_prices = (given(price) for price in prices)
         if min(base_price, *asset_prices, base_scale) <= 0:
             raise Rejected(Rejection.NOT_POSITIVE, f"{self.name}: {self._comet} has a price of zero")
         self._base_unit_usd = base_price * scale / base_scale

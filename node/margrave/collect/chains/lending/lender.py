@@ -12,6 +12,7 @@ from margrave.collect.chains.lending.health import Position
 from margrave.collect.chains.lending.window import Value
 from margrave.collect.chains.multicall import Question
 from margrave.collect.chains.reader import Sweep
+from margrave.collect.chains.said import given
 from margrave.errors import Rejected
 from margrave.verdicts import Rejection
 
@@ -73,19 +74,12 @@ async def feed_usd(sweep: Sweep, feed: str) -> float:
         Rejected: the feed does not answer, says nothing positive, or has not been renewed for a day.
     """
     answers: list[Any] = await sweep.ask([Question(feed, ROUND), Question(feed, DECIMALS)])
-    said, decimals = needed(answers[0]), needed(answers[1])
+    said, decimals = given(answers[0]), given(answers[1])
     if said.answer <= 0:
         raise Rejected(Rejection.NOT_POSITIVE, f"dollar feed {feed} says {said.answer}")
     if (age_s := sweep.block.time_ms // 1000 - said.updated_s) > FEED_MAX_AGE_S:
         raise Rejected(Rejection.STALE, f"dollar feed {feed} is {age_s} s old")
     return float(said.answer / 10**decimals)
-
-
-def needed(answer: T | Rejected) -> T:
-    """An answer without which there is no going on."""
-    if isinstance(answer, Rejected):
-        raise answer
-    return answer
 
 
 def by_market(assets: Mapping[str, str]) -> dict[str, list[str]]:

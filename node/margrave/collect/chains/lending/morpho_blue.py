@@ -8,10 +8,11 @@ from typing import Any, Final
 from margrave.collect.chains.lending import morpho
 from margrave.collect.chains.lending.events import Borrowed, Lines, Liquidated
 from margrave.collect.chains.lending.health import Position
-from margrave.collect.chains.lending.lender import by_market, feed_usd, merged, needed
+from margrave.collect.chains.lending.lender import by_market, feed_usd, merged
 from margrave.collect.chains.lending.window import Value
 from margrave.collect.chains.multicall import Question
 from margrave.collect.chains.reader import Sweep
+from margrave.collect.chains.said import given
 from margrave.errors import Rejected
 from margrave.verdicts import Rejection
 
@@ -56,7 +57,7 @@ class MorphoLender:
         first: list[Any] = await sweep.ask(
             [Question(self._address, call, (id_,)) for id_ in ids for call in (morpho.PARAMS, morpho.MARKET)]
         )
-        params: dict[bytes, morpho.Params] = {id_: needed(p) for id_, p in zip(ids, first[::2], strict=True)}
+        params: dict[bytes, morpho.Params] = {id_: given(p) for id_, p in zip(ids, first[::2], strict=True)}
         for id_, found in params.items():
             # The id is the hash of the parameters: an endpoint cannot make up either.
             if found.id != id_:
@@ -73,9 +74,9 @@ class MorphoLender:
         )
         loan_usd = 1.0 if self._dollar_feed is None else await feed_usd(sweep, self._dollar_feed)
         self._params = params
-        self._states = {id_: needed(s) for id_, s in zip(ids, first[1::2], strict=True)}
-        self._prices = {id_: needed(p) for id_, p in zip(ids, second[::2], strict=True)}
-        self._unit_usd = {id_: loan_usd / 10 ** needed(d) for id_, d in zip(ids, second[1::2], strict=True)}
+        self._states = {id_: given(s) for id_, s in zip(ids, first[1::2], strict=True)}
+        self._prices = {id_: given(p) for id_, p in zip(ids, second[::2], strict=True)}
+        self._unit_usd = {id_: loan_usd / 10 ** given(d) for id_, d in zip(ids, second[1::2], strict=True)}
 
     async def positions(self, sweep: Sweep, keys: Sequence[str]) -> tuple[dict[str, Position], list[Rejected]]:
         pairs = [(key.partition(AT)[0], bytes.fromhex(key.partition(AT)[2].removeprefix("0x"))) for key in keys]
@@ -88,7 +89,7 @@ class MorphoLender:
             try:
                 position = morpho.position(
                     account,
-                    needed(held),
+                    given(held),
                     self._states[id_],
                     self._params[id_],
                     self._prices[id_],
