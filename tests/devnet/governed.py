@@ -187,3 +187,7 @@ def deployed(url: str, name: bytes) -> Chain:
     blueprint = plan(whole, name.rjust(32))
     record = begin("local", sender, blueprint, whole.governance.powers())
     return Chain(url, run(sender, blueprint, record, keep=lambda _: None, say=lambda _: None))
+
+
+def nonce(sender: Sender) -> int:
+    return int(str(sender.request("eth_getTransactionCount", [sender.address, "latest"])), 16)

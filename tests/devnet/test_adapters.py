@@ -24,7 +24,7 @@ from margrave.chain.sender import Sender
 from margrave.errors import Fatal
 from margrave.lab.bench.chain import local_chain
 from margrave.verdicts import Verdict
-from tests.devnet.governed import NETWORK, Chain, deployed, member_keys
+from tests.devnet.governed import NETWORK, Chain, deployed, member_keys, nonce
 
 pytestmark = pytest.mark.devnet
 STRANGER_KEY = "0x" + "5e" * 32
@@ -62,10 +62,6 @@ def beside(record: Record, adapters: Adapters, *, salt: str | None = None) -> Bl
 
 def verdicts(findings: list[Finding], verdict: Verdict) -> dict[str, str]:
     return {finding.what: finding.found for finding in findings if finding.verdict is verdict}
-
-
-def nonce(sender: Sender) -> int:
-    return int(str(sender.request("eth_getTransactionCount", [sender.address, "latest"])), 16)
 
 
 def test_anybody_makes_them_they_say_what_the_oracle_says_and_the_check_says_what_they_are(

@@ -14,14 +14,13 @@ from eth_account import Account
 from typer.testing import CliRunner
 from web3 import Web3
 
-from margrave.chain.sender import Sender
 from margrave.chain.signer import KeystoreSigner
 from margrave.cli import app
 from margrave.errors import MargraveError
 from margrave.lab.bench.chain import local_chain
 from margrave.operate.init import Plan, configure
 from margrave.operate.multiplier_quorum import Signed
-from tests.devnet.governed import DEPLOYER_KEY, PERIOD_S, Chain, deployed
+from tests.devnet.governed import DEPLOYER_KEY, PERIOD_S, Chain, deployed, nonce
 
 pytestmark = pytest.mark.devnet
 ONE, TWO = (Web3.to_checksum_address("0x" + pair * 20) for pair in ("a1", "b2"))
@@ -177,7 +176,3 @@ def test_a_contract_that_is_none_or_another_oracle_s_is_one_line(members: Member
     elsewhere = members.say("sign", wish, "-c", members.node(1, oracle=ONE), "--dry-run")
     assert f"the configuration says {ONE}" in elsewhere
     assert members.chain.record.address("oracle") in elsewhere
-
-
-def nonce(sender: Sender) -> int:
-    return int(str(sender.request("eth_getTransactionCount", [sender.address, "latest"])), 16)

@@ -23,6 +23,7 @@ from margrave.ops import strict_json
 from tests.history import needs_data, recorded
 from tests.property.test_collect import POISON, assert_recorded, changed, encoded, places
 from tests.unit.collect.samples.binance import COIN
+from tests.unit.collect.samples.deribit import pushed
 
 NOW_MS = 1_770_300_000_000
 A_RECORDING = 40
@@ -34,10 +35,6 @@ RECORDINGS = {
 CONTRACTS = {COIN.instrument: COIN}
 
 
-def deribit(channel: str, data: object) -> object:
-    return {"jsonrpc": "2.0", "method": "subscription", "params": {"channel": channel, "data": data}}
-
-
 TICKER = {
     "instrument_name": "BTC-PERPETUAL",
     "timestamp": NOW_MS,
@@ -47,7 +44,7 @@ TICKER = {
 }
 DOCUMENTED: dict[str, tuple[object, ...]] = {
     "deribit": (
-        deribit(
+        pushed(
             "book.BTC-PERPETUAL.100ms",
             {
                 "type": "change",
@@ -59,7 +56,7 @@ DOCUMENTED: dict[str, tuple[object, ...]] = {
                 "asks": [["change", 70_000.0, 500.0]],
             },
         ),
-        deribit(
+        pushed(
             "trades.BTC-PERPETUAL.100ms",
             [
                 {
@@ -74,8 +71,8 @@ DOCUMENTED: dict[str, tuple[object, ...]] = {
                 }
             ],
         ),
-        deribit("ticker.BTC-PERPETUAL.100ms", {**TICKER, "funding_8h": 1e-5, "open_interest": 1e9}),
-        deribit("deribit_volatility_index.btc_usd", {"index_name": "btc_usd", "timestamp": NOW_MS, "volatility": 55.5}),
+        pushed("ticker.BTC-PERPETUAL.100ms", {**TICKER, "funding_8h": 1e-5, "open_interest": 1e9}),
+        pushed("deribit_volatility_index.btc_usd", {"index_name": "btc_usd", "timestamp": NOW_MS, "volatility": 55.5}),
         {"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": "test_request"}},
     ),
     "binance": (

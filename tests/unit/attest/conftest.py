@@ -11,6 +11,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from margrave.attest import proposals, quorum
+from margrave.attest.pool import Pool
 from margrave.attest.quorum import Domain
 from margrave.chain.signer import KeystoreSigner
 from margrave.lanes import Words
@@ -110,6 +111,13 @@ def report_of(committee: Committee, word: int = 7) -> Report:
         halts=(),
         due=True,
     )
+
+
+def pool_of(*held: Attestation) -> Pool:
+    pool = Pool()
+    for each in held:
+        pool.add(each)
+    return pool
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from margrave.ops.metrics import Metrics
 from margrave.store.journal import Journal
 from margrave.verdicts import Rejection
 
-from .conftest import DOMAIN, ORACLE, ROUND, Committee, report_of
+from .conftest import DOMAIN, ORACLE, ROUND, Committee, pool_of, report_of
 
 WHY, OTHER = keccak(text="why"), keccak(text="another why")
 PEER = "http://peer"
@@ -149,13 +149,6 @@ def own_words(committee: Committee) -> list[Attestation]:
     """Two members explain, the third does not."""
     whys = (WHY, OTHER, None)
     return [committee.attest(i, words=(3 + i, 5, 7, 11), why=why) for i, why in enumerate(whys)]
-
-
-def pool_of(*held: Attestation) -> Pool:
-    pool = Pool()
-    for each in held:
-        pool.add(each)
-    return pool
 
 
 def test_the_evidence_names_each_members_explanation_and_zeros_where_there_is_none(co_signers: Committee) -> None:

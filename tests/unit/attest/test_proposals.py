@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from margrave.attest import proposals, quorum
 from margrave.attest.ballots import ROUNDS_KEPT, Ballots
-from margrave.attest.pool import Pool
 from margrave.attest.proposals import examine, propose
 from margrave.errors import Rejected
 from margrave.lanes import Words
@@ -19,20 +18,13 @@ from margrave.mirror.typed_data import words_hash
 from margrave.mirror.words import signed_bits
 from margrave.verdicts import Rejection
 
-from .conftest import DOMAIN, ROUND, Committee
+from .conftest import DOMAIN, ROUND, Committee, pool_of
 
 OWN = ((3, 5, 7, 11), (4, 6, 8, 12), (9, 1, 2, 3))
 MEDIANS = (4, 5, 7, 11)
 a_word = st.integers(1, (1 << 256) - 1)
 RISK_BITS, MARKET_BITS = signed_bits("risk"), signed_bits("market")
 risk, market = a_word.map(lambda w: w & RISK_BITS), a_word.map(lambda w: w & MARKET_BITS)
-
-
-def pool_of(*held: Attestation) -> Pool:
-    pool = Pool()
-    for each in held:
-        pool.add(each)
-    return pool
 
 
 @pytest.fixture

@@ -6,12 +6,9 @@ from margrave.collect.source import Trouble, VenueTrouble
 from margrave.messages import BarsReading, BookReading, Kind
 from margrave.verdicts import Rejection
 from tests.unit.collect.ask import NOW_MS, answer, only, refused, values
+from tests.unit.collect.samples.okx import okx
 
 HOUR = NOW_MS // 3_600_000 * 3_600_000
-
-
-def okx(*data: object) -> object:
-    return {"code": "0", "msg": "", "data": list(data)}
 
 
 def bybit(result: object) -> object:

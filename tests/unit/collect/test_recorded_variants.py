@@ -10,16 +10,12 @@ from margrave.collect.recorded import parse_text
 from margrave.collect.venues import VENUES
 from tests.history import needs_data, recorded
 from tests.unit.collect.recordings import Counts, files, tally
-from tests.unit.collect.test_venue_samples import mapped, same
+from tests.unit.collect.test_venue_samples import as_text, mapped, same
 
 pytestmark = [needs_data, pytest.mark.data]
 VENUES_HERE = ["okx", "bybit", "kraken", "coinbase"]
 KEYS_ARE_NAMES = ("asset_pairs",)
 """Where an unknown key is an unknown pair."""
-
-
-def as_text(value: object) -> object:
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def as_number(value: object) -> object:

@@ -63,6 +63,10 @@ def same(value: object) -> object:
     return value
 
 
+def as_text(value: object) -> object:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 @pytest.mark.parametrize("sample", SAMPLES, ids=named)
 def test_a_documented_answer_or_frame_gives_what_it_holds(sample: Sample) -> None:
     assert tally(told(sample, sample.body)) == sample.gives
@@ -78,9 +82,6 @@ def test_fields_that_nobody_knows_change_nothing(sample: Sample) -> None:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=named)
 def test_numbers_as_text_are_the_same_numbers(sample: Sample) -> None:
-    def as_text(value: object) -> object:
-        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
     assert told(sample, mapped(sample.body, as_text, same)) == told(sample, sample.body)  # type: ignore[arg-type]
 
 

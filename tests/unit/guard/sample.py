@@ -12,6 +12,7 @@ from margrave.messages import (
     BookReading,
     ChainReading,
     Kind,
+    MarketSnapshot,
     OptionQuote,
     Refusal,
     ScalarReading,
@@ -22,6 +23,7 @@ from margrave.spans import HOUR_MS
 
 POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml").guard
 VENUES = ("binance", "bybit", "coinbase", "deribit", "gemini", "kraken", "okx")
+FAIR = dict.fromkeys(VENUES, 100.0)
 MARKETS = {
     "BTC": MarketSettings(
         id=0, reference_size_usd=1e6, instruments={venue: Instruments(spot="BTC") for venue in VENUES}
@@ -113,6 +115,12 @@ def histories(at_ms: int = T0_MS, count: int = 240) -> list[AnyReading]:
 
 def judged(readings: Iterable[AnyReading], at_ms: int = T0_MS, memory: Memory | None = None) -> tuple[Snapshot, Memory]:
     return take(at_ms // PERIOD_MS, at_ms, list(readings), MARKETS, POLICY, memory or Memory())
+
+
+def judged_with(*said: AnyReading) -> MarketSnapshot:
+    """A market on whose price all venues agree, and what else is said of it."""
+    (market,) = judged([*books(FAIR), *histories(), *said])[0].markets
+    return market
 
 
 def refusals_of(snapshot: Snapshot, source: str) -> list[Refusal]:

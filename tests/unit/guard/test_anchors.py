@@ -5,16 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from margrave.messages import AnyReading, Kind, MarketSnapshot
+from margrave.messages import Kind
 from margrave.verdicts import Doubt
-from tests.unit.guard.sample import VENUES, book, books, histories, judged, scalar
-
-FAIR = dict.fromkeys(VENUES, 100.0)
-
-
-def judged_with(*said: AnyReading) -> MarketSnapshot:
-    (market,) = judged([*books(FAIR), *histories(), *said])[0].markets
-    return market
+from tests.unit.guard.sample import VENUES, book, judged_with, scalar
 
 
 @pytest.mark.parametrize(

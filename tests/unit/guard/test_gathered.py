@@ -17,7 +17,6 @@ from margrave.messages import (
     HealthReading,
     Kind,
     LiquidationsReading,
-    MarketSnapshot,
     NoticeReading,
     PoolReading,
     TradesReading,
@@ -26,9 +25,8 @@ from margrave.settings import WatchedChainSettings
 from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 from tests.unit.collect.chains.fake import Now
-from tests.unit.guard.sample import POLICY, T0_MS, VENUES, book, books, histories, judged, scalar
+from tests.unit.guard.sample import FAIR, POLICY, T0_MS, VENUES, book, books, histories, judged, judged_with, scalar
 
-FAIR = dict.fromkeys(VENUES, 100.0)
 POOL_AT = "0x" + "11" * 20
 SAID = {"market": "BTC", "instrument": "x", "venue_time_ms": T0_MS - 1_000, "seen_time_ms": T0_MS - 500}
 TRADES = TradesReading(
@@ -60,11 +58,6 @@ POOL = PoolReading(**SAID, source="chain:1", price=100.1, bid_depth_usd=1e6, ask
 NOTICE = NoticeReading(**SAID, source="chain:1", topic="governance.proposal.created", text="a proposal")
 
 
-def snapshot_with(*said: AnyReading) -> MarketSnapshot:
-    (market,) = judged([*books(FAIR), *histories(), *said])[0].markets
-    return market
-
-
 def refused(*said: AnyReading) -> list[tuple[str, Rejection]]:
     return [(r.what, r.reason) for r in judged([*books(FAIR), *histories(), *said])[0].refusals]
 
@@ -77,7 +70,7 @@ def test_every_kind_has_a_range_and_an_age(kind: Kind) -> None:
 
 
 def test_flows_pools_health_and_notices_reach_the_snapshot() -> None:
-    market = snapshot_with(TRADES, LIQUIDATIONS, HEALTH, POOL, NOTICE)
+    market = judged_with(TRADES, LIQUIDATIONS, HEALTH, POOL, NOTICE)
     assert market.traded_usd_per_hour == pytest.approx(8e6)
     assert market.buy_share == pytest.approx(0.75)
     assert market.liquidated_long_usd_per_hour == pytest.approx(5e5)
@@ -86,21 +79,21 @@ def test_flows_pools_health_and_notices_reach_the_snapshot() -> None:
 
 
 def test_what_nobody_said_of_them_is_none() -> None:
-    market = snapshot_with()
+    market = judged_with()
     assert market.traded_usd_per_hour is market.buy_share is market.liquidated_long_usd_per_hour is None
     assert market.oracle_price is market.peg is market.fear_greed is market.imbalance is None
     assert market.health == market.pools == market.notices == market.depth_bands == ()
 
 
 def test_a_trade_of_this_second_is_not_stretched_to_an_hour_of_them() -> None:
-    market = snapshot_with(msgspec.structs.replace(TRADES, from_ms=T0_MS - 1_000))
+    market = judged_with(msgspec.structs.replace(TRADES, from_ms=T0_MS - 1_000))
     assert market.traded_usd_per_hour == pytest.approx(4e6 * 60)
 
 
 def test_a_venue_that_invents_its_flow_counts_twice_the_median_at_most() -> None:
     honest = [msgspec.structs.replace(TRADES, source=v) for v in VENUES[:4]]
     liar = msgspec.structs.replace(TRADES, source="okx", buy_usd=1e12)
-    fair, lied = snapshot_with(*honest).traded_usd_per_hour, snapshot_with(*honest, liar).traded_usd_per_hour
+    fair, lied = judged_with(*honest).traded_usd_per_hour, judged_with(*honest, liar).traded_usd_per_hour
     assert fair is not None
     assert lied is not None
     assert lied < 1.8 * fair
@@ -108,7 +101,7 @@ def test_a_venue_that_invents_its_flow_counts_twice_the_median_at_most() -> None
 
 def test_what_is_about_all_markets_reaches_each_and_only_observers_may_say_it() -> None:
     mood = msgspec.structs.replace(scalar("sentiment:fear_greed", Kind.FEAR_GREED, 20.0), market=EVERY_MARKET)
-    assert snapshot_with(mood).fear_greed == 20.0
+    assert judged_with(mood).fear_greed == 20.0
     venue = msgspec.structs.replace(scalar("okx", Kind.INDEX_PRICE, 1.0), market=EVERY_MARKET)
     assert refused(venue) == [("index_price", Rejection.WRONG_INSTRUMENT)]
 
@@ -139,14 +132,14 @@ def test_what_each_watcher_of_a_chain_says_is_heard_under_its_own_name() -> None
     sources = [watch.source, *(watcher.source for watcher in watch.watchers)]
     assert len(sources) == 8
     for source in sources:
-        assert snapshot_with(scalar(source, Kind.ORACLE_PRICE, 100.0)).oracle_price == 100.0, source
+        assert judged_with(scalar(source, Kind.ORACLE_PRICE, 100.0)).oracle_price == 100.0, source
     for stranger in ("nobody", "nobody:", "nobody:x", "1"):
         assert refused(scalar(stranger, Kind.ORACLE_PRICE, 100.0)) == [("oracle_price BTC", Rejection.WRONG_INSTRUMENT)]
 
 
 def test_an_observers_price_is_no_vote() -> None:
     said = [scalar(f"chain:{i}", Kind.MARK_PRICE, 50.0) for i in range(20)]
-    assert snapshot_with(*said).price == 100.0
+    assert judged_with(*said).price == 100.0
 
 
 @pytest.mark.parametrize(
@@ -186,7 +179,7 @@ def test_depth_by_distance_is_summed_where_all_who_give_it_do_each_capped() -> N
         "kraken": (DepthBand(10, 1e12, 1e6), DepthBand(20, 1e12, 2e6)),
     }
     said = [msgspec.structs.replace(book(v, 100.0), bands=b, imbalance=0.1) for v, b in bands.items()]
-    market = snapshot_with(*said)
+    market = judged_with(*said)
     assert market.depth_bands == (DepthBand(10, 4e6, 4e6),)
     assert market.imbalance == pytest.approx(0.1)
 
@@ -196,7 +189,7 @@ def test_of_several_stablecoins_the_one_furthest_from_a_dollar_is_told() -> None
         msgspec.structs.replace(scalar("chain:1", Kind.PEG, value), instrument=name)
         for name, value in (("USDT", 0.9995), ("USDC", 0.97), ("DAI", 1.001))
     ]
-    assert snapshot_with(*said).peg == 0.97
+    assert judged_with(*said).peg == 0.97
 
 
 @pytest.mark.parametrize(
@@ -218,5 +211,5 @@ def test_of_several_stablecoins_the_one_furthest_from_a_dollar_is_told() -> None
     ],
 )
 def test_every_figure_of_its_own_has_a_place(kind: Kind, field: str) -> None:
-    assert getattr(snapshot_with(scalar("okx", kind, 0.5)), field) == 0.5
-    assert getattr(snapshot_with(), field) is None
+    assert getattr(judged_with(scalar("okx", kind, 0.5)), field) == 0.5
+    assert getattr(judged_with(), field) is None

@@ -13,9 +13,7 @@ from margrave.guard.snapshot import Memory
 from margrave.messages import AnyReading, BarsReading, Kind, MarketSnapshot, PoolReading, Snapshot
 from margrave.spans import HOUR_MS, MINUTE_MS
 from margrave.verdicts import Doubt, HoldReason
-from tests.unit.guard.sample import PERIOD_MS, T0_MS, VENUES, book, books, flat_bars, history, judged, scalar
-
-FAIR = dict.fromkeys(VENUES, 100.0)
+from tests.unit.guard.sample import FAIR, PERIOD_MS, T0_MS, VENUES, book, books, flat_bars, history, judged, scalar
 
 
 class Market:

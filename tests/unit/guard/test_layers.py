@@ -12,6 +12,7 @@ from margrave.messages import AnyReading, Kind, Snapshot
 from margrave.settings import GuardPolicy, Layers
 from margrave.verdicts import Doubt, HoldReason, Rejection
 from tests.unit.guard.sample import (
+    FAIR,
     MARKETS,
     PERIOD_MS,
     POLICY,
@@ -25,7 +26,6 @@ from tests.unit.guard.sample import (
     scalar,
 )
 
-FAIR = dict.fromkeys(VENUES, 100.0)
 OTHERS = {venue: 100.0 for venue in VENUES if venue != "okx"}
 CHEAP = [*books(dict.fromkeys(VENUES, 80.0)), scalar("okx", Kind.OPEN_INTEREST, 9e12)]
 NONE = POLICY.model_copy(update={"layers": Layers(**dict.fromkeys(Layers.model_fields, False))})

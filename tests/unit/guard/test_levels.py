@@ -9,8 +9,6 @@ from margrave.messages import AnyReading, Kind, MarketSnapshot, Snapshot
 from margrave.verdicts import Doubt, Rejection
 from tests.unit.guard.sample import PERIOD_MS, T0_MS, VENUES, books, histories, judged, refusals_of, scalar
 
-FAIR = dict.fromkeys(VENUES, 100.0)
-
 
 class Market:
     def __init__(self) -> None:

@@ -11,8 +11,9 @@ from margrave.collect.chains.pools.ticks import price_at_tick, price_of, sqrt_pr
 from margrave.collect.chains.pools.uniswap_v4 import Hook, PoolKey
 from margrave.collect.chains.pools.watcher import Layout, PoolWatcher, Watched
 from margrave.collect.source import Item
-from margrave.messages import Kind, PoolReading, Refusal, ScalarReading
+from margrave.messages import Kind, PoolReading, Refusal
 from margrave.verdicts import Rejection
+from tests.unit.collect.ask import values
 from tests.unit.collect.chains.fake import START_MS, FakeChain, FakeNode, reader
 from tests.unit.collect.chains.pools_made import (
     FEED,
@@ -67,10 +68,6 @@ async def said(chain: FakeChain, *pools: Watched, node: FakeNode | None = None) 
     return await PoolWatcher(chain_id=1, pools=pools).read(await reader(node or FakeNode(chain)).sweep(), START_MS)
 
 
-def scalars(items: Sequence[Item]) -> dict[Kind, float]:
-    return {item.kind: item.value for item in items if isinstance(item, ScalarReading)}
-
-
 def pool_of(items: Sequence[Item]) -> PoolReading:
     (found,) = [item for item in items if isinstance(item, PoolReading)]
     return found
@@ -102,7 +99,7 @@ async def test_a_v3_pool_says_its_price_its_depth_and_its_half_hour(chain: FakeC
     assert reading.bid_depth_usd == pytest.approx(sold.amount_out / 10**6)
     assert reading.ask_depth_usd == pytest.approx(bought.amount_in / 10**6)
     assert (reading.fee, reading.block, reading.source, reading.instrument) == (0.0005, 20, "pools:1", POOL)
-    assert scalars(items) == {Kind.SPOT_TWAP: pytest.approx(1 / price_at_tick(MEAN, 6, 18))}
+    assert values(items) == {Kind.SPOT_TWAP: pytest.approx(1 / price_at_tick(MEAN, 6, 18))}
     assert all(item.venue_time_ms == chain.head.time_s * 1000 for item in items if not isinstance(item, Refusal))  # type: ignore[union-attr]
 
 
@@ -125,7 +122,7 @@ async def test_a_pool_in_another_coin_is_valued_by_that_coins_feed_at_the_same_b
     below, above = pool.depth_within()
     assert reading.bid_depth_usd == pytest.approx(below.amount_out / 10**18 * 1_500)
     assert reading.ask_depth_usd == pytest.approx(above.amount_in / 10**18 * 1_500)
-    assert scalars(items)[Kind.SPOT_TWAP] == pytest.approx(price_at_tick(MEAN, 6, 18) * 1_500)
+    assert values(items)[Kind.SPOT_TWAP] == pytest.approx(price_at_tick(MEAN, 6, 18) * 1_500)
 
 
 async def test_a_pool_whose_feed_is_clamped_is_refused_with_the_feeds_reason(chain: FakeChain) -> None:
@@ -158,7 +155,7 @@ async def test_a_v4_pool_says_the_same_through_its_view_and_out_of_storage(
     assert reading.fee == pytest.approx(0.000625, rel=1e-3)  # 500 pips and the dearer way's 125
     sold = pool.depth_to(sqrt_price_times(pool.sqrt_price_x96, 1 / 0.99))
     assert reading.bid_depth_usd == pytest.approx(sold.amount_out / 10**6)
-    assert scalars(items) == {}  # v4 keeps no averages
+    assert values(items) == {}  # v4 keeps no averages
 
 
 async def test_the_chains_own_coin_has_18_decimals_without_being_asked(chain: FakeChain) -> None:
@@ -200,15 +197,15 @@ async def test_a_pair_says_its_price_and_depth_at_once_and_its_average_once_it_w
     # x * y = k: half a per cent of the dollars either way.
     assert reading.bid_depth_usd == pytest.approx(4_000_000 * 0.005013, rel=1e-3)
     assert reading.ask_depth_usd == pytest.approx(4_000_000 * 0.004988, rel=1e-3)
-    assert scalars(first) == {}
+    assert values(first) == {}
     chain.mine_many(75)  # 15 minutes
     pair.trade(5_000_000 * 10**6, 1_600 * 10**18, chain.head.time_s)
-    assert scalars(await watcher.read(await sweeps.sweep(), START_MS)) == {}
+    assert values(await watcher.read(await sweeps.sweep(), START_MS)) == {}
     chain.mine_many(75)
     last = await watcher.read(await sweeps.sweep(), START_MS)
     assert pool_of(last).price == pytest.approx(3_125.0)
     # The pair averages the price of token 0: half an hour of 1/2000 and 1/3125.
-    assert scalars(last)[Kind.SPOT_TWAP] == pytest.approx(1 / ((1 / 2_000 + 1 / 3_125) / 2))
+    assert values(last)[Kind.SPOT_TWAP] == pytest.approx(1 / ((1 / 2_000 + 1 / 3_125) / 2))
 
 
 async def test_a_stable_pool_of_aerodrome_is_refused_and_a_volatile_one_read(chain: FakeChain) -> None:
@@ -227,7 +224,7 @@ async def test_a_stablecoins_pool_says_its_peg_and_no_market_price(chain: FakeCh
     put_v3(chain, pool, tokens=(USDC, WETH), mean_tick=0)
     put_token(chain, WETH, 6)
     items = await said(chain, watched(base_token=0, peg=True))
-    assert scalars(items) == {Kind.PEG: pytest.approx(0.997, abs=1e-4)}
+    assert values(items) == {Kind.PEG: pytest.approx(0.997, abs=1e-4)}
     assert not [item for item in items if isinstance(item, PoolReading)]
 
 

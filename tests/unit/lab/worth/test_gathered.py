@@ -12,6 +12,7 @@ import pytest
 from margrave.lab.court.history import read
 from margrave.lab.court.panel import Panel, panel_of
 from margrave.lab.worth.gathered import gather
+from tests.unit.lab.served.folders import put
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 HOURS = 24 * 21
@@ -31,11 +32,6 @@ def bars(count: int, minutes: int, seed: int) -> pd.DataFrame:
             "volume": 10.0,
         }
     )
-
-
-def put(frame: pd.DataFrame, folder: Path, collection: str, name: str) -> None:
-    (folder / collection).mkdir(exist_ok=True)
-    frame.to_parquet(folder / collection / f"{name}.parquet")
 
 
 @pytest.fixture
