@@ -181,21 +181,27 @@ class Forecaster:
     def _prepared(
         self, worlds: Sequence[tuple[Sequence[MarketSnapshot], Mapping[str, Carried]]]
     ) -> list[list[Row | MarketHold]]:
-        """By world; what several worlds have of a market is prepared once."""
+        """By world; what several worlds have of a market is prepared once, and bars that they have are read once."""
         known: dict[tuple[int, int], Row | MarketHold] = {}
+        closes: dict[int, Floats] = {}
         for markets, carried in worlds:
             for market in markets:
                 state = carried[market.market]
                 if (id(market), id(state)) not in known:
-                    known[id(market), id(state)] = self._prepare(market, state)
+                    known[id(market), id(state)] = self._prepare(market, state, closes)
         return [[known[id(market), id(carried[market.market])] for market in markets] for markets, carried in worlds]
 
-    def _prepare(self, market: MarketSnapshot, state: Carried) -> Row | MarketHold:
-        if len(market.bars) < MIN_BARS:
+    def _prepare(self, market: MarketSnapshot, state: Carried, closes: dict[int, Floats]) -> Row | MarketHold:
+        """
+        Args:
+            closes: log closes of bars that were read before, by which object they are; these are added.
+        """
+        bars = market.bars
+        if len(bars) < MIN_BARS:
             return MarketHold(
                 market=market.market,
                 reason=HoldReason.TOO_LITTLE_HISTORY,
-                detail=f"{len(market.bars)} closed hourly bars, {MIN_BARS} are needed",
+                detail=f"{len(bars)} closed hourly bars, {MIN_BARS} are needed",
             )
         if not 0 < market.price < float("inf"):
             return MarketHold(
@@ -204,11 +210,12 @@ class Forecaster:
                 detail=f"the index price is {market.price}",
             )
         try:
-            closes = log_closes(market.bars)
+            if id(bars) not in closes:
+                closes[id(bars)] = log_closes(bars)
             running = hourly.now(state, market, self.prior)
         except Rejected as refusal:
             return MarketHold(market=market.market, reason=HoldReason.UNLIKE_TRAINING, detail=refusal.problem)
-        return Row(market.market, np.diff(closes)[-BASELINE_H:], running)
+        return Row(market.market, np.diff(closes[id(bars)])[-BASELINE_H:], running)
 
     def _running_hour(self, row: Row, market: MarketSnapshot) -> Row:
         """The same with the running hour as far as the guarded index knows it. Of every market, moved or not: they are
