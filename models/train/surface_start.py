@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -28,13 +27,12 @@ from margrave.score.surface import Sample
 from train import dataset, export
 from train.export import publish, tensor
 from train.pool import command
+from train.surface_prior import TRAINED_FROM, TRAINED_TO
 
 Floats = NDArray[np.float64]
 
 NAME: Final = f"{starting.FAMILY}/1"
 COMMAND: Final = "MARGRAVE_DATA=… PYTHONPATH=node:models python -m train.surface_start"
-TRAINED_FROM: Final = datetime(2025, 12, 30, tzinfo=UTC)
-TRAINED_TO: Final = datetime(2026, 2, 3, tzinfo=UTC)
 SEED: Final = 3
 SIMULATED: Final = 24_000
 CHECKED: Final = 2_000

@@ -52,7 +52,6 @@ from margrave.status import status
 from margrave.store.journal import Journal
 from margrave.verdicts import Outcome
 
-POLLS_A_ROUND: Final = 3
 JOURNAL_DAYS: Final = 90
 ROUNDS_TO_BE_READY: Final = 3
 """A node is ready when one of so many last rounds reached the chain."""
@@ -98,7 +97,7 @@ class Node:
             rpc = await held.enter_async_context(contextlib.aclosing(Rpc(node.chain)))
             await rpc.verify_chain()
             oracle = Oracle(rpc, node.chain.oracle)
-            poll_s = policy.round.period_s / POLLS_A_ROUND
+            poll_s = policy.round.poll_s
             tap: Tap | None = None
             if node.recording is not None:
                 tap = await held.enter_async_context(recorder_of(node, node.recording, clock))
@@ -219,7 +218,7 @@ class Node:
         node, markets = settings.node, tuple(settings.markets)
         found = watches(node.chains, markets, board=board, clock=clock, state_dir=node.state_dir)
         if (house := node.chain.clearinghouse) is not None:
-            every_s = settings.policy.round.period_s / POLLS_A_ROUND
+            every_s = settings.policy.round.poll_s
             found.append(
                 protocol_watch(self._rpc, node.chain, house, markets, every_s=every_s, board=board, clock=clock)
             )

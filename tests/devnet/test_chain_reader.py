@@ -23,7 +23,7 @@ from margrave.lab.bench.chain import local_chain
 from margrave.messages import HealthReading, LiquidationsReading
 from margrave.operate.check import Check
 from margrave.ops.clock import Clock
-from margrave.settings import PROJECT_ROOT, Settings, load_policy
+from margrave.settings import POLICY_FILE, Settings, load_policy
 from margrave.verdicts import Verdict
 from margrave.watching import LendingSettings, WatchedChainSettings
 from tests.devnet.rpc_bench import RETRY_AFTER_S, Fault, RpcServer
@@ -37,7 +37,7 @@ from tests.unit.collect.chains.test_lending import ALICE, BOB, WBTC, WETH, log_b
 
 pytestmark = pytest.mark.devnet
 MARKETS = ("BTC", "ETH")
-POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
+POLICY = load_policy(POLICY_FILE)
 SEIZED = log_body(aave_v3.LIQUIDATION_CALL, WBTC, WETH, ALICE, 10**19, 5 * 10**7, BOB, False, address=POOL_AT)
 
 

@@ -54,12 +54,12 @@ from margrave.ops.clock import Clock
 from margrave.ops.metrics import Metrics
 from margrave.publish.publisher import Publisher
 from margrave.publish.sender import Sender
-from margrave.settings import PROJECT_ROOT, ChainSettings, load_policy
+from margrave.settings import POLICY_FILE, ChainSettings, load_policy
 from margrave.store.journal import Journal
 from margrave.verdicts import Outcome, Rejection, ReportKind, Trigger
 
 pytestmark = pytest.mark.devnet
-OWN_WORDS = load_policy(PROJECT_ROOT / "config" / "policy.toml")
+OWN_WORDS = load_policy(POLICY_FILE)
 POLICY = OWN_WORDS.model_copy(update={"round": OWN_WORDS.round.model_copy(update={"report": ReportKind.CO_SIGNED})})
 PERIOD_S = POLICY.round.period_s
 MARKETS, QUORUM, CHAIN_ID = 2, 3, 31337

@@ -18,10 +18,10 @@ from margrave.lanes import Words
 from margrave.mirror import limits, portfolio
 from margrave.mirror.medians import medians
 from margrave.mirror.words import stamped, unstamped
-from margrave.settings import PROJECT_ROOT, load_policy
+from margrave.settings import POLICY_FILE, load_policy
 
 pytestmark = pytest.mark.devnet
-POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
+POLICY = load_policy(POLICY_FILE)
 MARKETS, QUORUM = 2, 3
 
 

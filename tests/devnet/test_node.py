@@ -32,7 +32,16 @@ from margrave.operate.check import Check
 from margrave.operate.init import Plan, configure, init
 from margrave.operate.replay import Explanation, replay, scorer_of
 from margrave.ops.clock import Clock, wall_ms
-from margrave.settings import PROJECT_ROOT, ClockSettings, Settings, load, load_markets, load_policy
+from margrave.settings import (
+    MARKETS_FILE,
+    POLICY_FILE,
+    PROJECT_ROOT,
+    ClockSettings,
+    Settings,
+    load,
+    load_markets,
+    load_policy,
+)
 from margrave.verdicts import MarketStatus, Outcome, Verdict
 from tests.devnet.rpc_bench import RpcServer
 from tests.devnet.test_chain_reader import chain_settings
@@ -40,8 +49,8 @@ from tests.unit.collect.chains.fake import FakeNode
 from tests.unit.collect.chains.test_lenders import aave_chain
 
 pytestmark = [pytest.mark.devnet, pytest.mark.xdist_group("devnet")]
-POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
-MARKETS = load_markets(PROJECT_ROOT / "config" / "markets.toml")
+POLICY = load_policy(POLICY_FILE)
+MARKETS = load_markets(MARKETS_FILE)
 PERIOD_MS = POLICY.round.period_s * 1000
 LEAD_MS = 15_000
 """Market time between the start of the chain and the round: time enough to deploy and for the first polls."""

@@ -37,12 +37,12 @@ from margrave.ops.clock import Clock
 from margrave.ops.metrics import Metrics
 from margrave.publish.publisher import Publisher
 from margrave.publish.sender import Sender
-from margrave.settings import PROJECT_ROOT, ChainSettings, load_policy
+from margrave.settings import POLICY_FILE, ChainSettings, load_policy
 from margrave.store.journal import Journal
 from margrave.verdicts import MarketStatus, Outcome, ReportKind
 
 pytestmark = pytest.mark.devnet
-POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
+POLICY = load_policy(POLICY_FILE)
 MARKETS, QUORUM, CHAIN_ID = 2, 3, 31337
 SIGNERS = [KeystoreSigner(Account.from_key(key)) for key in (*FUNDED_KEYS, b"\x07" * 32)]
 

@@ -14,7 +14,7 @@ from margrave.lab.feed.tape import Tape
 from margrave.lab.feed.venues import DIALECTS
 from margrave.ops.clock import Clock, wall_ms
 from margrave.settings import (
-    PROJECT_ROOT,
+    MARKETS_FILE,
     ChainSettings,
     KeySettings,
     NodeSettings,
@@ -22,7 +22,7 @@ from margrave.settings import (
     load_markets,
 )
 
-MARKETS = load_markets(PROJECT_ROOT / "config" / "markets.toml")
+MARKETS = load_markets(MARKETS_FILE)
 
 
 def node_of(url: str, *, timeout_s: float = 5.0) -> NodeSettings:

@@ -36,10 +36,10 @@ from margrave.messages import (
     ScalarReading,
     TradesReading,
 )
-from margrave.settings import PROJECT_ROOT, load_markets
+from margrave.settings import MARKETS_FILE, PROJECT_ROOT, load_markets
 from margrave.spans import HOUR_MS
 
-MARKETS = load_markets(PROJECT_ROOT / "config" / "markets.toml")
+MARKETS = load_markets(MARKETS_FILE)
 Seed = tuple[str, Request, bytes]
 
 

@@ -211,7 +211,7 @@ def _judged(old: Words, new: Words, policy: limits.PolicyWords, when: tuple[int,
 def digests_vectors(rng: random.Random) -> Vectors:
     """Two publications by three of four members, made with this package alone, for the contract to accept: one of own
     words, and in the epoch after it a co-signed one of their medians; with the history hash after each."""
-    policy = settings.load_policy(settings.PROJECT_ROOT / "config" / "policy.toml")
+    policy = settings.load_policy(settings.POLICY_FILE)
     when, words = limits.timing(policy.round), policy_words()
     signers = [PrivateKey(key.to_bytes(32, "big")) for key in PRIVATE_KEYS]
     # The registry is the deployer's first contract, the oracle its second.
@@ -366,7 +366,7 @@ def any_words(rng: random.Random) -> Words:
 
 
 def policy_words() -> limits.PolicyWords:
-    policy = settings.load_policy(settings.PROJECT_ROOT / "config" / "policy.toml")
+    policy = settings.load_policy(settings.POLICY_FILE)
     return limits.policy_words(policy.limits.lanes, policy.limits.max_price_move)
 
 

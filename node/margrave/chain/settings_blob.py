@@ -13,10 +13,9 @@ from web3 import Web3
 
 from margrave.errors import Rejected
 from margrave.messages import Epoch
-from margrave.mirror.limits import PolicyWords, Timing
-from margrave.verdicts import Rejection, ReportKind
+from margrave.mirror.limits import KINDS, PolicyWords, Timing
+from margrave.verdicts import Rejection
 
-KINDS: Final = tuple(ReportKind)
 """In the order of `ReportKind` in Config.sol."""
 WORD: Final = 32
 HEADER_WORDS: Final = 3

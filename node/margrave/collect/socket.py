@@ -28,14 +28,13 @@ from websockets.exceptions import ConnectionClosed
 from margrave.collect.board import Board
 from margrave.collect.books.rules import Resync
 from margrave.collect.dial import dial, lost
-from margrave.collect.host import GEO_BLOCK_PAUSE_S, LONGEST_PAUSE_S, LONGEST_RETRY_AFTER_S
+from margrave.collect.host import FIRST_PAUSE_S, GEO_BLOCK_PAUSE_S, LONGEST_PAUSE_S, LONGEST_RETRY_AFTER_S
 from margrave.collect.kept import Book
 from margrave.collect.listener import Listener
 from margrave.collect.recording.line import Tap, What
 from margrave.collect.source import Clock, Request, Trouble, VenueTrouble
 from margrave.settings import VenueSettings
 
-FIRST_PAUSE_S: Final = 1.0
 PROVEN_S: Final = 60.0
 """A connection that held so long was a good one: the next pause is short again. A venue that takes every connection and
 drops it after the first message must not be dialled once a second for a day."""

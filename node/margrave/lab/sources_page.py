@@ -13,11 +13,18 @@ from margrave.collect.poller import PACE_S
 from margrave.collect.source import Endpoint, Pace, Request, Venue
 from margrave.collect.venues import VENUES
 from margrave.lab.recordings import Made, table
-from margrave.settings import PROJECT_ROOT, Instruments, MarketSettings, load_markets, load_policy
+from margrave.settings import (
+    MARKETS_FILE,
+    POLICY_FILE,
+    PROJECT_ROOT,
+    Instruments,
+    MarketSettings,
+    load_markets,
+    load_policy,
+)
 
 RECORDED: Final = PROJECT_ROOT / "docs" / "recordings.json"
 BOOKS: Final = PROJECT_ROOT / "docs" / "books.json"
-POLLS_A_ROUND: Final = 3
 NOW_MS: Final = 1_767_225_600_000  # any moment: requests differ by it only in the times they ask about
 A_FEW_BARS: Final = 2
 ANY: Final = "BTC"
@@ -32,8 +39,8 @@ PACES: Final[Mapping[Pace, str]] = {
 
 def sources_page() -> str:
     """A table over all venues, then each venue's questions and websockets."""
-    markets = load_markets(PROJECT_ROOT / "config" / "markets.toml")
-    poll_s = load_policy(PROJECT_ROOT / "config" / "policy.toml").round.period_s / POLLS_A_ROUND
+    markets = load_markets(MARKETS_FILE)
+    poll_s = load_policy(POLICY_FILE).round.poll_s
     parts = [_summary(markets, poll_s)]
     parts.extend(_venue(venue, markets) for venue in VENUES.values())
     parts.append(_recorded())

@@ -21,6 +21,7 @@ from margrave.messages.bundles import Receipt as Receipt
 from margrave.messages.bundles import Stated as Stated
 from margrave.messages.message import Message as Message
 from margrave.messages.readings import EVERY_MARKET as EVERY_MARKET
+from margrave.messages.readings import EXPIRES_AT_H as EXPIRES_AT_H
 from margrave.messages.readings import SEVERAL_OF_ONE_SOURCE as SEVERAL_OF_ONE_SOURCE
 from margrave.messages.readings import AnyReading as AnyReading
 from margrave.messages.readings import Bar as Bar

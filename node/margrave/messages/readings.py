@@ -140,6 +140,10 @@ class BarsReading(Reading, frozen=True, kw_only=True, tag="bars"):
         return "perpetual bars" if self.perpetual else "spot bars"
 
 
+EXPIRES_AT_H: Final = 8
+"""UTC, where every venue that a node reads settles its options."""
+
+
 class OptionQuote(msgspec.Struct, frozen=True, array_like=True):
     """One option of a chain; prices as fractions of the forward, `None` where nobody quotes."""
 

@@ -17,7 +17,7 @@ from eth_account import Account
 
 from margrave.errors import Fatal
 from margrave.sections import NOBODY
-from margrave.settings import PROJECT_ROOT, ClockSettings
+from margrave.settings import MARKETS_FILE, POLICY_FILE, ClockSettings
 
 PUBLIC_VENUES: Final[Mapping[str, Mapping[str, Any]]] = {
     "deribit": {
@@ -80,8 +80,8 @@ class Plan:
     chains: Mapping[str, Mapping[str, Any]] | None = None
     """What is watched beside the chain that is published to."""
     clock: ClockSettings | None = None
-    markets_file: Path = PROJECT_ROOT / "config" / "markets.toml"
-    policy_file: Path = PROJECT_ROOT / "config" / "policy.toml"
+    markets_file: Path = MARKETS_FILE
+    policy_file: Path = POLICY_FILE
     passphrase: str | None = None
     log_format: str = "text"
 

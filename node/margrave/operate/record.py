@@ -15,7 +15,6 @@ from margrave.collect.recording.recorder import recorder_of
 from margrave.ops.clock import Clock
 from margrave.settings import RecordingSettings, Settings
 
-POLLS_A_ROUND: Final = 3
 SAID_EVERY_S: Final = 60.0
 
 log = structlog.get_logger(__name__)
@@ -45,7 +44,7 @@ async def record(
     """
     clock = Clock.of(settings.node.clock)
     async with recorder_of(settings.node, to, clock) as tap:
-        interval_s = settings.policy.round.period_s / POLLS_A_ROUND
+        interval_s = settings.policy.round.poll_s
         async with Collector(settings.node, settings.markets, clock=clock, interval_s=interval_s, tap=tap) as collector:
             left_s = for_s
             while not stop.is_set() and (left_s is None or left_s > 0):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from margrave.errors import Rejected
-from margrave.messages import MarketSnapshot, OptionQuote
+from margrave.messages import EXPIRES_AT_H, MarketSnapshot, OptionQuote
 from margrave.operate.replay import open_journal
 from margrave.score import completion, fair_value
 from margrave.score.fair_value import FairValue, Option, Remark
@@ -22,8 +22,6 @@ from margrave.verdicts import Rejection
 
 PRIOR: Final = f"{completion.FAMILY}/1"
 OPTION: Final = re.compile(r"(\d{1,2}[A-Z]{3}\d{2})-(\d+(?:\.\d+)?)-([CP])")
-EXPIRES_AT_H: Final = 8
-"""UTC, where the venues of the node settle."""
 REMARKED: Final = {
     Remark.BEYOND_STRIKES: "further out than anything quoted beside it",
     Remark.BEYOND_EXPIRIES: "beyond the quoted expiries",

@@ -6,10 +6,10 @@ import pytest
 
 from margrave.collect.source import Pace, Request
 from margrave.collect.venues import VENUES
-from margrave.settings import PROJECT_ROOT, Instruments, load_markets
+from margrave.settings import MARKETS_FILE, Instruments, load_markets
 from tests.unit.collect.ask import NOW_MS
 
-MARKETS = load_markets(PROJECT_ROOT / "config" / "markets.toml")
+MARKETS = load_markets(MARKETS_FILE)
 
 
 def few(_market: str, *, perpetual: bool) -> int:

@@ -21,7 +21,7 @@ from margrave.messages import (
 from margrave.mirror.limits import timing
 from margrave.mirror.words import HALT
 from margrave.settings import (
-    PROJECT_ROOT,
+    POLICY_FILE,
     ChainSettings,
     ClockSettings,
     Instruments,
@@ -35,7 +35,7 @@ from margrave.verdicts import HoldReason, MarketStatus, ReportKind
 from tests.unit.score.chains import TRUE
 from tests.unit.score.sample import CALM as LADDER
 
-POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
+POLICY = load_policy(POLICY_FILE)
 PERIOD_S = POLICY.round.period_s
 ROUND = 5_900_688
 T_S = ROUND * PERIOD_S

@@ -6,10 +6,10 @@ from margrave.errors import Fatal
 from margrave.lab.demo.inputs import OPENING_ROUNDS, Wish, choose, policy_for
 from margrave.lab.feed.scenario import load_scenario
 from margrave.mirror.limits import policy_words
-from margrave.settings import PROJECT_ROOT, load_policy
+from margrave.settings import POLICY_FILE, PROJECT_ROOT, load_policy
 from margrave.verdicts import ReportKind
 
-POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
+POLICY = load_policy(POLICY_FILE)
 SCENARIOS = sorted((PROJECT_ROOT / "config" / "scenarios").glob("*.toml"))
 
 

@@ -8,7 +8,7 @@ import pytest
 from margrave.collect.venues import VENUES
 from margrave.lab.recordings import Made, made_of
 from margrave.lab.sources_page import RECORDED, requests_a_minute, sources_page, sources_stated
-from margrave.settings import PROJECT_ROOT, load_markets
+from margrave.settings import MARKETS_FILE, load_markets
 from tests.history import needs_data, recorded
 
 
@@ -24,7 +24,7 @@ def test_every_question_and_socket_is_on_the_page() -> None:
 
 
 def test_a_slower_poll_costs_less() -> None:
-    markets = load_markets(PROJECT_ROOT / "config" / "markets.toml")
+    markets = load_markets(MARKETS_FILE)
     for venue in VENUES.values():
         assert requests_a_minute(venue, markets, 10.0) > requests_a_minute(venue, markets, 100.0) > 0
 

@@ -18,7 +18,7 @@ from margrave.errors import Fatal
 from margrave.lab.feed.recording import RecordingTape, load_recording
 from margrave.lab.feed.server import Feed
 from margrave.messages import ChainReading
-from margrave.settings import PROJECT_ROOT, load_markets
+from margrave.settings import MARKETS_FILE, load_markets
 from margrave.spans import DAY_MS, HOUR_MS
 
 FROM_MS = 1_770_163_200_000  # 2026-02-04
@@ -26,7 +26,7 @@ TO_MS = FROM_MS + DAY_MS
 FIRST_MS = FROM_MS - 37 * DAY_MS
 VENUE_NAMES = ("binance", "okx", "bybit", "kraken")
 SNAPSHOTS_MS = (FROM_MS - 3 * HOUR_MS, FROM_MS + 6 * HOUR_MS + 12_345)
-MARKETS = load_markets(PROJECT_ROOT / "config" / "markets.toml")
+MARKETS = load_markets(MARKETS_FILE)
 
 
 def _write(path: Path, rows: list[dict[str, object]]) -> None:

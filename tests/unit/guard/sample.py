@@ -18,10 +18,10 @@ from margrave.messages import (
     ScalarReading,
     Snapshot,
 )
-from margrave.settings import PROJECT_ROOT, Instruments, MarketSettings, load_policy
+from margrave.settings import POLICY_FILE, Instruments, MarketSettings, load_policy
 from margrave.spans import HOUR_MS
 
-POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml").guard
+POLICY = load_policy(POLICY_FILE).guard
 VENUES = ("binance", "bybit", "coinbase", "deribit", "gemini", "kraken", "okx")
 FAIR = dict.fromkeys(VENUES, 100.0)
 MARKETS = {

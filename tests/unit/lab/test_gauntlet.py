@@ -14,10 +14,10 @@ from margrave.lab.gauntlet.feeds import Feeds, cut
 from margrave.lab.gauntlet.scoreboard import MOST, score
 from margrave.lab.gauntlet.tape import BAR_MS, HISTORY_H, STEPS, Tape
 from margrave.lab.gauntlet_page import tables
-from margrave.settings import PROJECT_ROOT, load_policy
+from margrave.settings import POLICY_FILE, load_policy
 from margrave.spans import HOUR_MS
 
-POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml").guard
+POLICY = load_policy(POLICY_FILE).guard
 LIES = [attack for attack in ATTACKS if attack.sort in (Sort.LIE, Sort.FIGURE)]
 BY_NAME = {attack.name: attack for attack in ATTACKS}
 START_MS = 1_770_206_400_000

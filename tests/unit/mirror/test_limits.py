@@ -13,11 +13,11 @@ from margrave import lanes
 from margrave.lanes import LANES, Words
 from margrave.mirror import limits
 from margrave.mirror.words import FIELDS, HALT, RESUMED, stamped, value
-from margrave.settings import PROJECT_ROOT, load_policy
+from margrave.settings import POLICY_FILE, load_policy
 from margrave.verdicts import HaltReason, ReportKind, SkipReason
 from tests.vectors.make import honest, policy_words
 
-POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
+POLICY = load_policy(POLICY_FILE)
 CLASS = policy_words()
 SEEDS = st.integers(0, 2**32)
 

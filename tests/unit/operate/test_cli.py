@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from margrave.operate.init import Plan, init
-from margrave.settings import PROJECT_ROOT, REGISTRY, load_policy
+from margrave.settings import POLICY_FILE, REGISTRY, load_policy
 from tests.unit.terminal import Run
 
 
@@ -93,7 +93,7 @@ def test_no_chain(run: Run, node: Path) -> None:
 @pytest.mark.parametrize("file", ["model.onnx", "reference.npz"])
 def test_a_corrupt_model(run: Run, node: Path, tmp_path: Path, file: str) -> None:
     registry = Path(shutil.copytree(REGISTRY, tmp_path / "registry"))
-    family = load_policy(PROJECT_ROOT / "config" / "policy.toml").models.main
+    family = load_policy(POLICY_FILE).models.main
     body = bytearray((registry / family / file).read_bytes())
     body[len(body) // 2] ^= 1
     (registry / family / file).write_bytes(body)

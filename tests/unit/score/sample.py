@@ -9,11 +9,11 @@ import numpy as np
 
 from margrave.messages import Bar, Ladder, MarketHold, MarketSnapshot, Snapshot, SourcePrice
 from margrave.score.carried import Carried
-from margrave.settings import PROJECT_ROOT, Instruments, MarketSettings, load_policy
+from margrave.settings import POLICY_FILE, Instruments, MarketSettings, load_policy
 from margrave.verdicts import DriftLevel
 from tests.unit.score.chains import AS_OF_MS, made
 
-POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
+POLICY = load_policy(POLICY_FILE)
 MPOR_S = POLICY.round.mpor_s
 VENUES = ("binance", "bybit", "deribit", "kraken", "okx")
 MARKETS = {

@@ -13,7 +13,7 @@ from margrave.mirror.limits import is_coherent, policy_words, within_bounds
 from margrave.score.carried import Carried
 from margrave.score.registry import model_set_hash
 from margrave.score.scores import Scorer
-from margrave.settings import PROJECT_ROOT, load_markets, load_policy
+from margrave.settings import MARKETS_FILE, POLICY_FILE, load_markets, load_policy
 from margrave.spans import HOUR_MS
 from tests.unit.guard.sample import book, chain, history
 from tests.unit.score import real
@@ -21,8 +21,8 @@ from tests.unit.score.chains import data_dir, recorded
 
 START_MS = 1_770_163_200_000
 """2026-02-04 00:00 UTC."""
-POLICY = load_policy(PROJECT_ROOT / "config" / "policy.toml")
-MARKETS = load_markets(PROJECT_ROOT / "config" / "markets.toml")
+POLICY = load_policy(POLICY_FILE)
+MARKETS = load_markets(MARKETS_FILE)
 
 
 def candles() -> Mapping[str, tuple[Bar, ...]]:

@@ -14,9 +14,9 @@ from margrave.chain.deployment.record import Powers
 from margrave.chain.deployment.roles import PERMISSIONS, Role
 from margrave.mirror import limits
 from margrave.mirror.account_risk import Bounds
+from margrave.mirror.limits import KINDS
 from margrave.sections import NOBODY
 from margrave.settings import Policy
-from margrave.verdicts import ReportKind
 
 AT_ONCE: Final = 0
 """As the first round of a change: from now on."""
@@ -28,7 +28,6 @@ CANCELLER: Final = keccak(text="CANCELLER_ROLE")
 EXECUTOR: Final = keccak(text="EXECUTOR_ROLE")
 YEAR_S: Final = 366 * 86_400
 
-KINDS: Final = tuple(ReportKind)
 """In the order of the contract's enumeration."""
 
 

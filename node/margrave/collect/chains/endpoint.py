@@ -19,13 +19,11 @@ from aiolimiter import AsyncLimiter
 from web3.types import RPCEndpoint
 
 from margrave.chain.rpc import UNREACHABLE
+from margrave.collect.host import BURST_S, FIRST_PAUSE_S, LONGEST_RETRY_AFTER_S
 from margrave.collect.source import Clock, Trouble, VenueTrouble
 from margrave.errors import Transient
 
-BURST_S: Final = 5.0
-FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 120.0
-LONGEST_RETRY_AFTER_S: Final = 3600.0
 LIE_PAUSE_S: Final = 300.0
 """How long an endpoint is left alone that has contradicted the others about a final block."""
 

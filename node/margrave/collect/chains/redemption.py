@@ -24,10 +24,10 @@ from margrave.collect.chains.said import ReadsOnly, Speaker, given
 from margrave.collect.source import Item
 from margrave.errors import Rejected
 from margrave.messages import Kind
+from margrave.mirror.fixed_point import WAD
 from margrave.spans import DAY_S
 from margrave.verdicts import Rejection
 
-WAD: Final = 10**18
 RATES: Final = (0.01, 1_000.0)
 """Units of the underlying for one of the asset; beyond, decimals were mistaken."""
 MOVE_A_DAY: Final = 0.01

@@ -22,6 +22,7 @@ import structlog
 
 from margrave.collect import checks, readings
 from margrave.collect.board import Board
+from margrave.collect.host import GEO_BLOCK_PAUSE_S
 from margrave.collect.source import ADVICE, Asked, Clock, Item, Trouble
 from margrave.errors import Fatal, Rejected
 from margrave.messages import Contract, ContractKind, Kind
@@ -34,7 +35,6 @@ OWN_ADAPTER: Final = ("deribit", "binance", "okx", "myokx", "bybit", "kraken", "
 MAX_ANSWER_CHARS: Final = 32 * 1024 * 1024
 FIRST_PAUSE_S: Final = 60.0
 LONGEST_PAUSE_S: Final = 3_600.0
-GEO_BLOCK_PAUSE_S: Final = 900.0
 USUAL_FUNDING_HOURS: Final = 8.0
 LOOK_S: Final = 0.5
 """Between two looks whether the node is stopping; what is cancelled has as long to close its connections."""

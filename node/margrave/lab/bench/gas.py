@@ -19,7 +19,7 @@ from margrave.lab.bench.chain import FUNDED_KEYS, STARTS_AT_S, Committee, local_
 from margrave.lab.bench.floor import COMMITTEES, LEGS, MARKETS, MIXED_LEGS, SMALLEST, Size
 from margrave.lab.bench.peers.table import peers
 from margrave.lanes import PRICE_SHIFT, Words
-from margrave.settings import PROJECT_ROOT, Policy, load_policy
+from margrave.settings import POLICY_FILE, Policy, load_policy
 from margrave.spans import DAY_S
 from margrave.verdicts import ReportKind
 
@@ -39,7 +39,7 @@ Book = Callable[[int, int], list[OptionPosition]]
 
 
 def run(say: Say) -> dict[str, Any]:
-    policy = _reporting(load_policy(PROJECT_ROOT / "config" / "policy.toml"), ReportKind.OWN_WORDS)
+    policy = _reporting(load_policy(POLICY_FILE), ReportKind.OWN_WORDS)
     with local_chain(starts_at_s=STARTS_AT_S) as url:
         report, own_floor = reports(url, policy, COMMITTEES, say)
         co_signed, co_signed_floor = reports(url, _reporting(policy, ReportKind.CO_SIGNED), COMMITTEES, say)

@@ -17,7 +17,7 @@ from margrave.lab.gauntlet.attacks import ATTACKS, BEGIN, SIZES, Attack, Sort
 from margrave.lab.gauntlet.feeds import Feeds, cut
 from margrave.lab.gauntlet.rules import Published
 from margrave.lab.gauntlet.scoreboard import MOST, THERE, Score, score
-from margrave.settings import PROJECT_ROOT, GuardPolicy, Layers, load_policy
+from margrave.settings import POLICY_FILE, GuardPolicy, Layers, load_policy
 
 COINS: Final = ("BTC", "DOGE", "HYPE")
 """The deepest, and two of the thinnest."""
@@ -36,7 +36,7 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
     folder = os.environ.get("MARGRAVE_DATA", "")
     if not Path(folder).is_dir():
         raise Fatal("MARGRAVE_DATA names no folder", advice="set it to the folder with the market history")
-    data, policy = Path(folder), load_policy(PROJECT_ROOT / "config" / "policy.toml").guard
+    data, policy = Path(folder), load_policy(POLICY_FILE).guard
     tapes = {coin: tape.load(data, coin) for coin in QUIET_COINS}
     board = scoreboard(tapes, policy, say)
     days = real_crashes(data, tapes["BTC"], policy, say)

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from margrave.errors import Rejected
-from margrave.messages import OptionQuote
+from margrave.messages import EXPIRES_AT_H, OptionQuote
 from margrave.score import black76
 from margrave.spans import DAY_MS, YEAR_DAYS
 from margrave.verdicts import Rejection
@@ -44,8 +44,6 @@ FORWARDS: Final = ("underlying", "underlying_price")
 BIDS: Final = ("best_bid_price", "bid_price", "bid")
 ASKS: Final = ("best_ask_price", "ask_price", "ask")
 INSTRUMENT: Final = re.compile(r"([A-Z0-9]+)(?:_[A-Z]+)?-(\d{1,2}[A-Z]{3}\d{2})-(\d+(?:d\d+)?)-([CP])")
-EXPIRES_AT_H: Final = 8
-"""UTC hour at which the venue's options expire; a name holds the day only."""
 PERCENT_FROM: Final = 5.0
 """A file whose median volatility is above this writes percent."""
 

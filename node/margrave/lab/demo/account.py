@@ -17,7 +17,7 @@ from margrave.lab.demo import static_margin
 from margrave.lab.demo.blocks import Anvil
 from margrave.lab.demo.record import Position
 from margrave.lanes import Words
-from margrave.messages import ChainState, Surface
+from margrave.messages import EXPIRES_AT_H, ChainState, Surface
 from margrave.mirror.clearinghouse import MICRO
 from margrave.score.surface import implied_vol
 from margrave.settings import MarketSettings
@@ -27,7 +27,7 @@ NOTIONAL_USD: Final = 100_000.0
 """Per market."""
 COLLATERAL_USD: Final = 200_000.0
 EXPIRY_DAYS: Final = 30
-EXPIRY_HOUR_MS: Final = 8 * HOUR_MS
+EXPIRY_HOUR_MS: Final = EXPIRES_AT_H * HOUR_MS
 """Listed options expire at 08:00 UTC."""
 ACCOUNT_KEY: Final = "0x" + "a1" * 32
 MAKER_KEY: Final = "0x" + "b2" * 32

@@ -37,6 +37,8 @@ from margrave.operate.init import Plan, configure, init
 from margrave.ops.clock import Clock, wall_ms
 from margrave.score.registry import model_set_hash, open_model
 from margrave.settings import (
+    MARKETS_FILE,
+    POLICY_FILE,
     PROJECT_ROOT,
     REGISTRY,
     ChainSettings,
@@ -67,7 +69,7 @@ async def perform(wish: Wish) -> int:
     """
     source = choose(wish)
     wish.out.mkdir(parents=True, exist_ok=True)
-    markets = load_markets(PROJECT_ROOT / "config" / "markets.toml")
+    markets = load_markets(MARKETS_FILE)
     with Watch(source.title, tuple(markets), source.rounds) as watch:
         async with Stage(wish, source, markets, watch).set() as stage:
             summary = stage.summary(await stage.play())
@@ -91,7 +93,7 @@ class Stage:
     def __init__(self, wish: Wish, source: Input, markets: Mapping[str, MarketSettings], watch: Watch) -> None:
         self._source, self._markets, self._watch = source, markets, watch
         self._run = _fresh(wish.out / "run")
-        self._policy = policy_for(load_policy(PROJECT_ROOT / "config" / "policy.toml"), source)
+        self._policy = policy_for(load_policy(POLICY_FILE), source)
         (self._run / "policy.toml").write_text(
             tomli_w.dumps(self._policy.model_dump(mode="json", exclude_none=True)), encoding="utf-8"
         )

@@ -38,13 +38,12 @@ from margrave.score.coalitions import FIELDS, Facts, Game, Input, PathPart, Worl
 from margrave.score.features.catalogue import LEADERS, LEVEL_H
 from margrave.score.model_set import ModelSet
 from margrave.score.scores import Scorer
-from margrave.settings import PROJECT_ROOT, REGISTRY, Instruments, MarketSettings, load_policy
+from margrave.settings import POLICY_FILE, REGISTRY, Instruments, MarketSettings, load_policy
 from margrave.spans import HOUR_MS
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
 
-POLICY: Final = PROJECT_ROOT / "config" / "policy.toml"
 SIZE_USD: Final = 1e6
 FIRST_H: Final = LEVEL_H + 50
 """Closed bars of a round: four whole weeks and two days to learn from."""
@@ -125,7 +124,7 @@ def study(folder: Path, asset: str, hours: int, command: str, say: Say) -> Study
         name: MarketSettings(id=i, reference_size_usd=SIZE_USD, instruments={"history": Instruments(spot=name)})
         for i, name in enumerate(stretches)
     }
-    models = ModelSet.of(load_policy(POLICY), REGISTRY)
+    models = ModelSet.of(load_policy(POLICY_FILE), REGISTRY)
     scorer = models.scorer(settings)
     own = stretches[asset]
     rows = np.linspace(FIRST_H, len(own) - 1, hours).astype(int)

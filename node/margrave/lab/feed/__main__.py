@@ -14,7 +14,7 @@ from margrave.lab.feed.scenario import load_scenario
 from margrave.lab.feed.server import Feed
 from margrave.lab.feed.tape import Tape
 from margrave.ops.clock import Clock, wall_ms
-from margrave.settings import PROJECT_ROOT, load_markets
+from margrave.settings import MARKETS_FILE, load_markets
 
 BUCKET_WALL_MS = 20
 
@@ -31,7 +31,7 @@ def main(
         int | None, typer.Option(help="tape time at --origin-wall-ms; the tape's start if left out")
     ] = None,
     origin_wall_ms: Annotated[int | None, typer.Option(help="wall time of the origin; now if left out")] = None,
-    markets_file: Annotated[Path, typer.Option(help="the venues' names")] = PROJECT_ROOT / "config" / "markets.toml",
+    markets_file: Annotated[Path, typer.Option(help="the venues' names")] = MARKETS_FILE,
 ) -> None:
     """Speak Deribit, Binance, OKX, Bybit and Kraken for a tape."""
     try:

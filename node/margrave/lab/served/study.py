@@ -19,7 +19,7 @@ from margrave.lab.served.halves import half_past
 from margrave.lab.served.life import Lived
 from margrave.lab.served.rounds import FIRST_H, bars_of
 from margrave.score.forecast import Forecaster
-from margrave.settings import PROJECT_ROOT, REGISTRY, load_policy
+from margrave.settings import POLICY_FILE, REGISTRY, load_policy
 from margrave.spans import DAY_MS, HOUR_MS
 
 Floats = NDArray[np.float64]
@@ -27,7 +27,6 @@ Say = Callable[[str], None]
 Span = tuple[datetime, datetime]
 """From, up to but without; UTC. Of rounds at the close of an hour, and of hours asked within."""
 
-POLICY: Final = PROJECT_ROOT / "config" / "policy.toml"
 LIVED: Final = timedelta(days=730)
 ASKED: Final = timedelta(days=184)
 
@@ -65,7 +64,7 @@ def study(folder: Path, asset: str, lived: Sequence[Span], asked: Span | None, c
     Raises:
         Fatal: the folder has no bars of the asset, or none of a span.
     """
-    policy = load_policy(POLICY)
+    policy = load_policy(POLICY_FILE)
     forecaster = Forecaster.of(policy.models, REGISTRY, policy.round.mpor_s)
     found = read(folder)
     lives = []

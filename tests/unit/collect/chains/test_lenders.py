@@ -10,11 +10,12 @@ from eth_abi.abi import encode
 from structlog.testing import capture_logs
 
 from margrave.collect.board import Board
+from margrave.collect.chains.answers import DECIMALS
 from margrave.collect.chains.lending import aave_v2, aave_v3, compound_v2, compound_v3, morpho
 from margrave.collect.chains.lending.aave import PROVIDER_V2, AaveLender
 from margrave.collect.chains.lending.compound import CompoundV2Lender, CompoundV3Lender
 from margrave.collect.chains.lending.health import EDGES
-from margrave.collect.chains.lending.lender import DECIMALS, ROUND, Lender
+from margrave.collect.chains.lending.lender import ROUND, Lender
 from margrave.collect.chains.lending.morpho_blue import MorphoLender
 from margrave.collect.chains.lending.watcher import LendingWatcher
 from margrave.collect.chains.watch import ChainWatch
@@ -386,7 +387,7 @@ def morpho_chain() -> FakeChain:
     chain.returns(POOL_AT, morpho.MARKET, 0, 0, 50_000 * 10**6, 50_000 * 10**12, 0, 0)
     chain.returns(POOL_AT, morpho.POSITION, 0, 50_000 * 10**12, 10**8)
     chain.returns(ORACLE_AT, morpho.PRICE, 60_000 * 10**34)
-    chain.returns(USDC, morpho.DECIMALS, 6)
+    chain.returns(USDC, DECIMALS, 6)
     return chain
 
 

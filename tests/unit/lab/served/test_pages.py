@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from margrave.score.registry import open_model
-from margrave.settings import PROJECT_ROOT, REGISTRY, load_policy
+from margrave.settings import POLICY_FILE, PROJECT_ROOT, REGISTRY, load_policy
 
 DOCS = PROJECT_ROOT / "docs"
 SERVED: dict[str, Any] = json.loads((DOCS / "served.json").read_bytes())
@@ -16,7 +16,7 @@ TOLD = " ".join(re.findall(r"in two years from July 2021 on.*above 1\.51", PAGE)
 
 
 def test_the_run_is_of_the_models_that_governance_names() -> None:
-    named = load_policy(PROJECT_ROOT / "config" / "policy.toml").models.of_the_ladder
+    named = load_policy(POLICY_FILE).models.of_the_ladder
     assert SERVED["models"] == list(named), "run the command of docs/served.json again, and mend both pages"
     assert SERVED["trained_to"] == open_model(REGISTRY, named[0]).card.trained_to
 
@@ -28,7 +28,7 @@ def test_the_factors_of_both_spans_are_the_runs() -> None:
         down, up = lived["learnt_down"], lived["learnt_up"]
         ends = (down[1], down[3], up[1], up[3], min(down[0], up[0]), max(down[-1], up[-1]))
         found += [round(end, 2) for end in ends]
-    on_drift = load_policy(PROJECT_ROOT / "config" / "policy.toml").widening.on_drift
+    on_drift = load_policy(POLICY_FILE).widening.on_drift
     assert said == [*found, on_drift, round(SERVED["lived"][0]["haste"][3], 2)]
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
-from margrave.collect.chains.abi import Call, one
+from margrave.collect.chains.abi import Call
+from margrave.collect.chains.answers import DECIMALS
 from margrave.collect.chains.lending.events import Borrowed, Lines, Liquidated
 from margrave.collect.chains.lending.health import Position
 from margrave.collect.chains.lending.window import Value
@@ -64,7 +65,6 @@ class RoundData:
 
 
 ROUND: Final = Call("latestRoundData()", "(uint80,int256,uint256,uint256,uint80)", RoundData)
-DECIMALS: Final[Call[int]] = Call("decimals()", "(uint8)", one)
 
 
 async def feed_usd(sweep: Sweep, feed: str) -> float:

@@ -16,10 +16,10 @@ from margrave.collect.chains.abi import Call, Event, one
 from margrave.collect.chains.lending.events import Borrowed, Line, Lines, Liquidated, as_told, change, lines
 from margrave.collect.chains.lending.health import Position, health_factor
 from margrave.errors import Rejected
+from margrave.mirror.fixed_point import WAD
 from margrave.verdicts import Rejection
 
 NAME: Final = "morpho"
-WAD: Final = 10**18
 ORACLE_SCALE: Final = 10**36
 VIRTUAL_SHARES: Final = 10**6
 VIRTUAL_ASSETS: Final = 1
@@ -108,7 +108,6 @@ PARAMS: Final = Call("idToMarketParams(bytes32)", "(address,address,address,addr
 MARKET: Final = Call("market(bytes32)", "(uint128,uint128,uint128,uint128,uint128,uint128)", Market)
 POSITION: Final = Call("position(bytes32,address)", "(uint256,uint128,uint128)", Held)
 PRICE: Final[Call[int]] = Call("price()", "(uint256)", one)
-DECIMALS: Final[Call[int]] = Call("decimals()", "(uint8)", one)
 
 
 def borrowed_assets(held: Held, market: Market) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from margrave.collect.chains.answers import DECIMALS
 from margrave.collect.chains.lending import morpho
 from margrave.collect.chains.lending.events import Borrowed, Lines, Liquidated
 from margrave.collect.chains.lending.health import Position
@@ -68,7 +69,7 @@ class MorphoLender:
                 for id_ in ids
                 for question in (
                     Question(params[id_].oracle, morpho.PRICE),
-                    Question(params[id_].loan, morpho.DECIMALS),
+                    Question(params[id_].loan, DECIMALS),
                 )
             ]
         )

@@ -20,11 +20,10 @@ from typing import Final
 from margrave.collect import checks, readings
 from margrave.collect.source import Asked, Item
 from margrave.errors import Rejected
-from margrave.messages import Kind, OptionQuote
+from margrave.messages import EXPIRES_AT_H, Kind, OptionQuote
 from margrave.spans import YEAR_MS
 from margrave.verdicts import Rejection
 
-EXPIRY_HOUR_UTC: Final = 8
 NEAREST_PAIRS: Final = 5
 """Strikes nearest the money whose parity is taken: far ones are marked to a tick of the dearer side."""
 MAX_VOLATILITY: Final = 10.0
@@ -47,7 +46,7 @@ def terms(name: str) -> Terms:
     if len(parts) != 4 or parts[3] not in ("C", "P") or len(parts[1]) != 6 or not parts[1].isascii():
         raise Rejected(Rejection.MALFORMED, f"{name[:40]!r} is not an option's name")
     try:
-        day = datetime.strptime(parts[1], "%y%m%d").replace(hour=EXPIRY_HOUR_UTC, tzinfo=UTC)
+        day = datetime.strptime(parts[1], "%y%m%d").replace(hour=EXPIRES_AT_H, tzinfo=UTC)
     except ValueError:
         raise Rejected(Rejection.MALFORMED, f"{name[:40]!r} does not name a date") from None
     return Terms(parts[0], int(day.timestamp()) * 1000, checks.price(parts[2], f"strike of {name}"), parts[3] == "C")

@@ -11,10 +11,9 @@ from margrave.collect import checks, readings
 from margrave.collect.source import Asked, Item
 from margrave.collect.venues.bybit.messages import result_of, rows_of
 from margrave.errors import Rejected
-from margrave.messages import OptionQuote
+from margrave.messages import EXPIRES_AT_H, OptionQuote
 from margrave.verdicts import Rejection
 
-EXPIRY_HOUR_UTC: Final = 8
 MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
@@ -81,7 +80,7 @@ def option_terms(name: str) -> tuple[str, int, float, bool]:
     if month not in MONTHS or not (day + year).isascii() or not (day.isdigit() and year.isdigit()):
         raise Rejected(Rejection.MALFORMED, f"{name[:40]} does not name a day")
     try:
-        expiry = datetime(2000 + int(year), MONTHS.index(month) + 1, int(day), EXPIRY_HOUR_UTC, tzinfo=UTC)
+        expiry = datetime(2000 + int(year), MONTHS.index(month) + 1, int(day), EXPIRES_AT_H, tzinfo=UTC)
     except ValueError:
         raise Rejected(Rejection.MALFORMED, f"{name[:40]} does not name a day") from None
     return parts[0], int(expiry.timestamp() * 1000), checks.price(parts[2], f"strike of {name[:40]}"), parts[3] == "C"

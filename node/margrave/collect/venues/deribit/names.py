@@ -12,10 +12,9 @@ from typing import Final
 
 from margrave.collect import checks
 from margrave.errors import Rejected
-from margrave.messages import ContractKind
+from margrave.messages import EXPIRES_AT_H, ContractKind
 from margrave.verdicts import Rejection
 
-EXPIRY_HOUR_UTC: Final = 8
 MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
@@ -58,7 +57,7 @@ def option_terms(name: str) -> tuple[int, float, bool]:
     if month not in MONTHS or not (day + year).isascii() or not (day + year).isdigit():
         raise Rejected(Rejection.MALFORMED, f"{name[:40]!r} does not name a date")
     try:
-        expiry = datetime(2000 + int(year), MONTHS.index(month) + 1, int(day), EXPIRY_HOUR_UTC, tzinfo=UTC)
+        expiry = datetime(2000 + int(year), MONTHS.index(month) + 1, int(day), EXPIRES_AT_H, tzinfo=UTC)
     except ValueError:
         raise Rejected(Rejection.MALFORMED, f"{name[:40]!r} names a day that is not in the calendar") from None
     return (

@@ -6,17 +6,14 @@ import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
 
 from margrave.collect import checks, readings
 from margrave.collect.source import Asked, Item
 from margrave.collect.venues.okx.messages import data_of
 from margrave.errors import Rejected
-from margrave.messages import OptionQuote
+from margrave.messages import EXPIRES_AT_H, OptionQuote
 from margrave.spans import YEAR_MS
 from margrave.verdicts import Rejection
-
-EXPIRY_HOUR_UTC: Final = 8
 
 
 def parse_option_summary(asked: Asked, body: object) -> Iterator[Item]:
@@ -80,7 +77,7 @@ def option_terms(name: str) -> tuple[str, int, float, bool]:
     if len(parts) != 5 or parts[4] not in ("C", "P"):
         raise Rejected(Rejection.WRONG_INSTRUMENT, f"{name[:40]} is not the name of an option")
     try:
-        day = datetime.strptime(parts[2], "%y%m%d").replace(hour=EXPIRY_HOUR_UTC, tzinfo=UTC)
+        day = datetime.strptime(parts[2], "%y%m%d").replace(hour=EXPIRES_AT_H, tzinfo=UTC)
     except ValueError:
         raise Rejected(Rejection.MALFORMED, f"{name[:40]} does not name a day") from None
     strike = checks.price(parts[3], f"strike of {name[:40]}")

@@ -21,7 +21,7 @@ from margrave.lab.court.families.registered_inputs import Pairs, inputs
 from margrave.lab.court.family import DOWN, UP
 from margrave.lab.court.panel import Panel
 from margrave.lab.court.score.calibration import worst
-from margrave.lab.court.score.told import MPOR_H, POINTS, simple
+from margrave.lab.court.score.told import MAIN, MPOR_H, POINTS, simple
 from margrave.score import composite
 from margrave.score.registry import Model, open_model
 from margrave.spans import HOUR_MS
@@ -30,7 +30,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-MAIN: Final = "tails/1"
 LEVEL: Final = 0.01
 LEAST_AGE_H: Final = 720
 LEAST_HOURS: Final = 500
