@@ -1,4 +1,4 @@
-"""What the issue asks for, and how it turned out: met, missed by how much, or not measured and why."""
+"""A goal that was set beforehand, and how it turned out: met, missed by how much, or not measured and why."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One line of the issue. `holds` and `missed_by` are None where nothing was measured."""
+    """One goal. `holds` and `missed_by` are None where nothing was measured."""
 
     name: str
     target: float

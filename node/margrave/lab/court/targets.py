@@ -27,7 +27,7 @@ def targets(
     chambers: Sequence[Chamber],
     rulings: Sequence[Ruling],
 ) -> tuple[Target, ...]:
-    """Every target of the issue: measured on our family of each kind, and as the chambers ruled."""
+    """Every target: measured on our family of each kind, and as the chambers ruled."""
     found = list(_volatility(_one(called, Kind.VOLATILITY, Role.OURS), volatility))
     found += _tails(_one(called, Kind.TAILS, Role.OURS), _one(called, Kind.TAILS, Role.REFERENCE), tails)
     ruled = {ruling.kind: ruling for ruling in rulings}

@@ -20,8 +20,8 @@ class Kind(StrEnum):
 
 
 class Role(StrEnum):
-    """What a family is there for. Targets compare OURS with the baselines; a REFERENCE is the one baseline that the
-    issue names for a whole kind (ES-CAViaR for tails); a CANDIDATE is shown and judged like the others."""
+    """What a family is there for. Targets compare OURS with the baselines; a REFERENCE is the one baseline
+    that a whole kind is measured by (ES-CAViaR for tails); a CANDIDATE is shown and judged like the others."""
 
     BASELINE = "baseline"
     REFERENCE = "reference"
