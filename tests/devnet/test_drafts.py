@@ -20,10 +20,10 @@ from margrave.chain.deployment.proposal import Draft, draft
 from margrave.chain.deployment.roles import Role
 from margrave.errors import Fatal
 from margrave.lab.bench.chain import local_chain
+from margrave.spans import DAY_S
 from tests.devnet.governed import Chain, deployed
 
 pytestmark = pytest.mark.devnet
-DAY_S = 86_400
 ANYBODY = (1 << 64) - 1
 NEW = Web3.to_checksum_address("0x" + "a7" * 20)
 

@@ -16,7 +16,6 @@ from margrave.messages import Epoch
 from margrave.mirror.limits import KINDS, PolicyWords, Timing
 from margrave.verdicts import Rejection
 
-"""In the order of `ReportKind` in Config.sol."""
 WORD: Final = 32
 HEADER_WORDS: Final = 3
 CLASS_WORDS: Final = len(fields(PolicyWords))

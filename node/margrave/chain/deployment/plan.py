@@ -17,6 +17,7 @@ from margrave.mirror.account_risk import Bounds
 from margrave.mirror.limits import KINDS
 from margrave.sections import NOBODY
 from margrave.settings import Policy
+from margrave.spans import DAY_S
 
 AT_ONCE: Final = 0
 """As the first round of a change: from now on."""
@@ -26,9 +27,7 @@ TIMELOCK_ADMIN: Final = bytes(32)
 PROPOSER: Final = keccak(text="PROPOSER_ROLE")
 CANCELLER: Final = keccak(text="CANCELLER_ROLE")
 EXECUTOR: Final = keccak(text="EXECUTOR_ROLE")
-YEAR_S: Final = 366 * 86_400
-
-"""In the order of the contract's enumeration."""
+LEAP_YEAR_S: Final = 366 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class OptionLimits:
     account: int = 10**13
     series: int = 10**14
     market: int = 10**15
-    longest_life_s: int = YEAR_S
+    longest_life_s: int = LEAP_YEAR_S
 
 
 @dataclass(frozen=True, slots=True)
