@@ -1,7 +1,7 @@
 """How far a market's inputs lie from anything that the models were trained on, and which of them lie far.
 
-The distance is `unlike/1`'s (see its card): above 1 is beyond 99.9 % of the training hours. It is asked before the
-models are believed, because what a network says of inputs it has never seen is nobody's estimate.
+The distance is `unlike/1`'s (see its card): above 1 is beyond 99.9 % of the training hours. A candidate that no node
+runs: the served tails carry a distance of their own (`forecast.Forecast.unlike`); this one also names the inputs.
 """
 
 from __future__ import annotations
