@@ -132,11 +132,12 @@ class LocalVenue:
                 self._due.clear()
                 for frame in self.dialect.greet(said.at_ms - 1, speaker):
                     await ws.send(frame)
-            if self.fault is Fault.HEARTBEATS:
-                await ws.send(self.dialect.heartbeat)
-                continue
             speaker.market.apply(said)
-            for frame in self.dialect.speak(said, speaker):
+            frames = list(self.dialect.speak(said, speaker))  # its market goes on, whether it tells or not
+            if self.fault is Fault.HEARTBEATS:
+                frames = []
+                await ws.send(self.dialect.heartbeat)
+            for frame in frames:
                 await self._say(ws, frame, last, is_book=said.is_book)
                 last.append(frame)
                 del last[:-20]
