@@ -58,7 +58,8 @@ async def test_one_poll_of_a_scenario_brings_all_that_the_adapters_ask_and_nothi
     async with bench(scenario, CRASH_MS) as b:
         await b.collector.collect_once()
         board = b.collector.board
-    assert board.refusals() == ()
+    # two answers of Deribit tell its index: the one that is read later may be a millisecond older
+    assert {(r.source, r.what, r.reason) for r in board.refusals()} <= {("deribit", "index_price", Rejection.STALE)}
     assert {name: health.failures for name, health in board.health().items()} == dict.fromkeys(VENUES, 0)
     count = Counter((r.source, type(r).__name__) for r in board.readings())
     assert count == {
