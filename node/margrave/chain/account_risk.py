@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
+from functools import cached_property
 from typing import Final
 
 from web3 import Web3
@@ -74,7 +75,9 @@ class AccountRisk:
             ) from error
         return cls(sender, oracle, contract)
 
+    @cached_property
     def period_s(self) -> int:
+        """Of a round; the oracle never changes it."""
         with self._asking():
             return int(self._oracle.functions.period().call())
 
@@ -92,7 +95,7 @@ class AccountRisk:
                 chain_id=self._sender.chain_id,
                 contract=self.address,
                 round=round_,
-                period_s=int(self._oracle.functions.period().call()),
+                period_s=self.period_s,
                 now_s=self._sender.now_s(),
                 epoch=settings_blob.decode(number, self._sender.code(pointer)),
                 bounds=Bounds(*self._contract.functions.bounds().call()),

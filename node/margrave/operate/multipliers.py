@@ -178,7 +178,7 @@ def judge(wishes: Wishes, contract: AccountRisk) -> Judged:
         Rejected: its time is no round's, or an entry is not what governance allows.
         Fatal: the chain cannot be asked.
     """
-    period_s, at_s = contract.period_s(), int(wishes.at.timestamp())
+    period_s, at_s = contract.period_s, int(wishes.at.timestamp())
     round_, beyond_s = divmod(at_s, period_s)
     if beyond_s or not 0 <= round_ < 1 << 32:
         before, after = when(round_ * period_s), when((round_ + 1) * period_s)
