@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$"), AfterValidator(str.lower)]
-NOBODY: Final = "0x" + "00" * 20
-"""The zero address: nobody's, and among tokens the chain's own coin."""
 Handle = Annotated[str, Field(pattern=r"^0x([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$"), AfterValidator(str.lower)]
 """An address, or the 32 bytes by which a contract names one of its markets."""
 Id = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from margrave.sections import NOBODY, Address, Handle, Id, Positive, Section, Share
+from margrave.addresses import NOBODY
+from margrave.sections import Address, Handle, Id, Positive, Section, Share
 
 
 class LendingSettings(Section):

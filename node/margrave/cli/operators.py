@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from margrave.cli.terminal import COLOURS, HERE, Config, out, text_of
-from margrave.sections import NOBODY
+from margrave.addresses import NOBODY
+from margrave.cli.terminal import COLOURS, HERE, Config, out, text_of, write
 from margrave.verdicts import Verdict
 
 verbs = typer.Typer()
@@ -115,14 +115,14 @@ def sign_multipliers(
     settings = load(config)
     wishes = multipliers.read_wishes(file)
     judged = multipliers.judge(wishes, multipliers.contract_of(settings, contract)[0])
-    _print(judged.lines())
+    write(judged.lines())
     if dry_run:
-        _print(["nothing was signed"])
+        write(["nothing was signed"])
         return
     signed = multiplier_quorum.sign(judged, KeystoreSigner.unlock(settings.node.keys))
     path = into or file.with_name(f"{file.stem}.{signed.member}.json")
     signed.write(path)
-    _print([f"wrote {path}: hand it to whoever publishes"])
+    write([f"wrote {path}: hand it to whoever publishes"])
 
 
 @multipliers.command("publish")
@@ -146,20 +146,15 @@ def publish_multipliers(
     files = [multiplier_quorum.Signed.read(path) for path in signed]
     asked, endpoint = multipliers.contract_of(settings, contract)
     gathered = multiplier_quorum.gather(files, asked)
-    _print(gathered.lines())
+    write(gathered.lines())
     if dry_run:
         multiplier_quorum.rehearse(gathered, endpoint)
-        _print(["the contract would take it; nothing was sent"])
+        write(["the contract would take it; nothing was sent"])
         return
     if keystore is None or passphrase_file is None:
         raise typer.BadParameter("name them both, or --dry-run", param_hint="--keystore, --passphrase-file")
     payer = KeystoreSigner.unlock(KeySettings(keystore=keystore, passphrase_file=passphrase_file))
-    _print(multiplier_quorum.send(gathered, Sender(endpoint.url, payer), asked))
-
-
-def _print(lines: list[str]) -> None:
-    for line in lines:
-        out.print(line, markup=False, highlight=False)
+    write(multiplier_quorum.send(gathered, Sender(endpoint.url, payer), asked))
 
 
 def _run(config: Path, rounds: int | None) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from margrave.cli.terminal import HERE, Config, out, the_lab
+from margrave.cli.terminal import HERE, Config, the_lab, write
 
 verbs = typer.Typer()
 
@@ -57,9 +57,7 @@ def backtest(
     if as_json:
         sys.stdout.buffer.write(report.encoded(judged) + b"\n")
         return
-    for line in report.lines(judged):
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
-    out.print(f"{path}", markup=False, highlight=False)
+    write([*report.lines(judged), str(path)])
 
 
 @verbs.command()
@@ -128,8 +126,7 @@ def contagion(
     if as_json:
         sys.stdout.write(json.dumps([each.encoded() for each in found]) + "\n")
         return
-    for line in (*(line for each in found for line in each.lines), *map(str, drawn)):
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+    write([*(line for each in found for line in each.lines), *map(str, drawn)])
 
 
 @verbs.command()
@@ -183,5 +180,4 @@ def cascade(
     if as_json:
         sys.stdout.write(json.dumps(found.encoded()) + "\n")
         return
-    for line in (*found.lines(), *map(str, drawn)):
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+    write([*found.lines(), *map(str, drawn)])

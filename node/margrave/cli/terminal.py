@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -35,6 +35,12 @@ class Told(Protocol):
 def say(told: Told, *, as_json: bool) -> None:
     """In sentences, or as one JSON object."""
     sys.stdout.write(json.dumps(asdict(told)) + "\n" if as_json else "\n".join(told.lines()) + "\n")
+
+
+def write(lines: Iterable[str]) -> None:
+    """As they are: what venues and files say is no markup."""
+    for line in lines:
+        out.print(line, markup=False, highlight=False)
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from typing import Any, Final
 import tomli_w
 from eth_account import Account
 
+from margrave.addresses import NOBODY
 from margrave.errors import Fatal
-from margrave.sections import NOBODY
 from margrave.settings import MARKETS_FILE, POLICY_FILE, ClockSettings
 
 PUBLIC_VENUES: Final[Mapping[str, Mapping[str, Any]]] = {

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from eth_utils.address import is_checksum_address
 
+from margrave.addresses import NOBODY
 from margrave.attest.quorum import recover
 from margrave.chain.account_risk import AccountRisk
 from margrave.chain.sender import Sender
@@ -18,7 +19,6 @@ from margrave.errors import Fatal, Rejected
 from margrave.mirror.account_risk import Bounds, Entry, multiplier
 from margrave.operate.multipliers import Judged, foretell, times, when
 from margrave.ops import strict_json
-from margrave.sections import NOBODY
 from margrave.verdicts import Rejection
 
 SIGNED_VERSION: Final = 1

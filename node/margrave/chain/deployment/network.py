@@ -10,11 +10,11 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from pydantic import AfterValidator, Field, model_validator
 
+from margrave.addresses import NOBODY
 from margrave.chain.deployment.adapters import FIELDS, Adapters, Facade, Feed
 from margrave.chain.deployment.plan import Ballot, Committee, Governance, OptionLimits, Wanted
 from margrave.errors import Fatal
 from margrave.mirror.account_risk import ONE_BP, Bounds
-from margrave.sections import NOBODY
 from margrave.settings import MarketSettings, Policy, Section, load_markets, load_policy, load_section
 from margrave.spans import DAY_S
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from eth_utils.crypto import keccak
 
+from margrave.addresses import NOBODY
 from margrave.chain.deployment.adapters import NO_ADAPTERS, Adapters
 from margrave.chain.deployment.blueprint import Blueprint, Planned, Reader, selector
 from margrave.chain.deployment.record import Powers
@@ -15,7 +16,6 @@ from margrave.chain.deployment.roles import PERMISSIONS, Role
 from margrave.mirror import limits
 from margrave.mirror.account_risk import Bounds
 from margrave.mirror.limits import KINDS
-from margrave.sections import NOBODY
 from margrave.settings import Policy
 from margrave.spans import DAY_S
 

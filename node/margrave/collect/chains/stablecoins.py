@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from margrave.addresses import NOBODY
 from margrave.collect.chains.abi import WORD, Call, Event, address, one
 from margrave.collect.chains.logs import Log, LogFilter
 from margrave.collect.chains.multicall import Question
@@ -24,7 +25,6 @@ from margrave.collect.chains.said import Speaker, given
 from margrave.collect.source import Item
 from margrave.errors import Rejected
 from margrave.messages import Kind
-from margrave.sections import NOBODY
 from margrave.spans import DAY_MS, HOUR_MS
 from margrave.verdicts import Rejection
 

@@ -15,11 +15,11 @@ from typing import Final
 from eth_abi.abi import encode as abi_encode
 from eth_utils.crypto import keccak
 
+from margrave.addresses import NOBODY
 from margrave.collect.chains.abi import Call, Event, one
 from margrave.collect.chains.pools.swap_steps import PIPS
 from margrave.collect.chains.pools.uniswap_v3 import PoolSwap, TickInfo
 from margrave.errors import Rejected
-from margrave.sections import NOBODY
 from margrave.verdicts import Rejection
 
 DYNAMIC_FEE: Final = 0x800000

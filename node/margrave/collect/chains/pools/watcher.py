@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from margrave.addresses import NOBODY
 from margrave.collect import checks
 from margrave.collect.chains.abi import Call
 from margrave.collect.chains.answers import DECIMALS, Feed, chainlink_answers
@@ -39,7 +40,6 @@ from margrave.collect.chains.said import ReadsOnly, Speaker, given
 from margrave.collect.source import Item
 from margrave.errors import Rejected
 from margrave.messages import Kind, PoolReading
-from margrave.sections import NOBODY
 from margrave.verdicts import Rejection
 
 NATIVE: Final = NOBODY
