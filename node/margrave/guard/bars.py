@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from margrave.guard.winsor import median
 from margrave.messages import Bar
+from margrave.middle import median
 from margrave.spans import HOUR_MS
 from margrave.verdicts import Rejection
 

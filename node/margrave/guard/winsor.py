@@ -15,6 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from margrave.middle import median
+
 Fields = NDArray[np.float64]
 
 LOOK_BACK_H: Final = 168
@@ -63,10 +65,3 @@ def winsorised(
             bounded[t + 1, 2] = min(bounded[t + 1, 0], bounded[t + 1, 3], max(bounded[t + 1, 2], low))
         touched += 1
     return bounded, touched
-
-
-def median(values: NDArray[np.float64]) -> float:
-    """Of some numbers, one at least. NumPy's own asks first whether all of them are, which takes longer than to sort
-    them."""
-    ordered = np.sort(values)
-    return float((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2)

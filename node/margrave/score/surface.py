@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from margrave.errors import Rejected
 from margrave.messages import OptionQuote, Surface
+from margrave.middle import median
 from margrave.score import black76
 from margrave.score.descent import Columns, End, begin_at, errors_of, parameters, searched, soft_losses
 from margrave.spans import DAY_MS, YEAR_DAYS
@@ -235,7 +236,7 @@ def basis(quotes: Sequence[OptionQuote], as_of_ms: int, index: float | None = No
         forward, years = forward[1:], years[1:] - years[0]
     if (long := years * YEAR_DAYS >= TENORS_DAYS[0]).any():
         forward, years = forward[long], years[long]
-    return _median((forward / index - 1) / years)
+    return median((forward / index - 1) / years)
 
 
 # --- the fit --------------------------------------------------------------------------------------------------------
@@ -287,16 +288,10 @@ def start(sample: Sample, previous: Surface | None) -> Array:
         rho, wing, gamma = previous.rho, previous.wing, previous.decay
     else:
         away = np.abs(sample.log_moneyness)
-        level = _median(sample.vol[away <= _median(away)])
+        level = median(sample.vol[away <= median(away)])
         tenors = level**2 * np.array(TENORS_DAYS) / YEAR_DAYS
         rho, wing, gamma = -0.1, 0.8, 0.4
     return begin_at(float(np.sqrt(tenors[0])), np.diff(tenors), rho, wing, gamma)
-
-
-def _median(values: Array) -> float:
-    """NumPy's, without its care for axes and NaN, which take ten times as long as the sorting."""
-    ordered = np.sort(values)
-    return float((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2)
 
 
 def published(x: Array, sample: Sample, basis_annual: float, off: Array | None = None) -> Surface:
